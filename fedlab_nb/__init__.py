@@ -1,0 +1,1 @@
+"""fedlab_nb: a federated-learning lab for notebooks."""

@@ -1,0 +1,46 @@
+"""Every deliberate error. Each teaches in three clauses: what happened, why it matters, what to do.
+
+No error quotes a private value: names of owners, columns and settings are public, rows are not.
+"""
+
+from __future__ import annotations
+
+
+class FedLabError(Exception):
+    """An error with three clauses: ``what`` happened, ``why`` it matters, what to ``do``."""
+
+    def __init__(self, what: str, why: str, do: str) -> None:
+        super().__init__(f"{what} {why} {do}")
+        self.what, self.why, self.do = what, why, do
+
+
+class PrivateDataError(FedLabError, AttributeError):
+    """Rows of a data owner were asked for directly."""
+
+
+class SchemaError(FedLabError):
+    """Owners' frames do not fit together, or a frame lacks what was named."""
+
+
+class SettingError(FedLabError, ValueError):
+    """A parameter has a value that cannot work."""
+
+
+class RuleError(FedLabError):
+    """A combination of settings whose privacy claim would be false."""
+
+
+class BudgetExceededError(FedLabError):
+    """A release was refused because it would overspend an owner's privacy budget."""
+
+
+class EncryptionError(FedLabError):
+    """Something that cannot be sealed, added or opened safely."""
+
+
+class RoundError(FedLabError):
+    """A round failed at ``party`` during ``stage``; nothing was released."""
+
+    def __init__(self, party: str, stage: str, what: str, why: str, do: str) -> None:
+        super().__init__(what, why, do)
+        self.party, self.stage = party, stage

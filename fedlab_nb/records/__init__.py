@@ -1,0 +1,28 @@
+"""Frozen records that pass between the rooms: numpy only, no behaviour beyond their own laws."""
+
+from fedlab_nb.records.event import PrivacyEvent
+from fedlab_nb.records.history import History
+from fedlab_nb.records.message import Message, Peek
+from fedlab_nb.records.round import Failure, Round, Traffic
+from fedlab_nb.records.schema import Column, Schema
+from fedlab_nb.records.snapshot import Access, Snapshot, Spending, Threat
+from fedlab_nb.records.state import State
+from fedlab_nb.records.update import Update
+
+__all__ = [
+    "Access",
+    "Column",
+    "Failure",
+    "History",
+    "Message",
+    "Peek",
+    "PrivacyEvent",
+    "Round",
+    "Schema",
+    "Snapshot",
+    "Spending",
+    "State",
+    "Threat",
+    "Traffic",
+    "Update",
+]

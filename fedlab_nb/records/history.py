@@ -1,0 +1,52 @@
+"""All rounds of a run so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedlab_nb.records.round import Round
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class History(tuple[Round, ...]):
+    """The rounds of a run, oldest first: a tuple that can also be read as a table.
+
+    Slices stay histories, so ``history[:5].frame()`` works; ``after=history[-1]`` continues a run.
+    """
+
+    __slots__ = ()
+
+    def frame(self) -> pd.DataFrame:
+        """One row a round (see Round.row); a metric that was not released is NaN."""
+        import pandas as pd
+
+        table = pd.DataFrame([r.row() for r in self])
+        if table.empty:
+            return pd.DataFrame(columns=["round"]).set_index("round")
+        return table.set_index("round")
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the table to ``path`` and return it."""
+        path = Path(path)
+        self.frame().to_csv(path)
+        return path
+
+    @property
+    def completed(self) -> History:
+        """Only the rounds that did not fail."""
+        return History(r for r in self if r.failed is None)
+
+    def series(self, metric: str) -> tuple[list[int], list[float]]:
+        """Round numbers and values of ``metric``, where it was released."""
+        pairs = [(r.number, r.metrics[metric]) for r in self.completed if metric in r.metrics]
+        return [n for n, _ in pairs], [v for _, v in pairs]
+
+    def __repr__(self) -> str:
+        if not self:
+            return "History(no rounds yet)"
+        last = self[-1]
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in last.metrics.items())
+        return f"History({len(self)} rounds; last: {last.failed or scores})"

@@ -1,0 +1,44 @@
+"""One crossing between two parties, as the ledger keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Peek:
+    """What a party finds when it opens a message: the first numbers, or the head of a ciphertext in hex."""
+
+    readable: bool
+    head: tuple[float, ...] | str
+    shape: tuple[int, ...]
+    note: str = ""
+
+    def __str__(self) -> str:
+        if not self.readable:
+            return f"sealed: {self.head}… ({self.note})" if self.note else f"sealed: {self.head}…"
+        numbers = (f"{v:.6g}" for v in self.head if isinstance(v, float))
+        body = ", ".join(numbers) if not isinstance(self.head, str) else self.head
+        return f"{body}, …" if self.shape and self.shape[0] > len(self.head) else body
+
+
+@dataclass(frozen=True)
+class Message:
+    """One crossing: who sent what kind of thing to whom, in which round, how large, readable or sealed.
+
+    ``nbytes`` is what crossed; ``plain_nbytes`` what the same numbers take in the clear as 32-bit floats.
+    ``digest`` chains over ``previous``, so that no earlier message can be altered unnoticed.
+    """
+
+    number: int
+    round: int
+    sender: str
+    receiver: str
+    kind: str
+    nbytes: int
+    plain_nbytes: int
+    encrypted: bool
+    peek: Peek
+    digest: str
+    previous: str
+    payload: object = field(default=None, repr=False, compare=False)

@@ -1,0 +1,67 @@
+"""What one trip of the loop was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fedlab_nb.records.state import State
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bytes of one kind of message in one round: as they crossed, and as 32-bit numbers in the clear."""
+
+    messages: int
+    nbytes: int
+    plain_nbytes: int
+    encrypted: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a round failed: which owner (or party), at which stage, and the error that says what to do."""
+
+    party: str
+    stage: str
+    error: Exception
+
+    def __str__(self) -> str:
+        return f"{self.party}, {self.stage}: {self.error}"
+
+
+@dataclass(frozen=True)
+class Round:
+    """One trip of the loop. A failed round says so in ``failed`` and leaves the state as it was.
+
+    ``metrics`` are over the rows that the owners hold out: exact, or released with noise whose standard
+    deviation is in ``noise``; a metric that was not released is absent. ``owner_metrics`` has the same by owner.
+    ``epsilon`` is the largest spending of any owner so far, None without a privacy guarantee.
+    ``seconds`` are by stage, ``traffic`` by kind of message.
+    """
+
+    number: int
+    state: State = field(repr=False)
+    cohort: tuple[str, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    noise: Mapping[str, float] = field(default_factory=dict)
+    owner_metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    epsilon: float | None = None
+    failed: Failure | None = None
+
+    def row(self) -> dict[str, object]:
+        """One flat row for a table: numbers with units in the column names (seconds, bytes)."""
+        row: dict[str, object] = {"round": self.number, **self.metrics}
+        for name in ("accuracy", "rmse"):
+            scores = [m[name] for m in self.owner_metrics.values() if name in m]
+            if scores:
+                row[f"{name}_lowest_owner"], row[f"{name}_highest_owner"] = min(scores), max(scores)
+        row["epsilon"] = self.epsilon
+        row["owners"] = len(self.cohort)
+        row["bytes_sent"] = sum(t.nbytes for t in self.traffic.values())
+        row["bytes_if_plain"] = sum(t.plain_nbytes for t in self.traffic.values())
+        row["seconds"] = sum(self.seconds.values())
+        row["failed"] = str(self.failed) if self.failed else ""
+        return row

@@ -1,0 +1,31 @@
+"""An owner's contribution, and the algebra it obeys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """A contribution that can be added and divided: ``value`` (d,) carries its ``weight`` already multiplied in.
+
+    Adding updates adds values and weights, so the weighted mean over any group of owners is the ``mean``
+    of their sum, whatever the order of the additions, and an absent owner is simply not added.
+    """
+
+    value: NDArray[np.float64]
+    weight: float
+
+    def __add__(self, other: Update) -> Update:
+        return Update(self.value + other.value, self.weight + other.weight)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """The weighted mean (d,); zeros where nobody took part."""
+        return self.value / self.weight if self.weight else np.zeros_like(self.value)
+
+    def __repr__(self) -> str:
+        return f"Update({self.value.size} numbers, weight {self.weight:g})"
