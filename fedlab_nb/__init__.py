@@ -1,1 +1,77 @@
-"""fedlab_nb: a federated-learning lab for notebooks."""
+"""fedlab_nb: a federated-learning lab for notebooks.
+
+>>> import fedlab_nb as fl
+>>> owners = fl.split_rows(fl.data.breast_cancer(), owners=5, skew=0.5)
+>>> owners[0]
+DataOwner('Owner 1', 30 numeric and 0 categorical columns, target 'diagnosis', rows private)
+
+Nothing heavy is loaded before it is used: torch, TenSEAL and plotly come with the first call that needs them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedlab_nb import data, errors
+    from fedlab_nb.crypto import CKKS
+    from fedlab_nb.horizontal import FedAvg
+    from fedlab_nb.lab import Run, train
+    from fedlab_nb.learn import models
+    from fedlab_nb.parties import DataOwner, Federation, split_rows
+    from fedlab_nb.privacy import Budget
+    from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
+    from fedlab_nb.records import History, Round
+    from fedlab_nb.rounds import rounds
+
+__version__ = "0.1.0"
+
+# Where each public name lives; the list is the whole public surface.
+_PLACES = {
+    "Budget": "privacy",
+    "CKKS": "crypto",
+    "DataOwner": "parties",
+    "FedAvg": "horizontal",
+    "Federation": "parties",
+    "History": "records",
+    "OwnerLevelDP": "protect",
+    "Round": "records",
+    "RowLevelDP": "protect",
+    "Run": "lab",
+    "rounds": "rounds",
+    "split_rows": "parties",
+    "train": "lab",
+}
+_ROOMS = {"data": "data", "errors": "errors", "models": "learn.models"}
+
+__all__ = [
+    "CKKS",
+    "Budget",
+    "DataOwner",
+    "FedAvg",
+    "Federation",
+    "History",
+    "OwnerLevelDP",
+    "Round",
+    "RowLevelDP",
+    "Run",
+    "data",
+    "errors",
+    "models",
+    "rounds",
+    "split_rows",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return import_module(f"fedlab_nb.{_ROOMS[name]}")
+    if name in _PLACES:
+        found = getattr(import_module(f"fedlab_nb.{_PLACES[name]}"), name)
+        globals()[name] = found
+        return found
+    raise AttributeError(f"module 'fedlab_nb' has no attribute {name!r}; it has: {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

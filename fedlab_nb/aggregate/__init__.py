@@ -1,1 +1,5 @@
-"""."""
+"""Many updates -> one."""
+
+from fedlab_nb.aggregate.mean import total
+
+__all__ = ["total"]

@@ -3,7 +3,7 @@
 from fedlab_nb.records.event import PrivacyEvent
 from fedlab_nb.records.history import History
 from fedlab_nb.records.message import Message, Peek
-from fedlab_nb.records.round import Failure, Round, Traffic
+from fedlab_nb.records.round import Failure, Round, Scores, Traffic
 from fedlab_nb.records.schema import Column, Schema
 from fedlab_nb.records.snapshot import Access, Snapshot, Spending, Threat
 from fedlab_nb.records.state import State
@@ -19,6 +19,7 @@ __all__ = [
     "PrivacyEvent",
     "Round",
     "Schema",
+    "Scores",
     "Snapshot",
     "Spending",
     "State",

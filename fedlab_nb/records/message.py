@@ -26,7 +26,7 @@ class Peek:
 class Message:
     """One crossing: who sent what kind of thing to whom, in which round, how large, readable or sealed.
 
-    ``nbytes`` is what crossed; ``plain_nbytes`` what the same numbers take in the clear as 32-bit floats.
+    ``nbytes`` is what crossed; ``plain_nbytes`` what the same numbers take when this lab sends them in the clear.
     ``digest`` chains over ``previous``, so that no earlier message can be altered unnoticed.
     """
 

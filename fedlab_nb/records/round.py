@@ -10,7 +10,7 @@ from fedlab_nb.records.state import State
 
 @dataclass(frozen=True)
 class Traffic:
-    """Bytes of one kind of message in one round: as they crossed, and as 32-bit numbers in the clear."""
+    """Bytes of one kind of message in one round: as they crossed, and as they are in the clear."""
 
     messages: int
     nbytes: int
@@ -28,6 +28,15 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.party}, {self.stage}: {self.error}"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What was released about one round's model: over all owners, the noise's standard deviation, and by owner."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    noise: Mapping[str, float] = field(default_factory=dict)
+    by_owner: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,192 @@
+"""Before the first round: how much noise each release gets, and how every owner reads its columns.
+
+Nothing is computed on pooled rows. Owners answer two questions with sums (which octaves do your values lie in; what are
+your moments inside those ranges) and one with a list (which categories do you have); each answer is charged.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.data import encoding as enc
+from fedlab_nb.data import sums
+from fedlab_nb.data.declared import declared_encoding, describe
+from fedlab_nb.errors import SchemaError
+from fedlab_nb.parties import Federation, Rows
+from fedlab_nb.privacy import Account, NoisePlan, implied_budget, plan_owners, plan_rows
+from fedlab_nb.protect import OwnerLevelDP
+from fedlab_nb.records import PrivacyEvent, Schema, Update
+
+# Counts and sums of values in [-1, 1] stay below this: an owner may have up to a million rows.
+MOST_ROWS = 2.0**20
+
+Encoded = tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is fixed before the first round and never changes: it travels with every state, so that runs can resume.
+
+    ``rows`` is the number of training rows over all owners: exact, or as released with noise.
+    """
+
+    encoding: enc.Encoding
+    schema: Schema
+    owners: tuple[str, ...]
+    plan: NoisePlan | None
+    rows: float
+    seed: int
+
+
+def noise_plan(federation: Federation, num_rounds: int) -> NoisePlan | None:
+    """How much noise each release of ``num_rounds`` rounds gets; None without a privacy mechanism.
+
+    Raises:
+        BudgetExceededError: if an owner has nothing left to spend.
+    """
+    house = federation.house
+    if house.protect is None:
+        return None
+    sigma = house.protect.noise_multiplier
+    budget = house.budget
+    if budget is None:
+        assert sigma is not None  # the federation refuses a mechanism with neither
+        budget = implied_budget(sigma, num_rounds, federation.delta, house.protect.unit)
+    # A rehearsal spends nothing, so it is planned as if nothing had been spent.
+    fresh = house.noise_seed is not None
+    accounts = [(name, Account() if fresh else federation.account(name)) for name in federation.names]
+    if isinstance(house.protect, OwnerLevelDP):
+        return plan_owners(budget, accounts, num_rounds, training=sigma)
+    lists = len(sums.open_lists(federation.schema))
+    return plan_rows(budget, accounts, num_rounds, training=sigma, lists=lists)
+
+
+def event(federation: Federation, number: int, purpose: str, rows: str, amount: float, **more: object) -> PrivacyEvent:
+    """The privacy event of one release under this federation's mechanism; "none" without one."""
+    protect = federation.house.protect
+    if protect is None:
+        return PrivacyEvent(number, purpose, rows, "row", "none")  # type: ignore[arg-type]
+    return PrivacyEvent(number, purpose, rows, protect.unit, "gaussian", amount, **more)  # type: ignore[arg-type]
+
+
+def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
+    """Ask the owners what is needed to read all columns alike; tell them the resulting encoding."""
+    schema, plan = federation.schema, noise_plan(federation, num_rounds)
+    if plan is not None and plan.unit == "owner":
+        encoding = declared_encoding(schema)
+        return Setup(encoding, schema, federation.names, plan, 0.0, seed)
+    lists = _ask_lists(federation, schema, plan)
+    ranges, missing = _ask_ranges(federation, schema, plan)
+    sensitivity = sums.moments_sensitivity(schema)
+    noise_sd = plan.moments * sensitivity if plan else 0.0
+    release = event(federation, 0, "the moments of the columns", "training", plan.moments if plan else 0.0)
+    totals = federation.gather(
+        "moment",
+        lambda _, rows: Update(sums.moments(*rows.training, schema, ranges), 1.0),
+        number=0,
+        cohort=federation.names,
+        bound=MOST_ROWS,
+        noise_sd=noise_sd,
+        debits={name: [release] for name in federation.names},
+    ).value
+    encoding = enc.make_encoding(schema, ranges, missing, totals, lists, noise_sd=noise_sd)
+    federation.tell("encoding", describe(encoding), number=0, to=federation.names)
+    return Setup(encoding, schema, federation.names, plan, max(float(totals[-1]), 1.0), seed)
+
+
+def _ask_ranges(
+    federation: Federation, schema: Schema, plan: NoisePlan | None
+) -> tuple[dict[str, sums.Range], dict[str, bool]]:
+    """Which octaves each numeric column without declared bounds lies in, from sums of counts."""
+    if not sums.octave_columns(schema):
+        return {}, {}
+    noise_sd = plan.ranges * sums.octave_sensitivity(schema) if plan else 0.0
+    release = event(federation, 0, "the ranges of the columns", "training", plan.ranges if plan else 0.0)
+    counts = federation.gather(
+        "range count",
+        lambda _, rows: Update(sums.octave_counts(*rows.training, schema), 1.0),
+        number=0,
+        cohort=federation.names,
+        bound=MOST_ROWS,
+        noise_sd=noise_sd,
+        debits={name: [release] for name in federation.names},
+    ).value
+    return sums.ranges_from_counts(counts, schema, noise_sd=noise_sd)
+
+
+def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -> dict[str, list[object]]:
+    """The categories of every column without a declared list: each owner names its own, the server joins them."""
+    columns = sums.open_lists(schema)
+    if not columns:
+        return {}
+    release = event(
+        federation,
+        0,
+        "the categories of the columns",
+        "training",
+        plan.lists if plan else 0.0,
+        delta=plan.list_delta if plan else 0.0,
+    )
+
+    def name_categories(name: str, rows: Rows) -> str:
+        counts = sums.category_counts(*rows.training, schema)
+        if plan is not None:
+            counts = _above_threshold(counts, plan, federation.noise(0, name, "category list"))
+        return json.dumps({column: list(values) for column, values in counts.items()})
+
+    answers = federation.hear(
+        "category list", name_categories, number=0, debits={name: [release] for name in federation.names}
+    )
+    found = {name: json.loads(str(answer)) for name, answer in answers.items()}
+    if plan is None:
+        _refuse_lonely_class(schema, found)
+    return {c.name: list(dict.fromkeys(v for lists in found.values() for v in lists[c.name])) for c in columns}
+
+
+def _above_threshold(
+    counts: Mapping[str, Mapping[object, int]], plan: NoisePlan, rng: np.random.Generator
+) -> dict[str, dict[object, int]]:
+    """The categories whose noisy count is so high that a single row would name one with probability ``list_delta``.
+
+    Source: Korolova et al. 2009, "Releasing search queries and clicks privately", section 4.
+    """
+    sd = plan.lists * math.sqrt(len(counts))
+    threshold = 1.0 + sd * NormalDist().inv_cdf(1.0 - plan.list_delta / len(counts))
+    return {
+        column: {value: 0 for value, count in values.items() if count + rng.normal(0.0, sd) > threshold}
+        for column, values in counts.items()
+    }
+
+
+def _refuse_lonely_class(schema: Schema, found: Mapping[str, Mapping[str, Sequence[object]]]) -> None:
+    """A class that one owner alone has is more often a spelling than a finding."""
+    target = schema.target.name
+    if schema.target.kind != "category" or schema.target.categories is not None:
+        return
+    owners = Counter(value for lists in found.values() for value in lists[target])
+    for name, lists in found.items():
+        lonely = sum(owners[value] == 1 for value in lists[target])
+        if lonely:
+            raise SchemaError(
+                f"The target {target!r} of {name!r} has {lonely} class(es) that no other owner has.",
+                "Most often that is a different spelling, and the model would learn to tell owners apart.",
+                f"Spell the classes alike at all owners, or declare them: categories={{{target!r}: [...]}}.",
+            )
+
+
+def encoded(rows: Rows, encoding: enc.Encoding, part: Literal["training", "held_out"]) -> Encoded:
+    """Inputs and targets of an owner's "training" or "held_out" rows, converted once and kept beside the rows."""
+    key = (encoding, part)
+    if key not in rows.cache:
+        features, target = rows.training if part == "training" else rows.held_out
+        rows.cache[key] = enc.encode_rows(features, target, encoding)
+    return cast("Encoded", rows.cache[key])

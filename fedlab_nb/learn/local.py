@@ -1,0 +1,165 @@
+"""What an owner computes beside its rows: local training, clipped row gradients, scores. The only torch in the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.learn.models import Architecture, build, load_weights
+from fedlab_nb.records.schema import Task
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+Floats = NDArray[np.float64]
+Array = NDArray[np.float32] | NDArray[np.int64]
+
+
+class Learner:
+    """A model without weights of its own: every call is given the weights (d,) and leaves nothing behind.
+
+    ``X`` is (n, inputs) float32; ``y`` (n,): 0.0/1.0 for two classes, class numbers for several, standardised numbers
+    for regression.
+    """
+
+    def __init__(self, architecture: Architecture, inputs: int, outputs: int, task: Task) -> None:
+        self._module = build(architecture, inputs, outputs)
+        self.task: Task = task
+
+    def train(
+        self, weights: Floats, X: Array, y: Array, *, lr: float, epochs: int, batch_size: int, rng: np.random.Generator
+    ) -> Floats:
+        """The change (d,) of the weights after ``epochs`` passes of mini-batch gradient descent over (X, y)."""
+        import torch
+
+        features, target = torch.from_numpy(X), torch.from_numpy(y)
+        with _alone(int(rng.integers(2**63))):
+            load_weights(self._module, weights)
+            tensors: list[Tensor] = list(self._module.parameters())
+            self._module.train()
+            for _ in range(epochs):
+                for batch in _batches(len(X), batch_size, rng):
+                    loss = self._losses(self._module(features[batch]), target[batch]).mean()
+                    gradients = torch.autograd.grad(loss, tensors)
+                    with torch.no_grad():
+                        torch._foreach_add_(tensors, gradients, alpha=-lr)
+            return _flat(tensors) - weights.astype(np.float32).astype(np.float64)
+
+    def clipped_gradient(self, weights: Floats, X: Array, y: Array, *, clip: float) -> Floats:
+        """The sum over rows (d,) of loss gradients, each scaled down to an L2 norm of at most ``clip``.
+
+        For models whose parameters all sit in linear layers, the norm of a row's gradient is read off the layers'
+        inputs x and output gradients d, |grad|^2 = sum over layers of |d|^2 (|x|^2 + 1), so that no row's gradient
+        is ever written out. Any other model takes one backward pass per row.
+
+        Source: Goodfellow 2015, "Efficient per-example gradient computations".
+        """
+        import torch
+
+        features, target = torch.from_numpy(X), torch.from_numpy(y)
+        with _alone(0):
+            load_weights(self._module, weights)
+            self._module.train()
+            linear = _linear_layers(self._module)
+            if linear is None:
+                return self._row_by_row(features, target, clip)
+            inputs: list[Tensor] = []
+            outputs: list[Tensor] = []
+            with _watch(linear, inputs, outputs):
+                loss = self._losses(self._module(features), target).sum()
+            backward = torch.autograd.grad(loss, outputs)
+            squares = torch.zeros(len(X))
+            for layer, x, d in zip(linear, inputs, backward, strict=True):
+                squares += (d * d).sum(1) * ((x * x).sum(1) + (0.0 if layer.bias is None else 1.0))
+            scale = (clip / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)[:, None]
+            parts: list[Tensor] = []
+            for layer, x, d in zip(linear, inputs, backward, strict=True):
+                parts.append(((d * scale).T @ x).ravel())
+                if layer.bias is not None:
+                    parts.append((d * scale).sum(0))
+            return torch.cat(parts).double().detach().numpy()
+
+    def scores(self, weights: Floats, X: Array) -> NDArray[np.float64]:
+        """The raw outputs (n, outputs): log-odds, class scores, or standardised predictions."""
+        import torch
+
+        with _alone(0), torch.no_grad():
+            load_weights(self._module, weights)
+            self._module.eval()
+            return np.asarray(self._module(torch.from_numpy(X)).double().numpy()).reshape(len(X), -1)
+
+    def _losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        from torch.nn import functional
+
+        if self.task == "multiclass":
+            return functional.cross_entropy(outputs, target, reduction="none")
+        if self.task == "binary":
+            return functional.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
+        return (outputs[:, 0] - target) ** 2
+
+    def _row_by_row(self, features: Tensor, target: Tensor, clip: float) -> Floats:
+        import torch
+
+        parameters = list(self._module.parameters())
+        total = np.zeros(sum(p.numel() for p in parameters))
+        for i in range(len(features)):
+            loss = self._losses(self._module(features[i : i + 1]), target[i : i + 1]).sum()
+            gradient = _flat(torch.autograd.grad(loss, parameters))
+            total += gradient * min(1.0, clip / max(float(np.linalg.norm(gradient)), 1e-12))
+        return total
+
+
+def _batches(rows: int, size: int, rng: np.random.Generator) -> Iterator[torch.Tensor]:
+    import torch
+
+    order = torch.from_numpy(rng.permutation(rows))
+    yield from (order[start : start + size] for start in range(0, rows, size))
+
+
+def _flat(tensors: Sequence[Tensor]) -> Floats:
+    return np.concatenate([t.detach().numpy().ravel() for t in tensors]).astype(np.float64)
+
+
+def _linear_layers(module: nn.Module) -> list[nn.Linear] | None:
+    """The linear layers in order, if they hold every parameter and are simply chained; else None."""
+    from torch import nn
+
+    if not isinstance(module, nn.Sequential):
+        return None
+    layers: list[nn.Module] = list(module.children())
+    simple = nn.Linear | nn.ReLU | nn.Tanh | nn.Sigmoid | nn.GELU | nn.SiLU | nn.LeakyReLU
+    return [m for m in layers if isinstance(m, nn.Linear)] if all(isinstance(m, simple) for m in layers) else None
+
+
+@contextmanager
+def _watch(layers: list[nn.Linear], inputs: list[Tensor], outputs: list[Tensor]) -> Iterator[None]:
+    def keep(_layer: nn.Module, received: tuple[Tensor, ...], produced: Tensor) -> None:
+        inputs.append(received[0].detach())
+        outputs.append(produced)
+
+    handles = [layer.register_forward_hook(keep) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _alone(seed: int) -> Iterator[None]:
+    """One thread, and dropout from ``seed``: equal seeds then give equal bits, and small models run fastest so."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_num_threads(before)

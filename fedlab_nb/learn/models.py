@@ -1,0 +1,107 @@
+"""Model architectures by name; the sizes of input and output come from the federation's encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.errors import SettingError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Architecture = Callable[[int, int], "nn.Module"]
+"""Anything that builds a torch module from (number of inputs, number of outputs): ours below, or your own function."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Fully connected layers with ReLU between them; no hidden layer is logistic (or linear) regression."""
+
+    hidden: tuple[int, ...] = ()
+
+    def __call__(self, inputs: int, outputs: int) -> nn.Module:
+        """A torch module from ``inputs`` features to ``outputs`` scores (one for two classes or a number)."""
+        from torch import nn
+
+        sizes = (inputs, *self.hidden, outputs)
+        layers: list[nn.Module] = []
+        for size, following in pairwise(sizes):
+            layers += [nn.Linear(size, following), nn.ReLU()]
+        return nn.Sequential(*layers[:-1])
+
+    def __repr__(self) -> str:
+        return f"mlp(hidden={self.hidden})" if self.hidden else "logistic()"
+
+
+def mlp(hidden: tuple[int, ...] = (16,)) -> Layers:
+    """A small neural network; ``hidden`` are the widths of its hidden layers.
+
+    >>> mlp()
+    mlp(hidden=(16,))
+    """
+    if not hidden or any(not isinstance(width, int) or width < 1 for width in hidden):
+        raise SettingError(
+            f"mlp() was given hidden={hidden!r}.",
+            "Each hidden layer needs a width of at least 1.",
+            "Use for instance mlp(hidden=(32, 16)), or fl.models.logistic() for a model without hidden layers.",
+        )
+    return Layers(tuple(hidden))
+
+
+def logistic() -> Layers:
+    """Logistic regression for a class target (softmax for several classes), linear regression for a number."""
+    return Layers()
+
+
+def initial_weights(architecture: Architecture, inputs: int, outputs: int, seed: int) -> NDArray[np.float64]:
+    """The flat starting weights (d,) of the architecture, the same for the same seed."""
+    return flat_weights(build(architecture, inputs, outputs, seed))
+
+
+def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
+    """The module itself; torch's global generator is left as it was.
+
+    Raises:
+        SettingError: if it is not a torch module, has no parameters, or mixes rows (batch normalisation).
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = architecture(inputs, outputs)
+    if not isinstance(module, torch.nn.Module) or not list(module.parameters()):
+        raise SettingError(
+            f"The model function returned {type(module).__name__}, not a torch module with parameters.",
+            "The owners train its parameters, so there must be some.",
+            "Pass fl.models.mlp(), fl.models.logistic(), or a function (inputs, outputs) -> torch.nn.Module.",
+        )
+    if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in module.modules()):  # noqa: SLF001
+        raise SettingError(
+            "The model contains batch normalisation.",
+            "It mixes the rows of a batch and keeps running statistics of private rows outside the weights.",
+            "Use torch.nn.LayerNorm or torch.nn.GroupNorm instead.",
+        )
+    return module
+
+
+def flat_weights(module: nn.Module) -> NDArray[np.float64]:
+    """All parameters of ``module``, in their own order, as one vector (d,)."""
+    return np.concatenate([p.detach().numpy().ravel() for p in module.parameters()]).astype(np.float64)
+
+
+def load_weights(module: nn.Module, weights: NDArray[np.float64]) -> None:
+    """Copy the vector ``weights`` (d,) into the parameters of ``module``."""
+    import torch
+
+    start = 0
+    with torch.no_grad():
+        for p in module.parameters():
+            part = weights[start : start + p.numel()].astype(np.float32)
+            p.copy_(torch.from_numpy(part).view_as(p))
+            start += p.numel()

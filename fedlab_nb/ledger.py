@@ -1,0 +1,241 @@
+"""All that crossed between parties, append-only and hash-chained; and who could read it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from html import escape
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.errors import SettingError
+from fedlab_nb.records import Message, Peek, Traffic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Payloads beyond this many bytes are dropped, oldest first; their heads and digests stay. It bounds the memory of
+# long runs: fifty owners and five hundred rounds would otherwise keep more than a gigabyte of ciphertexts.
+KEPT_BYTES = 64 * 2**20
+GENESIS = "0" * 64
+
+
+class SealedPayload(Protocol):
+    """What the ledger must know of a ciphertext: its bytes and a readable head."""
+
+    @property
+    def chunks(self) -> tuple[bytes, ...]:
+        """The ciphertexts."""
+
+    @property
+    def length(self) -> int:
+        """How many numbers are inside."""
+
+    @property
+    def head(self) -> str:
+        """The first ciphertext bytes in hex."""
+
+
+Payload = NDArray[np.float64] | NDArray[np.float32] | str | bytes | SealedPayload
+"""What may cross: numbers, a list in JSON, public key material, or ciphertexts."""
+
+
+@dataclass(frozen=True)
+class View:
+    """All that one party could read or hold: a table of messages, each of which can be opened."""
+
+    party: str
+    messages: tuple[Message, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """One row a message: round, sender, kind, bytes, whether it was readable, and its first numbers."""
+        import pandas as pd
+
+        columns = ["message", "round", "sender", "receiver", "kind", "bytes", "readable", "seen"]
+        rows = [
+            (m.number, m.round, m.sender, m.receiver, m.kind, m.nbytes, m.peek.readable, str(m.peek))
+            for m in self.messages
+        ]
+        return pd.DataFrame(rows, columns=columns).set_index("message")
+
+    def open(self, number: int) -> Message:
+        """The message with this number, as ``party`` holds it: ``.peek`` shows its head, ``.payload`` all that is kept.
+
+        Raises:
+            SettingError: if this party never held such a message.
+        """
+        for message in self.messages:
+            if message.number == number:
+                return message
+        held = f"{self.messages[0].number} to {self.messages[-1].number}" if self.messages else "none"
+        raise SettingError(
+            f"Message {number} is not among those that the {self.party} holds ({held}).",
+            "A view shows only what that party sent or received.",
+            "Take a number from the index of .frame(), or ask for another party's view.",
+        )
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self.messages)
+
+    def __repr__(self) -> str:
+        sealed = sum(m.encrypted for m in self.messages)
+        return f"View of {self.party!r}: {len(self.messages)} messages, {sealed} of them sealed"
+
+    def _repr_html_(self) -> str:
+        rows = self.frame().tail(25).to_html(escape=True, border=0)
+        return f"<div><b>{escape(repr(self))}</b> (the last 25 below; .open(number) opens one){rows}</div>"
+
+
+class Ledger:
+    """Append-only record of every crossing. Bytes, seconds and "who saw what" are questions to it, not book-keeping."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._kept: list[tuple[int, int]] = []
+        self._kept_bytes = 0
+        self._seconds: dict[str, float] = {}
+        self._inner = 0.0
+        self._crossings: dict[tuple[str, str, str, bool], None] = {}
+        self._lock = threading.Lock()
+
+    def post(self, number: int, sender: str, receiver: str, kind: str, payload: Payload) -> Message:
+        """Record that ``payload`` crossed from ``sender`` to ``receiver`` in round ``number``; returns the message."""
+        body = _body(payload) or []
+        size = sum(len(part) for part in body)
+        peek, plain = _peek(payload)
+        with self._lock:
+            previous = self._messages[-1].digest if self._messages else GENESIS
+            message = Message(
+                len(self._messages),
+                number,
+                sender,
+                receiver,
+                kind,
+                nbytes=size,
+                plain_nbytes=plain,
+                encrypted=not peek.readable,
+                peek=peek,
+                digest="",
+                previous=previous,
+                payload=_frozen(payload),
+            )
+            message = replace(message, digest=_digest(message, body))
+            self._messages.append(message)
+            self._crossings[kind, sender, receiver, message.encrypted] = None
+            self._forget(message.number, size)
+        return message
+
+    def _forget(self, number: int, size: int) -> None:
+        self._kept.append((number, size))
+        self._kept_bytes += size
+        while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
+            oldest, freed = self._kept.pop(0)
+            self._kept_bytes -= freed
+            self._messages[oldest] = replace(self._messages[oldest], payload=None)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the seconds of the enclosed work under ``name``; what an inner stage takes counts there alone."""
+        began, inner = perf_counter(), self._inner
+        self._inner = 0.0
+        try:
+            yield
+        finally:
+            spent = perf_counter() - began
+            self._seconds[name] = self._seconds.get(name, 0.0) + spent - self._inner
+            self._inner = inner + spent
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Every message so far, oldest first."""
+        return tuple(self._messages)
+
+    @property
+    def crossings(self) -> tuple[tuple[str, str, str, bool], ...]:
+        """Every distinct (kind, sender, receiver, encrypted) so far: what "who sees what" is computed from."""
+        return tuple(self._crossings)
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds by stage since the beginning."""
+        return dict(self._seconds)
+
+    def traffic(self, since: int = 0) -> dict[str, Traffic]:
+        """Messages and bytes by kind, from message number ``since`` on."""
+        totals: dict[str, Traffic] = {}
+        for m in self._messages[since:]:
+            t = totals.get(m.kind, Traffic(0, 0, 0, encrypted=False))
+            totals[m.kind] = Traffic(
+                t.messages + 1, t.nbytes + m.nbytes, t.plain_nbytes + m.plain_nbytes, t.encrypted or m.encrypted
+            )
+        return totals
+
+    def seen_by(self, party: str) -> View:
+        """All that ``party`` sent or received: its whole knowledge apart from its own rows and keys."""
+        return View(party, tuple(m for m in self._messages if party in (m.sender, m.receiver)))
+
+    def verify(self) -> bool:
+        """True if the chain of digests is unbroken and every kept payload is the one that crossed."""
+        previous = GENESIS
+        for message in self._messages:
+            if message.previous != previous:
+                return False
+            body = _body(message.payload)
+            if body is not None and _digest(message, body) != message.digest:
+                return False
+            previous = message.digest
+        return True
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __repr__(self) -> str:
+        total = sum(m.nbytes for m in self._messages)
+        head = self._messages[-1].digest[:12] if self._messages else "empty"
+        return f"Ledger({len(self._messages)} messages, {total:,} bytes, chain head {head})"
+
+
+def _body(payload: Payload | object) -> list[bytes] | None:
+    if payload is None:
+        return None
+    if isinstance(payload, str | bytes):
+        return [payload.encode() if isinstance(payload, str) else payload]
+    return [payload.tobytes()] if isinstance(payload, np.ndarray) else list(payload.chunks)  # type: ignore[attr-defined]
+
+
+def _frozen(payload: Payload) -> object:
+    if not isinstance(payload, np.ndarray):
+        return payload
+    kept = payload.copy()
+    kept.setflags(write=False)
+    return kept
+
+
+def _peek(payload: Payload) -> tuple[Peek, int]:
+    """What the receiver finds on opening it, and the bytes that the same content takes in the clear."""
+    if isinstance(payload, np.ndarray):
+        return Peek(True, tuple(float(v) for v in payload.flat[:8]), payload.shape), payload.nbytes
+    if isinstance(payload, str):
+        return Peek(True, payload[:120], (len(payload),)), len(payload.encode())
+    if isinstance(payload, bytes):
+        return Peek(True, payload[:24].hex(), (len(payload),), "key material that anyone may know"), 0
+    note = f"{payload.length} numbers in {len(payload.chunks)} ciphertexts"
+    return Peek(False, payload.head, (payload.length,), note), 8 * payload.length
+
+
+def _digest(message: Message, body: list[bytes]) -> str:
+    header = {k: v for k, v in asdict(replace(message, payload=None, digest="")).items() if k != "payload"}
+    chain = hashlib.sha256(json.dumps(header, sort_keys=True, default=str).encode())
+    for part in body:
+        chain.update(hashlib.sha256(part).digest())
+    return chain.hexdigest()

@@ -1,0 +1,187 @@
+"""Who could read what: sentences computed from the settings and from what the ledger holds, never from hopes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from fedlab_nb.parties.federation import Federation
+from fedlab_nb.privacy import NoisePlan, by_purpose, rounds_left
+from fedlab_nb.records import Access, PrivacyEvent, Spending, Threat
+
+Word = Literal["own", "reads", "sealed", "never"]
+
+# What the table calls each kind of message in the ledger, in the order in which a reader asks.
+KINDS = {
+    "update": "one owner's update",
+    "sum of updates": "sum of updates",
+    "model": "the model",
+    "moment": "one owner's statistics",
+    "sum of moments": "sum of statistics",
+    "category list": "one owner's categories",
+    "score count": "one owner's score counts",
+    "own score": "one owner's score",
+    "verdict": "one owner's noisy verdict",
+}
+
+
+class Crossing(NamedTuple):
+    """A distinct way in which something went from one party to another."""
+
+    kind: str
+    sender: str
+    receiver: str
+    encrypted: bool
+
+
+def access(federation: Federation) -> tuple[Access, ...]:
+    """Who sees what, read off the ledger: for each kind of thing what reached whom, and in which form."""
+    crossings = [Crossing(*facts) for facts in federation.ledger.crossings]
+    rows = [Access("rows of an owner", "own", "never", "never")]
+    kinds = {crossing.kind for crossing in crossings}
+    for kind, name in KINDS.items():
+        if kind in kinds:
+            crossed = [c for c in crossings if c.kind in (kind, f"{kind}, opened")]
+            rows.append(Access(name, _owner(crossed, federation), _server(crossed), _key_holder(crossed)))
+        elif kind.startswith("sum of ") and kind.removeprefix("sum of ").removesuffix("s") in kinds:
+            rows.append(Access(name, "never", "reads", "never"))
+    return tuple(rows)
+
+
+def _owner(crossed: Sequence[Crossing], federation: Federation) -> Word:
+    if any(m.sender in federation.names for m in crossed):
+        return "own"
+    return "reads" if any(m.receiver in federation.names and not m.encrypted for m in crossed) else "never"
+
+
+def _server(crossed: Sequence[Crossing]) -> Word:
+    held = [m for m in crossed if "server" in (m.sender, m.receiver)]
+    if any(not m.encrypted for m in held):
+        return "reads"
+    return "sealed" if held else "never"
+
+
+def _key_holder(crossed: Sequence[Crossing]) -> Word:
+    # Whatever reaches the key holder it can open; that only sums reach it is the protocol, and shown here.
+    return "reads" if any("key holder" in (m.sender, m.receiver) for m in crossed) else "never"
+
+
+def threats(federation: Federation) -> tuple[Threat, ...]:
+    """What each party could learn, alone and with another, under these settings if all follow the protocol."""
+    house, owners = federation.house, len(federation.names)
+    noisy = house.protect is not None and house.noise_seed is None
+    shield = f", with noise that hides single {house.protect.unit}s" if noisy and house.protect else ""
+    lines = []
+    if house.encrypt:
+        lines += [
+            Threat(
+                "the server alone", f"the sum of the updates{shield}, and the model; single updates stay sealed", True
+            ),
+            Threat(
+                "the server with one owner",
+                "the other owner's update" if owners == 2 else f"the sum of the other {owners - 1} owners' updates",
+                None if noisy or owners > 2 else False,
+            ),
+            Threat(
+                "the key holder with the server",
+                "every single update: one has the key, the other the ciphertexts",
+                False,
+            ),
+        ]
+    else:
+        what = "every owner's update" + (", each with all of the noise" if noisy else ", number by number")
+        lines.append(Threat("the server alone", what, noisy))
+    guarantee = federation.epsilon() is not None
+    lines += [
+        Threat(
+            "another owner", "the model of every round" + (shield if guarantee else ""), True if guarantee else None
+        ),
+        Threat(
+            "whoever sees the results",
+            f"what the budget allows about any single {house.protect.unit}, no more"
+            if guarantee and house.protect
+            else "whatever the model and its scores give away about rows: nothing bounds it",
+            True if guarantee else None,
+        ),
+        Threat(
+            "whoever controls this Python process",
+            "everything: all parties live in it, their walls are simulated",
+            False,
+        ),
+    ]
+    return tuple(lines)
+
+
+def spending(federation: Federation, plan: NoisePlan | None, to_come: Sequence[PrivacyEvent] = ()) -> Spending:
+    """Where the budget stands, for the owner that spent most, and what may be claimed.
+
+    ``to_come`` are releases already promised (the verdict after the last round).
+    """
+    house = federation.house
+    spent, claim = federation.epsilon(), _claim(federation)
+    agreed = house.budget.epsilon if house.budget else None
+    unit = house.protect.unit if house.protect else "row"
+    if spent is None or house.protect is None:
+        return Spending(agreed, federation.delta if house.protect else None, None, unit, claim, private=False)
+    accounts = [federation.account(name) for name in federation.names]
+    most = max(accounts, key=lambda account: account.spent(federation.delta))
+    left = None
+    if plan is not None and house.budget is not None:
+        each = _each_round(plan)
+        left = min(
+            (n for n in (rounds_left(a, house.budget, each, to_come) for a in accounts) if n is not None), default=None
+        )
+    return Spending(
+        agreed, federation.delta, spent, unit, claim, private=True, left=left, lines=by_purpose(most, federation.delta)
+    )
+
+
+def _each_round(plan: NoisePlan) -> list[PrivacyEvent]:
+    rows: Literal["training", "all"] = "all" if plan.unit == "owner" else "training"
+    scored: Literal["held-out", "all"] = "all" if plan.unit == "owner" else "held-out"
+    unit: Literal["row", "owner"] = "owner" if plan.unit == "owner" else "row"
+    return [
+        PrivacyEvent(0, "a round's update", rows, unit, "gaussian", plan.training),
+        PrivacyEvent(0, "a round's score", scored, unit, "gaussian", plan.metrics),
+    ]
+
+
+def _claim(federation: Federation) -> str:
+    house = federation.house
+    if house.protect is None:
+        return "No guarantee: there is no privacy mechanism, so the model and its scores may give rows away."
+    if house.noise_seed is not None:
+        return "No guarantee: this is a rehearsal, with noise from a known seed that anyone who knows it can subtract."
+    if federation.epsilon() is None:
+        return (
+            "No guarantee: the same rows left without protection, or under a weaker one, earlier in this session, and "
+            "what has left stays known."
+        )
+    what = "one row" if house.protect.unit == "row" else "one whole owner"
+    shares = (
+        " Each owner adds its share of the noise, so all owners of a round must add theirs." if house.encrypt else ""
+    )
+    return (
+        f"Adding or removing {what} changes the odds of anything released by at most a factor of e^epsilon, except "
+        f"with probability delta = {federation.delta:g}. Every round, statistic and score since this session began is "
+        f"counted, without credit for sampling.{shares}"
+    )
+
+
+def federation_card(federation: Federation) -> str:
+    """The HTML card of a federation: who holds what, and the house rules."""
+    from fedlab_nb.view.cards import card
+
+    house = federation.house
+    rows: list[tuple[str, object]] = [
+        ("owners", ", ".join(federation.names)),
+        ("columns", f"{len(federation.schema.features)}, to predict {federation.schema.target.name!r}"),
+        ("encryption", repr(house.encrypt) if house.encrypt else "none: the server reads every update"),
+        ("privacy", repr(house.protect) if house.protect else "no mechanism, no guarantee"),
+        ("budget", repr(house.budget) if house.budget else "none agreed"),
+        ("messages so far", f"{len(federation.ledger):,}"),
+    ]
+    if house.noise_seed is not None:
+        rows.append(("rehearsal", "not private: the noise can be repeated from its seed"))
+    note = "All parties live in this one Python process: their walls are simulated. seen_by(party) shows what each saw."
+    return card("Federation", rows, note)

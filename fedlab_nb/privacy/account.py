@@ -1,0 +1,111 @@
+"""What each owner's data has given away so far. It belongs to the data, not to a run, and only ever grows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fedlab_nb.errors import BudgetExceededError, SettingError
+from fedlab_nb.privacy.accountant import epsilon
+from fedlab_nb.records import PrivacyEvent
+
+_ACCOUNTS: dict[str, Account] = {}
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The epsilon and delta that the owners agree to spend at most, together, over everything that leaves.
+
+    Raises:
+        SettingError: if ``epsilon`` is not positive and finite or ``delta`` not between 0 and 1.
+    """
+
+    epsilon: float
+    delta: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.epsilon < float("inf"):
+            raise SettingError(
+                f"The budget's epsilon is {self.epsilon!r}, not a positive number.",
+                "Epsilon bounds how much one row can change what is released; it must be above 0 and finite.",
+                "Agree on a value such as Budget(epsilon=8, delta=1e-3); smaller is more private.",
+            )
+        if not 0.0 < self.delta < 1.0:
+            raise SettingError(
+                f"The budget's delta is {self.delta!r}, not between 0 and 1.",
+                "Delta is the probability that the epsilon does not hold, so it must be small and above 0.",
+                "Choose a delta well below 1 / (rows of an owner), such as 1e-3 for a hundred rows.",
+            )
+
+
+@dataclass
+class Account:
+    """All releases from one owner's data in this session, oldest first.
+
+    ``entries`` pairs each event with the share of rows that was held out: training rows and held-out rows are
+    disjoint, so their spendings do not add up (parallel composition) as long as that split never changes.
+    """
+
+    entries: list[tuple[PrivacyEvent, float]] = field(default_factory=list)
+
+    def spent(self, delta: float, more: Sequence[PrivacyEvent] = (), held_out: float = 0.0) -> float:
+        """Epsilon of all releases that had a mechanism (see ``guaranteed`` for others), and of ``more`` after them."""
+        return max(epsilon(lane, delta) for lane in self.lanes(more, held_out))
+
+    def lanes(self, more: Sequence[PrivacyEvent] = (), held_out: float = 0.0) -> list[list[PrivacyEvent]]:
+        """The protected events by the rows they touch: [training, held-out], or one list if the split ever changed."""
+        entries = [*self.entries, *((event, held_out) for event in more)]
+        events = [event for event, _ in entries if event.mechanism != "none"]
+        if len({share for _, share in entries}) > 1:
+            return [events]
+        return [[e for e in events if e.rows in (rows, "all")] for rows in ("training", "held-out")]
+
+    def guaranteed(self, unit: str) -> bool:
+        """True if every release so far had a mechanism for this unit (protecting an owner protects its rows)."""
+        return all(e.mechanism != "none" and (unit == "row" or e.unit == "owner") for e, _ in self.entries)
+
+
+def account_of(fingerprint: str) -> Account:
+    """The one account of the data with this fingerprint, whatever the owner is called and whichever run asks."""
+    with _LOCK:
+        return _ACCOUNTS.setdefault(fingerprint, Account())
+
+
+@dataclass(frozen=True)
+class Debit:
+    """What one owner is about to release: its account, the share of rows it holds out, and the events."""
+
+    owner: str
+    account: Account
+    held_out: float
+    events: tuple[PrivacyEvent, ...]
+
+
+def charge(debits: Sequence[Debit], budget: Budget | None) -> None:
+    """Debit every account, or none: all are asked before any is debited.
+
+    Call it before noise is drawn: a debit is never taken back, so that no crash can un-spend it.
+
+    Raises:
+        BudgetExceededError: naming the first owner whose budget does not allow its events; nothing was debited.
+    """
+    with _LOCK:
+        if budget is not None:
+            for debit in debits:
+                after = debit.account.spent(budget.delta, debit.events, debit.held_out)
+                if after > budget.epsilon * (1 + 1e-9):
+                    raise _refusal(debit, budget, after)
+        for debit in debits:
+            debit.account.entries.extend((event, debit.held_out) for event in debit.events)
+
+
+def _refusal(debit: Debit, budget: Budget, after: float) -> BudgetExceededError:
+    before = debit.account.spent(budget.delta)
+    return BudgetExceededError(
+        f"Releasing {debit.events[0].purpose} would take {debit.owner!r} to epsilon {after:.3f} of the agreed "
+        f"{budget.epsilon:g} (spent so far: {before:.3f}), so 0 further rounds fit and nothing was released.",
+        "A privacy budget belongs to the rows: it survives re-running a cell, a new Federation and a new name.",
+        "Use the model as it is, agree on a larger epsilon with the owners, or bring rows that were not used yet.",
+    )

@@ -1,0 +1,129 @@
+"""Budget -> noise: how much of it each release may cost, fixed before the first release."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fedlab_nb.errors import BudgetExceededError
+from fedlab_nb.privacy.account import Account, Budget
+from fedlab_nb.privacy.accountant import gaussian_epsilon, gaussian_mu
+from fedlab_nb.records import PrivacyEvent
+
+# Shares of the training rows' budget (of mu squared, which is what adds up over Gaussian releases).
+RANGES, MOMENTS, LISTS = 0.05, 0.05, 0.10
+LIST_DELTA = 0.1
+# Shares of the held-out rows' epsilon: the verdict after the last round gets most, because it is what people quote.
+VERDICT = 0.625
+# At owner level training and metrics touch the same data: shares of mu squared.
+OWNER_TRAINING = 0.8
+
+
+@dataclass(frozen=True)
+class NoisePlan:
+    """Noise for every kind of release of one run; numbers are noise multipliers (standard deviation / sensitivity).
+
+    ``training`` is one round's update, ``ranges`` and ``moments`` the two statistics behind the scaling, ``lists`` the
+    category lists with their ``list_delta``, ``metrics`` one round's score, ``verdict`` the epsilon of the last score.
+    0 means that this release does not take place.
+    """
+
+    unit: str
+    training: float
+    ranges: float = 0.0
+    moments: float = 0.0
+    lists: float = 0.0
+    list_delta: float = 0.0
+    metrics: float = 0.0
+    verdict: float = 0.0
+
+
+def plan_rows(
+    budget: Budget,
+    accounts: Sequence[tuple[str, Account]],
+    num_rounds: int,
+    *,
+    training: float | None = None,
+    lists: int = 0,
+) -> NoisePlan:
+    """The noise for row-level privacy, calibrated to what the tightest account has left of ``budget``.
+
+    ``training`` keeps a noise multiplier that the user fixed. ``lists`` is the number of columns whose categories
+    are not declared.
+
+    Raises:
+        BudgetExceededError: if some owner has nothing left.
+    """
+    list_delta = LIST_DELTA * budget.delta if lists else 0.0
+    open_mu2 = min(_training_left(budget, name, account, list_delta) for name, account in accounts)
+    verdict, metrics_mu2 = min(_held_out_left(budget, name, account) for name, account in accounts)
+    setup = RANGES + MOMENTS + (LISTS if lists else 0.0)
+    return NoisePlan(
+        unit="row",
+        training=training or math.sqrt(num_rounds / ((1 - setup) * open_mu2)),
+        ranges=1 / math.sqrt(RANGES * open_mu2),
+        moments=1 / math.sqrt(MOMENTS * open_mu2),
+        lists=1 / math.sqrt(LISTS * open_mu2) if lists else 0.0,
+        list_delta=list_delta,
+        metrics=math.sqrt(num_rounds / metrics_mu2),
+        verdict=verdict,
+    )
+
+
+def plan_owners(
+    budget: Budget, accounts: Sequence[tuple[str, Account]], num_rounds: int, *, training: float | None = None
+) -> NoisePlan:
+    """The noise for owner-level privacy: updates and scores share one budget, statistics are not released at all.
+
+    Raises:
+        BudgetExceededError: if some owner has nothing left.
+    """
+    open_mu2 = min(_training_left(budget, name, account, 0.0) for name, account in accounts)
+    return NoisePlan(
+        unit="owner",
+        training=training or math.sqrt(num_rounds / (OWNER_TRAINING * open_mu2)),
+        metrics=math.sqrt(num_rounds / ((1 - OWNER_TRAINING) * open_mu2)),
+    )
+
+
+def implied_budget(noise_multiplier: float, num_rounds: int, delta: float, unit: str) -> Budget:
+    """The budget that ``num_rounds`` rounds at ``noise_multiplier`` amount to, with the usual shares for the rest."""
+    share = OWNER_TRAINING if unit == "owner" else 1 - RANGES - MOMENTS
+    return Budget(gaussian_epsilon(math.sqrt(num_rounds / share) / noise_multiplier, delta), delta)
+
+
+def _sums(events: Sequence[PrivacyEvent]) -> tuple[float, float, float]:
+    pure = sum(e.amount for e in events if e.mechanism == "geometric")
+    squares = sum(e.amount**-2 for e in events if e.mechanism == "gaussian")
+    return pure, squares, sum(e.delta for e in events)
+
+
+def _training_left(budget: Budget, name: str, account: Account, list_delta: float) -> float:
+    """Mu squared that the training rows of this account can still give."""
+    pure, squares, delta = _sums(account.lanes()[0])
+    left = gaussian_mu(budget.epsilon - pure, budget.delta - delta - list_delta) ** 2 - squares
+    if left <= 1e-3 * gaussian_mu(budget.epsilon, budget.delta) ** 2:
+        raise _nothing_left(name, budget)
+    return left
+
+
+def _held_out_left(budget: Budget, name: str, account: Account) -> tuple[float, float]:
+    """(epsilon for the verdict, mu squared for all rounds' scores) that the held-out rows can still give."""
+    pure, squares, delta = _sums(account.lanes()[-1])
+    open_delta = budget.delta - delta
+    used = pure + (gaussian_epsilon(math.sqrt(squares), open_delta) if squares else 0.0)
+    verdict = VERDICT * (budget.epsilon - used)
+    left = gaussian_mu(budget.epsilon - pure - verdict, open_delta) ** 2 - squares
+    if verdict <= 0.0 or left <= 0.0:
+        raise _nothing_left(name, budget)
+    return verdict, left
+
+
+def _nothing_left(name: str, budget: Budget) -> BudgetExceededError:
+    return BudgetExceededError(
+        f"{name!r} has spent its privacy budget: nothing is left of epsilon {budget.epsilon:g}, so 0 rounds fit.",
+        "A privacy budget belongs to the rows: it survives re-running a cell, a new Federation and a new name.",
+        "Keep the model of the earlier run, agree on a larger epsilon with the owners (what is spent stays spent), or "
+        "bring rows that were not used yet; for an exercise, restart the kernel.",
+    )

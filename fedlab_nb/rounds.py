@@ -1,0 +1,105 @@
+"""The loop. A round: some owners take part, the strategy makes one step, the model is scored, a record comes out.
+
+Everything else consumes this iterator: the dashboard, a CSV, a test, your own ``for``. Stop by not asking for more;
+go on later with ``after=history[-1]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from fedlab_nb.errors import FedLabError, SettingError
+from fedlab_nb.learn import TrainedModel
+from fedlab_nb.parties import Federation
+from fedlab_nb.records import Failure, Round, Scores, Spending, State
+
+
+class Strategy(Protocol):
+    """What the literature calls an FL algorithm: where to start, one round from here to there, and how good it is."""
+
+    def check(self, federation: Federation, num_rounds: int) -> None:
+        """Refuse what cannot work, before anything leaves."""
+
+    def start(self, federation: Federation, *, num_rounds: int, seed: int) -> State:
+        """The state before the first round."""
+
+    def step(self, state: State, federation: Federation, number: int, cohort: Sequence[str], *, last: bool) -> State:
+        """The state after round ``number``; it charges the owners' budgets before anything leaves."""
+
+    def model_of(self, state: State) -> TrainedModel:
+        """The model in this state, for frames of one's own."""
+
+    def spending(self, federation: Federation, record: Round, num_rounds: int) -> Spending:
+        """Where the budgets stand after ``record``."""
+
+    def evaluate(self, state: State, federation: Federation, number: int, *, last: bool) -> Scores:
+        """The scores that round ``number`` releases."""
+
+
+def rounds(
+    federation: Federation, strategy: Strategy, *, num_rounds: int = 10, seed: int = 0, after: Round | None = None
+) -> Iterator[Round]:
+    """Train: one ``Round`` for every ``next()``, until round ``num_rounds``.
+
+    Equal seeds give equal bits, and a run that goes on with ``after`` equals the uninterrupted one (noise that
+    protects somebody comes from no seed, so only rehearsals repeat it). A failed round is a record that says so, and
+    the last one.
+
+    Raises:
+        SettingError, RuleError, BudgetExceededError: at once, before anything leaves.
+    """
+    first = after.number + 1 if after else 1
+    if isinstance(num_rounds, bool) or not isinstance(num_rounds, int) or num_rounds < first:
+        raise SettingError(
+            f"num_rounds is {num_rounds!r}, and the first round would be number {first}.",
+            "It is the number of the last round, so nothing would be trained.",
+            f"Ask for at least num_rounds={first}.",
+        )
+    if after is None:
+        strategy.check(federation, num_rounds)
+        return _play(federation, strategy, None, first, num_rounds, seed)
+    _check_continuation(federation, after)
+    return _play(federation, strategy, after.state, first, num_rounds, after.state.context.seed)  # type: ignore[attr-defined]
+
+
+def _play(
+    federation: Federation, strategy: Strategy, state: State | None, first: int, final: int, seed: int
+) -> Iterator[Round]:
+    """The loop itself: prepare once, then one record a round."""
+    nothing = State({})
+    for number in range(first, final + 1):
+        messages, seconds, cohort = len(federation.ledger), federation.ledger.seconds, federation.cohort(number, seed)
+        scores, failed = Scores(), None
+        try:
+            state = state or strategy.start(federation, num_rounds=final, seed=seed)
+            state = strategy.step(state, federation, number, cohort, last=number == final)
+            with federation.ledger.stage("score"):
+                scores = strategy.evaluate(state, federation, number, last=number == final)
+        except FedLabError as error:
+            failed = Failure(getattr(error, "party", "federation"), getattr(error, "stage", "round"), error)
+        spent = {s: t - seconds.get(s, 0.0) for s, t in federation.ledger.seconds.items() if t > seconds.get(s, 0.0)}
+        yield Round(
+            number,
+            state or nothing,
+            cohort,
+            scores.metrics,
+            scores.noise,
+            scores.by_owner,
+            federation.ledger.traffic(since=messages),
+            spent,
+            federation.epsilon(),
+            failed,
+        )
+        if failed is not None:
+            return
+
+
+def _check_continuation(federation: Federation, after: Round) -> None:
+    setup = after.state.context
+    if setup is None or getattr(setup, "owners", None) != federation.names or setup.schema != federation.schema:  # type: ignore[attr-defined]
+        raise SettingError(
+            f"Round {after.number} does not belong to a federation with these owners and columns.",
+            "A run goes on only where the model, its columns and its owners are the same.",
+            "Pass a round of a run of this federation: after=run.history[-1], or start anew without after=.",
+        )

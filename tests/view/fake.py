@@ -1,0 +1,95 @@
+"""Invented runs, for tests and for looking: every kind of thing the eyes may be handed."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import numpy as np
+
+from fedlab_nb.errors import RoundError
+from fedlab_nb.records import Access, Failure, History, Round, Snapshot, Spending, State, Threat, Traffic
+
+EVIL = '<img src=x onerror="alert(1)">'
+ACCESS = (
+    Access("rows", "own", "never", "never"),
+    Access("one owner's update", "own", "sealed", "never"),
+    Access("the sum of updates", "never", "sealed", "reads"),
+    Access("the model", "reads", "reads", "reads"),
+)
+THREATS = (
+    Threat("the server", "one owner's update", True),
+    Threat("the key holder", "the sum of a round, never one update", None),
+    Threat("server and key holder together", "every owner's update", False),
+    Threat("anyone who gets the model", "whether a row was in the training data", True),
+)
+
+
+def fake_round(n, *, metric="accuracy", sd=0.0, owners=5, total=20, encrypted=True, private=True, agreed=8.0, fail=()):
+    rng = random.Random(n * 7919)
+    names = tuple(f"Owner {i + 1}" for i in range(owners))
+    state = State({"server": np.zeros(3)})
+    traffic = {
+        "update": Traffic(owners, 331_000 * owners if encrypted else 41_000, 41_000, encrypted),
+        "sum": Traffic(1, 331_000 if encrypted else 8_200, 8_200, encrypted),
+        "model": Traffic(owners, 8_200 * owners, 8_200 * owners, False),
+    }
+    epsilon = agreed * (n / total) ** 0.55 if private else None
+    if n in fail:
+        error = RoundError("Owner 2", "train", "Owner 2 sent NaN.", "A NaN spoils the sum.", "Lower the rate.")
+        return Round(n, state, names, epsilon=epsilon, failed=Failure("Owner 2", "train", error))
+    good = 0.97 - 0.32 * math.exp(-n / 3.5)
+    value = good if metric != "rmse" else 12 * (1.05 - good)
+    scores = {name: {metric: min(1.0, value - 0.05 * rng.random() + 0.01) if metric != "rmse" else value * (0.9 + 0.3 * rng.random())} for name in names}
+    return Round(
+        n, state, names,
+        metrics={metric: value + rng.gauss(0, sd), "loss": 1 / n},
+        noise={metric: sd} if sd else {},
+        owner_metrics={} if sd else scores,
+        traffic=traffic,
+        seconds={"train": 0.1, "seal": 0.05},
+        epsilon=epsilon,
+    )
+
+
+def spending(spent, *, agreed=8.0, private=True, total=20, left=3):
+    if not private:
+        return Spending(None, None, None, "row", "No guarantee: nothing limits what the updates say about a row.", False)
+    claim = f"Every row: epsilon {spent:.2f}, delta 0.001, counting training, statistics and metrics together."
+    lines = (("training", "7.1"), ("column statistics", "0.6"), ("metrics", "0.3"))
+    return Spending(agreed, 1e-3, spent, "row", claim, True, left, lines)
+
+
+def fake(done=14, total=20, *, state="running", metric="accuracy", sd=0.0, owners=5, encrypted=True, private=True, fail=(), title="Federated training"):
+    history = History(
+        fake_round(n, metric=metric, sd=sd, owners=owners, total=total, encrypted=encrypted, private=private, fail=fail)
+        for n in range(1, done + 1)
+    )
+    spent = history[-1].epsilon if history and private else 0.0
+    return Snapshot(
+        title=title,
+        state=state,
+        num_rounds=total,
+        history=history,
+        spending=spending(spent, private=private, total=total, left=total - done),
+        access=ACCESS,
+        threats=THREATS,
+        metric=metric,
+        note="All parties live in this one process: a simulation of the walls.",
+        elapsed=0.8 * done,
+        left=0.8 * (total - done) if state == "running" else None,
+        owners=tuple(f"Owner {i + 1}" for i in range(owners)),
+    )
+
+
+def evil(snapshot):
+    return replace(
+        snapshot,
+        title=EVIL,
+        note=EVIL,
+        owners=(EVIL, *snapshot.owners[1:]),
+        access=(Access(EVIL, "own", "never", "never"),),
+        threats=(Threat(EVIL, EVIL, None),),
+        spending=replace(snapshot.spending, claim=EVIL, lines=((EVIL, EVIL),)),
+    )
