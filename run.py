@@ -151,8 +151,12 @@ def execute(source: Path, folder: Path, timeout: int = CELL_SECONDS) -> Notebook
         resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
         record_timing=False,
-        # One printed line a round: at pandas' 80 letters the table falls apart into blocks.
-        extra_arguments=["--IPKernelApp.exec_lines=import pandas; pandas.set_option('display.width', 200)"],
+        # One printed line a round: at pandas' 80 letters the table falls apart into blocks. And no word of the kernel
+        # about its sockets, which are this machine's own.
+        extra_arguments=[
+            "--log-level=ERROR",
+            "--IPKernelApp.exec_lines=import pandas; pandas.set_option('display.width', 200)",
+        ],
     )
     client.execute()
     notebook.metadata["language_info"] = {"name": "python"}

@@ -10,21 +10,22 @@ import asyncio
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedlab_nb.controls import Controls
 from fedlab_nb.errors import BudgetExceededError, FedLabError, SettingError
 from fedlab_nb.learn import TrainedModel
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.trust import access, spending, threats
-from fedlab_nb.records import Access, History, Round, Snapshot, Spending
+from fedlab_nb.records import Access, History, Round, Snapshot
 from fedlab_nb.records.snapshot import RunState
 from fedlab_nb.rounds import Strategy, rounds
-from fedlab_nb.view.cards import threat_card, threat_text
+from fedlab_nb.view.cards import framed, threat_card, threat_text
 from fedlab_nb.view.dashboard import Dashboard
-from fedlab_nb.view.panels import report_html, static_html
-from fedlab_nb.view.svg import sentence, text_progress
+from fedlab_nb.view.panels import budget_panel, report_html, static_html
+from fedlab_nb.view.svg import budget_text, sentence, text_progress
 from fedlab_nb.view.terminal import Card, in_kernel, say
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def train(
     ``after=run.history[-1]`` goes on with an earlier run. What cannot work is refused here, before anything leaves.
 
     Raises:
-        SettingError, RuleError, BudgetExceededError: each says what happened, why it matters and what to do.
+        SettingError, RuleError, BudgetExceededError: what cannot work, or a federation that is training already.
     """
     stream = rounds(federation, strategy, num_rounds=num_rounds, seed=seed, after=after)
     run = Run(federation, strategy, stream, num_rounds)
@@ -67,10 +68,9 @@ class Run:
         self._note = ""
         self._spending = spending(federation, None)
         self._access: tuple[Access, ...] = ()
-        self._go, self._stop, self._ended = threading.Event(), threading.Event(), threading.Event()
-        self._go.set()
-        self._single = False
+        self._controls, self._ended = Controls(), threading.Event()
         self._began, self._finished = time.monotonic(), 0.0
+        self._claim = ExitStack()
         self._dashboard: Dashboard | None = None
         self._drawing: asyncio.Task[None] | None = None
 
@@ -82,30 +82,23 @@ class Run:
     @property
     def state(self) -> RunState:
         """Where the run is: preparing, running, paused, finished, stopped, interrupted, failed, or budget spent."""
-        return self._state
+        return "paused" if self._controls.paused and not self._ended.is_set() else self._state
 
     def pause(self) -> None:
         """Hold before the next round."""
-        if not self._ended.is_set():
-            self._go.clear()
-            self._state = "paused"
+        self._controls.pause()
 
     def resume(self) -> None:
         """Go on after a pause."""
-        if not self._ended.is_set():
-            self._state = "running"
-            self._go.set()
+        self._controls.resume()
 
     def step(self) -> None:
         """While paused: compute exactly one more round."""
-        if self._state == "paused":
-            self._single = True
-            self._go.set()
+        self._controls.step()
 
     def stop(self) -> None:
         """End after the round that is being computed; what there is stays usable."""
-        self._stop.set()
-        self._go.set()
+        self._controls.stop()
 
     def wait(self) -> History:
         """Wait for the end, keep drawing, and give all rounds. Interrupting ends the run well and gives what there is.
@@ -165,9 +158,10 @@ class Run:
         return self._spending.spent
 
     @property
-    def budget(self) -> Spending:
-        """Where the privacy budget stands, with what may be claimed in words."""
-        return self._spending
+    def budget(self) -> Card:
+        """Where the privacy budget stands, what it went on, and what may be claimed in words."""
+        snapshot = self.snapshot()
+        return Card(budget_text(snapshot), framed(budget_panel(snapshot)))
 
     @property
     def threat_card(self) -> Card:
@@ -188,7 +182,7 @@ class Run:
         rest = self.num_rounds - history[-1].number if history else self.num_rounds
         return Snapshot(
             title=self._title,
-            state=self._state,
+            state=self.state,
             num_rounds=self.num_rounds,
             history=history,
             spending=self._spending,
@@ -197,7 +191,7 @@ class Run:
             metric="rmse" if any("rmse" in r.metrics for r in history[:1]) else "accuracy",
             note=self._note,
             elapsed=(self._finished or time.monotonic()) - self._began,
-            left=rest * sum(seconds) / len(seconds) if seconds and self._state == "running" else None,
+            left=rest * sum(seconds) / len(seconds) if seconds and self.state == "running" else None,
             owners=self.federation.names,
         )
 
@@ -206,6 +200,7 @@ class Run:
         return f"{type(self.strategy).__name__} over {len(self.federation.names)} owners"
 
     def _begin(self) -> None:
+        self._claim.enter_context(self.federation.in_use())
         if not in_kernel():
             self._work(aloud=True)
             return
@@ -220,28 +215,22 @@ class Run:
     def _work(self, *, aloud: bool = False) -> None:
         """The rounds, one after the other: the only part that runs outside the kernel's own loop."""
         try:
-            with self.federation.in_use():
-                self._await_page()
-                self._state = "running" if self._state == "preparing" else self._state
-                self._state = self._play(aloud=aloud)
+            self._await_page()
+            self._state = "running"
+            self._state = self._play(aloud=aloud)
         except KeyboardInterrupt:
             self._state, self._note = "interrupted", "Interrupted; the rounds so far are kept."
         except Exception as error:  # noqa: BLE001 - whatever ends the thread must reach the one who waits for it
             self.error, self._state, self._note = error, "failed", str(error)
         finally:
+            self._claim.close()
             self._finished = time.monotonic()
             self._ended.set()
         if aloud:
             say(sentence(self.snapshot()))
 
     def _play(self, *, aloud: bool) -> RunState:
-        while True:
-            self._go.wait()
-            if self._single:
-                self._single = False
-                self._go.clear()
-            if self._stop.is_set():
-                return "stopped" if self._state != "interrupted" else "interrupted"
+        while self._controls.may_go_on():
             record = next(self._stream, None)
             if record is None:
                 return "finished"
@@ -254,6 +243,7 @@ class Run:
             if record.failed is not None:
                 self.error, self._note = record.failed.error, str(record.failed)
                 return "failed"
+        return self._controls.ended_by
 
     def _keep(self, record: Round) -> None:
         self._spending = self.strategy.spending(self.federation, record, self.num_rounds)
@@ -276,7 +266,7 @@ class Run:
             self._dashboard.draw(self.snapshot(), final=final)
 
     def _draw_while_waiting(self) -> None:
-        if self._state == "paused" and (self._dashboard is None or not self._dashboard.watched):
+        if self.state == "paused" and (self._dashboard is None or not self._dashboard.watched):
             raise SettingError(
                 "The run is paused, and no page shows a button that could resume it.",
                 "Waiting for it would never end.",
@@ -285,8 +275,8 @@ class Run:
         self._draw()
 
     def _interrupt(self) -> None:
-        self._state, self._note = "interrupted", "Interrupted; the rounds so far are kept."
-        self.stop()
+        self._note = "Interrupted; the rounds so far are kept."
+        self._controls.stop("interrupted")
         self._ended.wait()
 
     def _close(self) -> History:
@@ -296,7 +286,7 @@ class Run:
         return self.history
 
     def __repr__(self) -> str:
-        return f"Run({self._title}: {self._state}, {sentence(self.snapshot())})"
+        return f"Run({self._title}: {self.state}, {sentence(self.snapshot())})"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/plain": repr(self), "text/html": static_html(self.snapshot())}

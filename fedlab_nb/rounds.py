@@ -12,14 +12,15 @@ from typing import Protocol
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.learn import TrainedModel
 from fedlab_nb.parties import Federation
+from fedlab_nb.parties.rules import is_number, is_seed
 from fedlab_nb.records import Failure, Round, Scores, Spending, State
 
 
 class Strategy(Protocol):
     """What the literature calls an FL algorithm: where to start, one round from here to there, and how good it is."""
 
-    def check(self, federation: Federation, num_rounds: int) -> None:
-        """Refuse what cannot work, before anything leaves."""
+    def check(self, federation: Federation, num_rounds: int, after: Round | None = None) -> None:
+        """Refuse what cannot work, before anything leaves; ``after`` is the round that a run goes on from."""
 
     def start(self, federation: Federation, *, num_rounds: int, seed: int) -> State:
         """The state before the first round."""
@@ -44,23 +45,31 @@ def rounds(
 
     Equal seeds give equal bits, and a run that goes on with ``after`` equals the uninterrupted one (noise that
     protects somebody comes from no seed, so only rehearsals repeat it). A failed round is a record that says so, and
-    the last one.
+    the last one; ``after`` a failed round, that round is tried again. A run that goes on keeps its first ``seed``.
 
     Raises:
         SettingError, RuleError, BudgetExceededError: at once, before anything leaves.
     """
-    first = after.number + 1 if after else 1
-    if isinstance(num_rounds, bool) or not isinstance(num_rounds, int) or num_rounds < first:
+    first = after.number + (after.failed is None) if after else 1
+    if not is_number(num_rounds, whole=True) or num_rounds < first:
         raise SettingError(
             f"num_rounds is {num_rounds!r}, and the first round would be number {first}.",
             "It is the number of the last round, so nothing would be trained.",
             f"Ask for at least num_rounds={first}.",
         )
+    if not is_seed(seed):
+        raise SettingError(
+            f"The seed is {seed!r}.",
+            "All randomness of a run but the noise follows from it, and only whole numbers from 0 up can be seeds.",
+            "Use seed=0, for example.",
+        )
+    final = int(num_rounds)
     if after is None:
-        strategy.check(federation, num_rounds)
-        return _play(federation, strategy, None, first, num_rounds, seed)
+        strategy.check(federation, final)
+        return _play(federation, strategy, None, first, final, seed)
     _check_continuation(federation, after)
-    return _play(federation, strategy, after.state, first, num_rounds, after.state.context.seed)  # type: ignore[attr-defined]
+    strategy.check(federation, final, after)
+    return _play(federation, strategy, after.state, first, final, after.state.context.seed)  # type: ignore[attr-defined]
 
 
 def _play(
@@ -73,9 +82,10 @@ def _play(
         scores, failed = Scores(), None
         try:
             state = state or strategy.start(federation, num_rounds=final, seed=seed)
-            state = strategy.step(state, federation, number, cohort, last=number == final)
+            stepped = strategy.step(state, federation, number, cohort, last=number == final)
             with federation.ledger.stage("score"):
-                scores = strategy.evaluate(state, federation, number, last=number == final)
+                scores = strategy.evaluate(stepped, federation, number, last=number == final)
+            state = stepped
         except FedLabError as error:
             failed = Failure(getattr(error, "party", "federation"), getattr(error, "stage", "round"), error)
         spent = {s: t - seconds.get(s, 0.0) for s, t in federation.ledger.seconds.items() if t > seconds.get(s, 0.0)}

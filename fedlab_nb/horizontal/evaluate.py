@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 def score_events(federation: Federation, setup: Setup, number: int, *, last: bool) -> list[PrivacyEvent]:
     """The releases that scoring a round will take: charged together with the round, so that none is half paid."""
     plan = setup.plan
+    if not _held_out(federation):
+        return []
     events = [event(federation, number, "a round's score", "held-out", plan.metrics if plan else 0.0)]
     if plan is not None and plan.unit == "owner":
         return [event(federation, number, "a round's score", "all", plan.metrics)]
@@ -40,12 +42,21 @@ def evaluate(
 
     Without a mechanism: exact scores of the encrypted sum, and each owner's own. At row level: one noisy score a round,
     and after the last round a verdict with little noise, by owner and over all. At owner level: one noisy score.
+    Where no owner holds rows out there is nothing to score, and nothing is released.
     """
+    if not _held_out(federation):
+        return Scores()
+    federation.tell("model", weights.astype(np.float32), number=number, to=federation.names)
     if setup.plan is None:
         return _exact(federation, setup, learner, weights, number)
     if last and setup.plan.verdict:
         return _verdict(federation, setup, learner, weights, number)
     return _noisy(federation, setup, learner, weights, number)
+
+
+def _held_out(federation: Federation) -> bool:
+    """True if some owner holds rows out; how large a share it holds out is public."""
+    return any(owner.held_out > 0.0 for owner in federation.owners)
 
 
 def _exact(federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int) -> Scores:
@@ -111,6 +122,8 @@ def _verdict(federation: Federation, setup: Setup, learner: Learner, weights: Fl
 
 def _counts(card: Scorecard, learner: Learner, weights: Floats, setup: Setup, rows: Rows) -> Floats:
     X, y = encoded(rows, setup.encoding, "held_out")
+    if not len(X):
+        return np.zeros(card.size)
     return card.count(learner.scores(weights, X), y)
 
 

@@ -23,7 +23,7 @@ from fedlab_nb.data.declared import declared_encoding, describe
 from fedlab_nb.errors import SchemaError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.privacy import Account, NoisePlan, implied_budget, plan_owners, plan_rows
-from fedlab_nb.protect import OwnerLevelDP
+from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import PrivacyEvent, Schema, Update
 
 # Counts and sums of values in [-1, 1] stay below this: an owner may have up to a million rows.
@@ -36,7 +36,8 @@ Encoded = tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]
 class Setup:
     """What is fixed before the first round and never changes: it travels with every state, so that runs can resume.
 
-    ``rows`` is the number of training rows over all owners: exact, or as released with noise.
+    ``rows`` is the number of training rows over all owners: exact, or as released with noise. ``protect`` is the
+    mechanism that ``plan`` was made for.
     """
 
     encoding: enc.Encoding
@@ -45,6 +46,7 @@ class Setup:
     plan: NoisePlan | None
     rows: float
     seed: int
+    protect: RowLevelDP | OwnerLevelDP | None = None
 
 
 def noise_plan(federation: Federation, num_rounds: int) -> NoisePlan | None:
@@ -83,7 +85,7 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
     schema, plan = federation.schema, noise_plan(federation, num_rounds)
     if plan is not None and plan.unit == "owner":
         encoding = declared_encoding(schema)
-        return Setup(encoding, schema, federation.names, plan, 0.0, seed)
+        return Setup(encoding, schema, federation.names, plan, 0.0, seed, federation.house.protect)
     lists = _ask_lists(federation, schema, plan)
     ranges, missing = _ask_ranges(federation, schema, plan)
     sensitivity = sums.moments_sensitivity(schema)
@@ -100,7 +102,10 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
     ).value
     encoding = enc.make_encoding(schema, ranges, missing, totals, lists, noise_sd=noise_sd)
     federation.tell("encoding", describe(encoding), number=0, to=federation.names)
-    return Setup(encoding, schema, federation.names, plan, max(float(totals[-1]), 1.0), seed)
+    # A count below its own noise would make every step longer than what was learned of the rows can justify.
+    in_all = noise_sd if federation.house.encrypt else noise_sd * len(federation.names) ** 0.5
+    rows = max(float(totals[-1]), in_all, 1.0)
+    return Setup(encoding, schema, federation.names, plan, rows, seed, federation.house.protect)
 
 
 def _ask_ranges(

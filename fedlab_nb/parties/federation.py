@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from fedlab_nb.aggregate import total
 from fedlab_nb.crypto import CKKS, Adder, KeyHolder, Plan, Sealed, Sealer
-from fedlab_nb.errors import RoundError, SettingError
+from fedlab_nb.errors import SettingError
 from fedlab_nb.ledger import Ledger, View
 from fedlab_nb.parties.owner import DataOwner, Rows
-from fedlab_nb.parties.rules import House, check_house, check_owners
+from fedlab_nb.parties.rules import House, check_apart, check_house, check_numbers, check_owners
 from fedlab_nb.privacy import Account, Budget, Debit, account_of, charge
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, clip_norm, gaussian_share, noise_source
 from fedlab_nb.records import PrivacyEvent, Update
@@ -59,15 +59,16 @@ class Federation:
         sample_rate: float = 1.0,
         noise_seed: int | None = None,
     ) -> None:
-        self.schema = check_owners(list(owners))
-        self.house = check_house(House(encrypt, protect, budget, sample_rate, noise_seed), self.schema, len(owners))
-        self.owners = tuple(owners)
+        self.owners, self.schema = check_owners(owners)
+        house = House(encrypt, protect, budget, sample_rate, noise_seed)
+        self.house = check_house(house, self.schema, len(self.owners))
         self.ledger = Ledger()
         self._by_name = {owner.name: owner for owner in self.owners}
         self._accounts = {
             owner.name: account_of(owner._inside(_fingerprint, stage="counting its budget"))  # noqa: SLF001
             for owner in self.owners
         }
+        check_apart(self._accounts, self.house)
         self._key_holder: KeyHolder | None = None
         self._busy = threading.Lock()
 
@@ -151,16 +152,16 @@ class Federation:
 
         Raises:
             RoundError: naming the owner whose work failed or gave something that is not finite or beyond the bound.
-            BudgetExceededError: before anything left.
+            BudgetExceededError, EncryptionError: before anything left.
         """
+        plan = (self.house.encrypt or CKKS()).plan(bound=bound + NOISE_TAIL * noise_sd, owners=len(self.owners))
         with self.ledger.stage("local work"):
             updates = {name: self._beside(name, kind, work) for name in cohort}
-            if clip is not None:
-                updates = {name: Update(clip_norm(u.value, clip), u.weight) for name, u in updates.items()}
         for name, update in updates.items():
-            _check(name, kind, np.append(update.value, update.weight), bound)
+            check_numbers(name, kind, np.append(update.value, update.weight), bound if clip is None else np.inf)
+        if clip is not None:
+            updates = {name: Update(clip_norm(u.value, clip), u.weight) for name, u in updates.items()}
         self.charge(debits)
-        plan = (self.house.encrypt or CKKS()).plan(bound=bound + NOISE_TAIL * noise_sd, owners=len(self.owners))
         shares = len(cohort) if self.house.encrypt else 1
         vectors: dict[str, Floats] = {}
         for name, update in updates.items():
@@ -190,6 +191,7 @@ class Federation:
                     tuple(replace(e, mechanism="none", amount=0.0, delta=0.0) if rehearsal else e for e in events),
                 )
                 for name, events in debits.items()
+                if events
             ],
             self.house.budget,
         )
@@ -263,6 +265,7 @@ class Federation:
         house = self.house
         parts = [f"{len(self.owners)} owners", repr(house.encrypt) if house.encrypt else "not encrypted"]
         parts += [repr(part) for part in (house.protect, house.budget) if part is not None]
+        parts += ["rehearsal, not private"] if house.noise_seed is not None else []
         return f"Federation({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
@@ -273,23 +276,3 @@ class Federation:
 
 def _fingerprint(rows: Rows) -> str:
     return rows.fingerprint
-
-
-def _check(name: str, kind: str, vector: Floats, bound: float) -> None:
-    if not np.isfinite(vector).all():
-        bad = int(np.count_nonzero(~np.isfinite(vector)))
-        raise RoundError(
-            name,
-            kind,
-            f"The {kind} of {name!r} has {bad} of {vector.size} numbers that are not finite (NaN or infinite).",
-            "One such number would turn the sum over all owners, and so the model, into NaN.",
-            "Lower the learning rate (the training diverged), or look for extreme values in that owner's columns.",
-        )
-    if np.abs(vector).max(initial=0.0) > bound:
-        raise RoundError(
-            name,
-            kind,
-            f"The {kind} of {name!r} has a number beyond the agreed bound of {bound:g}.",
-            "Sums beyond the planned range would wrap around silently when they are encrypted.",
-            "Lower the learning rate or the number of local epochs, or clip with fl.RowLevelDP(clip=1.0).",
-        )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fedlab_nb.crypto import CKKS
-from fedlab_nb.errors import RuleError, SchemaError, SettingError
+from fedlab_nb.errors import RoundError, RuleError, SchemaError, SettingError
 from fedlab_nb.parties.owner import DataOwner
-from fedlab_nb.privacy import Budget
+from fedlab_nb.privacy import Account, Budget
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import Column, Schema
 
-RESERVED = ("server", "key holder", "auditor")
-FEW_OWNERS = 50
+Owners = tuple[DataOwner, ...]
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,15 @@ class House:
     noise_seed: int | None = None
 
 
-def check_owners(owners: Sequence[DataOwner]) -> Schema:
-    """The owners' common schema, with every declaration that any of them made.
+def check_owners(given: object) -> tuple[Owners, Schema]:
+    """The owners, and their common schema with every declaration that all of them made.
 
     Raises:
         SettingError: fewer than two owners, or names that clash.
         SchemaError: frames that do not fit together, naming the owner and the column.
     """
+    several = isinstance(given, Iterable) and not isinstance(given, DataOwner)
+    owners: Owners = tuple(given) if several else (given,)  # type: ignore[arg-type, assignment]
     if any(not isinstance(owner, DataOwner) for owner in owners):
         raise SettingError(
             "A Federation was given something that is not a DataOwner.",
@@ -55,17 +59,35 @@ def check_owners(owners: Sequence[DataOwner]) -> Schema:
             "The ledger and the budgets tell owners apart by their names.",
             "Give every owner a name of its own.",
         )
-    reserved = next((name for name in names if name in RESERVED), None)
-    if reserved is not None:
-        raise SettingError(
-            f"An owner is called {reserved!r}.",
-            "That is the name of another party, so the ledger could not tell them apart.",
-            "Choose another name for the owner.",
+    schema = _common(owners)
+    if schema.target.categories is not None and len(schema.target.categories) < 2:
+        raise SchemaError(
+            f"The target {schema.target.name!r} has {len(schema.target.categories)} declared class.",
+            "A model that tells classes apart needs at least two of them.",
+            "Choose another target, or declare all of its classes at every owner.",
         )
-    return _common(owners)
+    return owners, schema
 
 
-def _common(owners: Sequence[DataOwner]) -> Schema:
+def check_apart(accounts: Mapping[str, Account], house: House) -> None:
+    """Refuse owners who bring the same rows under a privacy mechanism.
+
+    Raises:
+        RuleError: naming two owners with the same rows.
+    """
+    holder: dict[int, str] = {}
+    for name, account in accounts.items():
+        other = holder.setdefault(id(account), name)
+        if other != name and house.protect is not None:
+            raise RuleError(
+                f"{other!r} and {name!r} hold the same rows.",
+                "Every row would be in each sum twice, move it twice as far as the noise is made for, and epsilon "
+                "would be understated.",
+                "Leave one of them out, or give each owner rows of its own: fl.split_rows(frame, owners=5).",
+            )
+
+
+def _common(owners: Owners) -> Schema:
     first = owners[0]
     for owner in owners[1:]:
         mine = {column.name for column in owner.schema.features}
@@ -87,7 +109,7 @@ def _common(owners: Sequence[DataOwner]) -> Schema:
     return Schema(tuple(columns), _merge(owners, first.target))
 
 
-def _merge(owners: Sequence[DataOwner], name: str) -> Column:
+def _merge(owners: Owners, name: str) -> Column:
     """One column over all owners; declared bounds widen to cover all, declared lists join in order."""
     versions = [(owner.name, _column(owner.schema, name)) for owner in owners]
     first_name, first = versions[0]
@@ -123,6 +145,7 @@ def check_house(house: House, schema: Schema, owners: int) -> House:
         SettingError: a value that cannot work.
         RuleError: a combination whose privacy claim would be false.
     """
+    _check_kinds(house)
     if not 0.0 < house.sample_rate <= 1.0:
         raise SettingError(
             f"sample_rate is {house.sample_rate!r}, not above 0 and at most 1.",
@@ -139,6 +162,64 @@ def check_house(house: House, schema: Schema, owners: int) -> House:
     if isinstance(protect, OwnerLevelDP):
         _check_owner_level(house, schema, owners)
     return House(house.encrypt, protect, house.budget, house.sample_rate, house.noise_seed)
+
+
+def _check_kinds(house: House) -> None:
+    wanted: list[tuple[str, object, bool, str]] = [
+        ("encrypt", house.encrypt, isinstance(house.encrypt, CKKS), "encrypt=fl.CKKS()"),
+        ("protect", house.protect, isinstance(house.protect, RowLevelDP | OwnerLevelDP), "protect=fl.RowLevelDP()"),
+        ("budget", house.budget, isinstance(house.budget, Budget), "budget=fl.Budget(epsilon=8, delta=1e-3)"),
+        ("noise_seed", house.noise_seed, is_seed(house.noise_seed), "noise_seed=0"),
+    ]
+    for name, value, fits, example in wanted:
+        if value is not None and not fits:
+            raise SettingError(
+                f"{name} is {value if isinstance(value, int | float | str | type) else type(value).__name__!r}.",
+                "A setting that is not understood cannot be kept, and the cards would claim it.",
+                f"Write {example}, or leave {name} out.",
+            )
+    if not is_number(house.sample_rate):
+        raise SettingError(
+            f"sample_rate is {house.sample_rate!r}, not a number.",
+            "It is the probability with which each owner takes part in a round.",
+            "Use sample_rate=1.0 for all owners in every round.",
+        )
+
+
+def is_number(value: object, *, whole: bool = False) -> bool:
+    """True for a real number, or for a ``whole`` one; True and False are none."""
+    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def is_seed(value: object) -> bool:
+    """True for a whole number from 0 up."""
+    return is_number(value, whole=True) and int(value) >= 0  # type: ignore[call-overload]
+
+
+def check_numbers(name: str, kind: str, vector: NDArray[np.float64], bound: float) -> None:
+    """Refuse numbers of an owner that no sum can take in.
+
+    Raises:
+        RoundError: naming the owner, for a number that is not finite or beyond ``bound``.
+    """
+    if not np.isfinite(vector).all():
+        bad = int(np.count_nonzero(~np.isfinite(vector)))
+        raise RoundError(
+            name,
+            kind,
+            f"The {kind} of {name!r} has {bad} of {vector.size} numbers that are not finite (NaN or infinite).",
+            "One such number would turn the sum over all owners, and so the model, into NaN.",
+            "Lower the learning rate (the training diverged), or look for extreme values in that owner's columns.",
+        )
+    if np.abs(vector).max(initial=0.0) > bound:
+        raise RoundError(
+            name,
+            kind,
+            f"The {kind} of {name!r} has a number beyond the agreed bound of {bound:g}.",
+            "Sums beyond the planned range would wrap around silently when they are encrypted.",
+            "Lower the learning rate or the number of local epochs, or clip with fl.RowLevelDP(clip=1.0).",
+        )
 
 
 def _check_owner_level(house: House, schema: Schema, owners: int) -> None:

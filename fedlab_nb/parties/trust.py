@@ -68,41 +68,22 @@ def _key_holder(crossed: Sequence[Crossing]) -> Word:
 
 def threats(federation: Federation) -> tuple[Threat, ...]:
     """What each party could learn, alone and with another, under these settings if all follow the protocol."""
-    house, owners = federation.house, len(federation.names)
+    house = federation.house
     noisy = house.protect is not None and house.noise_seed is None
-    shield = f", with noise that hides single {house.protect.unit}s" if noisy and house.protect else ""
-    lines = []
+    guarantee = federation.epsilon() is not None
+    unit = house.protect.unit if house.protect else "row"
+    shield = f", with noise that hides single {unit}s" if noisy else ""
+    fine = True if guarantee else None
     if house.encrypt:
-        lines += [
-            Threat(
-                "the server alone", f"the sum of the updates{shield}, and the model; single updates stay sealed", True
-            ),
-            Threat(
-                "the server with one owner",
-                "the other owner's update" if owners == 2 else f"the sum of the other {owners - 1} owners' updates",
-                None if noisy or owners > 2 else False,
-            ),
-            Threat(
-                "the key holder with the server",
-                "every single update: one has the key, the other the ciphertexts",
-                False,
-            ),
-        ]
+        lines = _under_encryption(shield, len(federation.names))
     else:
         what = "every owner's update" + (", each with all of the noise" if noisy else ", number by number")
-        lines.append(Threat("the server alone", what, noisy))
-    guarantee = federation.epsilon() is not None
+        lines = [Threat("the server alone", what, fine if noisy else False)]
+    allowed = f"what the budget allows about any single {unit}, no more"
+    unbounded = "whatever the model and its scores give away about rows: nothing bounds it"
     lines += [
-        Threat(
-            "another owner", "the model of every round" + (shield if guarantee else ""), True if guarantee else None
-        ),
-        Threat(
-            "whoever sees the results",
-            f"what the budget allows about any single {house.protect.unit}, no more"
-            if guarantee and house.protect
-            else "whatever the model and its scores give away about rows: nothing bounds it",
-            True if guarantee else None,
-        ),
+        Threat("another owner", "the model of every round" + (shield if guarantee else ""), fine),
+        Threat("whoever sees the results", allowed if guarantee else unbounded, fine),
         Threat(
             "whoever controls this Python process",
             "everything: all parties live in it, their walls are simulated",
@@ -110,6 +91,19 @@ def threats(federation: Federation) -> tuple[Threat, ...]:
         ),
     ]
     return tuple(lines)
+
+
+def _under_encryption(shield: str, owners: int) -> list[Threat]:
+    rest = "the other owner's update" if owners == 2 else f"the sum of the other {owners - 1} owners' updates"
+    return [
+        Threat("the server alone", f"the sum of the updates{shield}, and the model; single updates stay sealed", True),
+        Threat("the server with one owner", rest, None if shield or owners > 2 else False),
+        Threat(
+            "the key holder with the server",
+            "every single update: one has the key, the other the ciphertexts",
+            False,
+        ),
+    ]
 
 
 def spending(federation: Federation, plan: NoisePlan | None, to_come: Sequence[PrivacyEvent] = ()) -> Spending:

@@ -35,13 +35,13 @@ def rounds_left(
 
 
 def by_purpose(account: Account, delta: float) -> tuple[tuple[str, str], ...]:
-    """What was released, how often, and the epsilon that each kind of release would cost alone."""
+    """What was released and how often, and the epsilon that each kind of release would cost alone."""
     kinds: dict[str, list[PrivacyEvent]] = {}
     for event, _ in account.entries:
         kinds.setdefault(event.purpose, []).append(event)
     lines = []
     for purpose, events in kinds.items():
         alone = epsilon(events, delta)
-        times = f"{len(events)} releases" if len(events) > 1 else "1 release"
-        lines.append((purpose, f"{times}, epsilon {alone:.2f} alone" if alone < math.inf else f"{times}, unprotected"))
+        times = f", {len(events)} times" if len(events) > 1 else ""
+        lines.append((f"{purpose}{times}", f"{alone:.2f}" if alone < math.inf else "no limit"))
     return tuple(lines)

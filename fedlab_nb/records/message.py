@@ -22,7 +22,7 @@ class Peek:
         return f"{body}, …" if self.shape and self.shape[0] > len(self.head) else body
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Message:
     """One crossing: who sent what kind of thing to whom, in which round, how large, readable or sealed.
 
@@ -41,4 +41,10 @@ class Message:
     peek: Peek
     digest: str
     previous: str
-    payload: object = field(default=None, repr=False, compare=False)
+    payload: object = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"Message {self.number}, round {self.round}: {self.kind}, from {self.sender!r} to {self.receiver!r}, "
+            f"{self.nbytes:,} bytes\n  {self.peek}\n  digest {self.digest[:16]}…, after {self.previous[:16]}…"
+        )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Numbers = dict[str, Any]
+# Loading plotly takes three seconds of a core, and training feels it: only a run with this many seconds left pays them.
+WORTH_PLOTLY = 20.0
 BAND, NOISE, RELEASES, GLOBAL, FAILED, PLAIN, SENT = range(7)
 
 
@@ -70,6 +72,9 @@ def progress_numbers(snapshot: Snapshot) -> tuple[list[Numbers], Numbers]:
         {"x": list(data.rounds), "y": list(data.plain)},
         {"x": list(data.rounds) if data.sealed else [], "y": list(data.sent) if data.sealed else []},
     ]
+    for trace in traces:
+        # Plotly's widget forgets the looks of a trace that starts empty; one missing point keeps them.
+        trace.update({} if trace["x"] else {"x": [None], "y": [None]})
     ranges = {"x": [0.4, last + 0.6], "y": [low, high], "bytes": [floor, ceiling]}
     return traces, ranges
 
@@ -201,7 +206,7 @@ def progress_figure(snapshot: Snapshot) -> go.Figure:
     figure = go.Figure(data=progress_traces(snapshot), layout=progress_layout(snapshot))
     for position in (BAND, NOISE, RELEASES, GLOBAL, FAILED, PLAIN, SENT):
         trace = figure.data[position]
-        trace.showlegend = len(trace.x or ()) > 0
+        trace.showlegend = any(v is not None for v in trace.x)
     figure.update_layout(legend={"orientation": "h", "y": -0.16})
     return figure
 
@@ -237,3 +242,15 @@ def budget_figure(snapshot: Snapshot) -> go.Figure:
     if spending.private and spending.agreed is not None:
         figure.add_hline(y=spending.agreed, line={"color": MIDDLE, "dash": "dash"}, annotation_text="agreed")
     return figure
+
+
+def worth_plotly(snapshot: Snapshot) -> bool:
+    """Whether to load plotly now: not before two rounds told how long a round takes; always while nothing trains."""
+    return snapshot.state != "running" or (len(snapshot.history) > 1 and (snapshot.left or 0.0) > WORTH_PLOTLY)
+
+
+def load_plotly() -> None:
+    """Import what a figure widget needs: seconds the first time, nothing after."""
+    import plotly.graph_objects as go
+
+    go.FigureWidget  # noqa: B018  plotly imports its classes when they are first named

@@ -63,8 +63,8 @@ class Curve:
 
     @property
     def banded(self) -> bool:
-        """Whether any owner's own value was released."""
-        return any(v is not None for v in self.lowest)
+        """Whether owners' own values were released in more than one round, enough for a band."""
+        return sum(v is not None for v in self.lowest) > 1
 
 
 def curve(snapshot: Snapshot) -> Curve:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from threading import Thread
 from typing import Any
 
 from fedlab_nb.records import Snapshot
 from fedlab_nb.view import panels
-from fedlab_nb.view.charts import progress_layout, progress_numbers, progress_traces
+from fedlab_nb.view.charts import load_plotly, progress_layout, progress_numbers, progress_traces, worth_plotly
 from fedlab_nb.view.style import full_sheet, static
 from fedlab_nb.view.svg import sentence, snapshot_svg
+from fedlab_nb.view.terminal import in_kernel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CARDS_EVERY, CHART_EVERY, UNANSWERED_EVERY = 0.1, 0.4, 1.0
@@ -27,15 +29,11 @@ def _link_class() -> Any:
     import anywidget
     import traitlets
 
-    traits = {
-        "_esm": static("pagelink.js"),
-        "ready": traitlets.Bool(default_value=False).tag(sync=True),
-        "visible": traitlets.Bool(default_value=True).tag(sync=True),
-        "drawn": traitlets.Bool(default_value=False).tag(sync=True),
-        "seq": traitlets.Int(0).tag(sync=True),
-        "ack": traitlets.Int(0).tag(sync=True),
-    }
-    return type("PageLink", (anywidget.AnyWidget,), traits)
+    def shared(start: int) -> Any:
+        return traitlets.Int(start).tag(sync=True)
+
+    traits = {"ready": shared(0), "visible": shared(1), "drawn": shared(0), "seq": shared(0), "ack": shared(0)}
+    return type("PageLink", (anywidget.AnyWidget,), {"_esm": static("pagelink.js"), **traits})
 
 
 class Dashboard:
@@ -65,52 +63,63 @@ class Dashboard:
         self._clock = clock
         self._handle: Any = None
         self._page: Page | None = None
+        self._watched = False
         self._next_cards = self._next_chart = self._pushed_at = float("-inf")
         self._drawn_rounds, self._drawn_state = len(snapshot.history), ""
+        self._ended: tuple[str, int] | None = None
 
     @property
     def watched(self) -> bool:
         """Whether a page has shown this dashboard at least once."""
-        return self._page is not None and self._page.watched
+        return self._watched if self._page is None else self._page.watched
 
     def show(self) -> None:
         """Put the dashboard into the output of the running cell; without a notebook kernel nothing happens."""
-        from IPython import get_ipython
-
-        shell = get_ipython()
-        if self._page is not None or shell is None or getattr(shell, "kernel", None) is None:
+        if self._handle is not None or not in_kernel():
             return
         from IPython.display import display
 
         put: Callable[..., Any] = display
         started = time.thread_time()
         self._page = Page(self._snapshot, self._calls)
-        self._handle = put({**self._static(), WIDGET: self._page.view()}, raw=True, display_id=True)
+        self._handle = put({**self._static(), **self._page.view()}, raw=True, display_id=True)
         self.opening += time.thread_time() - started
 
     def draw(self, snapshot: Snapshot, *, final: bool = False) -> None:
         """Bring the page up to date if it is time to; ``final`` draws all at once, and what the saved file keeps."""
         self._snapshot = snapshot
-        if self._page is None:
-            return
-        if final:
-            self._timed(self._page.draw_cards)
-            self._timed(self._page.draw_chart)
-            self.freeze(live=self.watched)
-            self._open_later(self._page)
-        elif self._page.seen:
-            self._open(self._page)
-            self._draw_cards(self._page)
-            self._draw_chart(self._page)
+        page = self._page
+        if final and page is not None and page.watched:
+            self._finish(page)
+        elif final:
+            self.freeze()
+        elif page is not None and page.seen:
+            self._open(page)
+            self._draw_cards(page)
+            self._draw_chart(page)
 
-    def freeze(self, *, live: bool = False) -> None:
-        """Replace the output by what a saved notebook needs: page, picture and sentence, readable without a kernel.
+    def freeze(self) -> None:
+        """Put static HTML, picture and sentence in the place of the widgets: readable in any viewer, without a kernel.
 
-        With ``live`` an open page keeps its widgets beside that; without it they are gone from the file too.
+        JupyterLab shows a notebook that was saved with a live widget in it, and opened again without its kernel, as
+        "model not found", whatever stands beside the widget. After this call nothing of the kind is in the file.
         """
-        if self._handle is not None and self._page is not None:
-            view = {WIDGET: self._page.view()} if live else {}
-            self._handle.update({**self._static(), "text/html": panels.static_html(self._snapshot), **view}, raw=True)
+        self._keep({})
+        if self._page is not None:
+            self._watched = self._page.watched
+            self._page.close()
+            self._page = None
+
+    def _finish(self, page: Page) -> None:
+        """The end as a page shows it; asked again for the same end it does nothing, as each answer redraws the page."""
+        end = (self._snapshot.state, len(self._snapshot.history))
+        if end == self._ended:
+            return
+        self._ended = end
+        self._timed(page.draw_cards)
+        self._timed(page.draw_chart)
+        self._keep(page.view())
+        self._open_later(page)
 
     def _open(self, page: Page) -> None:
         started = time.thread_time()
@@ -118,14 +127,16 @@ class Dashboard:
         self.opening += time.thread_time() - started
 
     def _open_later(self, page: Page) -> None:
-        """After a run that was over before plotly was there: open the figure once the kernel is idle."""
-        try:
+        """After a run that was over before plotly was there: make the figure once the kernel is idle."""
+        with suppress(RuntimeError):
             loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        if page.waiting:
-            self._open(page)
-            loop.call_later(0.2, self._open_later, page)
+            if page.waiting:
+                self._open(page)
+                loop.call_later(0.2, self._open_later, page)
+
+    def _keep(self, view: dict[str, Any]) -> None:
+        if self._handle is not None:
+            self._handle.update({**self._static(), "text/html": panels.static_html(self._snapshot), **view}, raw=True)
 
     def _static(self) -> dict[str, Any]:
         return {"image/svg+xml": snapshot_svg(self._snapshot), "text/plain": sentence(self._snapshot)}
@@ -164,7 +175,7 @@ class Page:
 
         self._calls = calls
         self._state: str = snapshot.state
-        self._shown = False
+        self._shown = self._closed = False
         names = ("head", "road", "title", "picture", "threats", "budget", "traffic", "access")
         self._html = {name: ipywidgets.HTML() for name in names}
         self._html["picture"].add_class("fl-stand-in")
@@ -208,8 +219,8 @@ class Page:
         return root
 
     def view(self) -> dict[str, object]:
-        """What a front end needs to show this page."""
-        return {"version_major": 2, "version_minor": 0, "model_id": self._root.model_id}
+        """The part of an output that shows this page in a live notebook."""
+        return {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": self._root.model_id}}
 
     @property
     def watched(self) -> bool:
@@ -230,14 +241,14 @@ class Page:
     @property
     def waiting(self) -> bool:
         """Whether a page is there and the figure is not."""
-        return bool(self._link.ready) and self._figure is None
+        return bool(self._link.ready) and self._figure is None and not self._closed
 
     def open_figure(self, snapshot: Snapshot) -> None:
         """Make the figure if a page waits for it: first its imports, in a thread so that buttons stay alive."""
-        if not self.waiting:
+        if not self.waiting or (self._imports is None and not worth_plotly(snapshot)):
             return
         if self._imports is None:
-            self._imports = Thread(target=_import_plotly, name="fedlab-plotly", daemon=True)
+            self._imports = Thread(target=load_plotly, name="fedlab-plotly", daemon=True)
             self._imports.start()
         if not self._imports.is_alive():
             import plotly.graph_objects as go
@@ -245,6 +256,13 @@ class Page:
             self._figure = go.FigureWidget(progress_traces(snapshot), progress_layout(snapshot, title=False))
             self._figure.set_trait("_config", {"responsive": True, "displayModeBar": False})
             self._slot.children = (self._figure,)
+
+    def close(self) -> None:
+        """Free the widgets, here and in the page."""
+        self._closed = True
+        owned = [*self._html.values(), self._pause, self._step, self._stop, self._slot, self._link, self._root]
+        for widget in [*owned, *([self._figure] if self._figure is not None else [])]:
+            widget.close()
 
     def draw_cards(self, snapshot: Snapshot) -> None:
         """All panels but the chart; what has not changed is not sent again."""
@@ -282,9 +300,3 @@ class Page:
                 trace.update({k: np.asarray(v, float) if k in "xy" else v for k, v in new.items()})
             layout = self._figure.layout
             layout.xaxis.range, layout.yaxis.range, layout.yaxis2.range = ranges["x"], ranges["y"], ranges["bytes"]
-
-
-def _import_plotly() -> None:
-    import plotly.graph_objects as go
-
-    go.FigureWidget  # noqa: B018  plotly imports its classes when they are first named

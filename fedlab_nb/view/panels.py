@@ -32,7 +32,7 @@ CHIPS = {
     "failed": ("✕", "fl-bad"),
     "budget spent": ("◆", "fl-maybe"),
 }
-MOST_DOTS = 24
+MOST_DOTS, MOST_KINDS = 24, 6
 MOST_ROWS = 100
 
 
@@ -49,11 +49,11 @@ def header_panel(snapshot: Snapshot) -> str:
         time += f" · about {seconds_text(snapshot.left)} left"
     return (
         '<section class="fl-card fl-head"><div class="fl-line">'
-        f'<span class="fl-name" data-testid="header-title">{escape(snapshot.title)}</span>'
+        f'<span class="fl-name" data-testid="header-title">{escape(snapshot.title)}</span> '
         f'<span class="fl-chip {style}" role="status"><span aria-hidden="true">{symbol}</span> '
-        f'<span data-testid="header-state">{snapshot.state}</span></span>'
-        f'<span>round <b class="fl-big" data-testid="header-round">{last}</b> of {snapshot.num_rounds}</span>'
-        f'<span class="fl-soft" data-testid="header-time">{time}</span>'
+        f'<span data-testid="header-state">{snapshot.state}</span></span> '
+        f'<span>round <b class="fl-big" data-testid="header-round">{last}</b> of {snapshot.num_rounds}</span> '
+        f'<span class="fl-soft" data-testid="header-time">{time}</span> '
         f'<span class="fl-right">{escape(metric_name(snapshot.metric))} '
         f'<b class="fl-big" data-testid="header-metric">{value}</b></span></div>'
         f'<div class="fl-bar" role="progressbar" aria-label="rounds" aria-valuemin="0" aria-valuenow="{last}" '
@@ -63,9 +63,13 @@ def header_panel(snapshot: Snapshot) -> str:
 
 
 def _alarm(snapshot: Snapshot) -> str:
+    """Why the newest round failed, in full; of earlier failures their number."""
     failed = [r for r in snapshot.history if r.failed is not None]
     if not failed:
         return ""
+    many = f"✕ {len(failed)} failed round{'s' if len(failed) > 1 else ''}"
+    if failed[-1] is not snapshot.history[-1] and snapshot.state != "failed":
+        return f'<div class="fl-bad" data-testid="header-failed">{many}, marked on the chart</div>'
     told = f"✕ Round {failed[-1].number} failed · {failed[-1].failed}"
     return f'<p class="fl-alarm" data-testid="header-failed">{escape(told)}</p>'
 
@@ -88,21 +92,21 @@ def road_panel(snapshot: Snapshot) -> str:
     )
     sealed = traffic_total(snapshot.history).sealed_bytes > 0
     crowd = f'Owners<span class="fl-dots" aria-hidden="true">{dots}</span>{more}'
-    owners = f'<div class="fl-stop"><b>{crowd}</b><span>{part}</span></div>'
+    owners = f'<div class="fl-stop"><b>{crowd}</b> <span>{part}</span></div>'
     if not snapshot.history:
         hop, server, after = _hop("", "updates"), "adds the updates", ""
     elif sealed:
         hop, server = _hop("fl-seal", "◆ sealed"), "adds ciphertexts, has no key"
-        opens = '<div class="fl-stop"><b>Key holder</b><span>opens the sum of a round</span></div>'
+        opens = '<div class="fl-stop"><b>Key holder</b> <span>opens the sum of a round</span></div>'
         after = _hop("fl-seal", "◆ sealed sum") + opens
     else:
         hop, server, after = _hop("fl-maybe", "○ readable"), "reads what arrives, and adds it", ""
-    stops = f'{owners}{hop}<div class="fl-stop"><b>Server</b><span>{server}</span></div>{after}'
+    stops = f'{owners}{hop}<div class="fl-stop"><b>Server</b> <span>{server}</span></div>{after}'
     return f'<section class="fl-card"><div class="fl-road" data-testid="road">{stops}</div></section>'
 
 
 def _hop(style: str, words: str) -> str:
-    return f'<div class="fl-hop {style}"><b aria-hidden="true">→</b>{words}</div>'
+    return f'<div class="fl-hop {style}"><b aria-hidden="true">→</b> {words}</div>'
 
 
 def chart_head(snapshot: Snapshot) -> str:
@@ -200,9 +204,13 @@ def traffic_panel(snapshot: Snapshot) -> str:
             f'<div class="fl-line"><span class="fl-big">{bytes_text(total.all_bytes)}</span>'
             '<span class="fl-soft">sent in the clear, nothing was encrypted</span></div>'
         )
-    for kind, messages, nbytes, encrypted in total.kinds[:8]:
+    for kind, messages, nbytes, encrypted in total.kinds[:MOST_KINDS]:
         mark = '<span class="fl-seal">◆ sealed</span>' if encrypted else '<span class="fl-soft">○ clear</span>'
-        rows.append((kind, messages, Html(f'<span class="fl-word">{bytes_text(nbytes)}</span>'), Html(mark)))
+        rows.append((kind, messages, bytes_text(nbytes), Html(mark)))
+    others = total.kinds[MOST_KINDS:]
+    if others:
+        rest = bytes_text(sum(nbytes for _, _, nbytes, _ in others))
+        rows.append(("everything else", sum(n for _, n, _, _ in others), rest, ""))
     return panel("Traffic so far", price + table_html(("what", "messages", "bytes", ""), rows), name="traffic")
 
 
@@ -219,7 +227,7 @@ def threats_panel(snapshot: Snapshot) -> str:
     return panel(title, threat_html(snapshot.threats), note=snapshot.note, name="threats")
 
 
-def rounds_panel(snapshot: Snapshot) -> str:
+def rounds_panel(snapshot: Snapshot, *, unfolded: bool = False) -> str:
     """One row a round: metrics, epsilon, owners, bytes, seconds, and why it failed; of a long run the last hundred."""
     shown = snapshot.history[-MOST_ROWS:]
     names = list(dict.fromkeys(name for r in shown for name in r.metrics))
@@ -237,7 +245,9 @@ def rounds_panel(snapshot: Snapshot) -> str:
         for r in shown
     ]
     title = "Every round" if len(shown) == len(snapshot.history) else f"The last {MOST_ROWS} rounds"
-    return panel(title, f'<div class="fl-rounds">{table_html(columns, rows)}</div>', name="rounds") if rows else ""
+    body = f'<div class="fl-rounds">{table_html(columns, rows)}</div>'
+    fold = f"<details{' open' if unfolded else ''}><summary>{title}</summary>{body}</details>"
+    return f'<section class="fl-card" data-testid="rounds">{fold}</section>' if rows else ""
 
 
 def picture(snapshot: Snapshot) -> str:
@@ -247,7 +257,7 @@ def picture(snapshot: Snapshot) -> str:
     return f'<img alt="{said}" style="width:100%;min-width:540px" src="data:image/svg+xml;base64,{code}">'
 
 
-def static_html(snapshot: Snapshot) -> str:
+def static_html(snapshot: Snapshot, *, unfolded: bool = False) -> str:
     """The whole dashboard as static HTML: readable in a saved notebook, without kernel, script or network."""
     chart = panel(chart_title(snapshot), picture(snapshot), name="chart")
     side = budget_panel(snapshot) + traffic_panel(snapshot) + access_panel(snapshot)
@@ -255,7 +265,7 @@ def static_html(snapshot: Snapshot) -> str:
         f'<div class="fl fl-root">{full_sheet()}<div class="fl-stack">'
         f'<div class="fl-top">{header_panel(snapshot)}{road_panel(snapshot)}</div>'
         f'<div class="fl-grid"><div class="fl-side">{chart}<div class="fl-last">{threats_panel(snapshot)}</div></div>'
-        f'<div class="fl-side">{side}</div></div>{rounds_panel(snapshot)}</div></div>'
+        f'<div class="fl-side">{side}</div></div>{rounds_panel(snapshot, unfolded=unfolded)}</div></div>'
     )
 
 
@@ -264,6 +274,6 @@ def report_html(snapshot: Snapshot, title: str) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title></head><body><main>{static_html(snapshot)}</main>"
+        f"<title>{escape(title)}</title></head><body><main>{static_html(snapshot, unfolded=True)}</main>"
         f"<style>{static('report.css')}</style></body></html>"
     )

@@ -244,3 +244,10 @@ def _bytes(data: Bars, last: int, x: Scale) -> str:
     if data.sealed:
         words += f'   <tspan fill="{PURPLE}">■ as sent, encrypted</tspan>'
     return "".join(parts) + _text(8, BARS_TOP - 10, words, size=11, anchor="start")
+
+
+def budget_text(snapshot: Snapshot) -> str:
+    """The privacy budget in plain lines: spent of agreed, what may be claimed, what each kind of release cost."""
+    lines = [budget_words(snapshot), snapshot.spending.claim]
+    lines += [f"  {what}: epsilon {alone} alone" for what, alone in snapshot.spending.lines]
+    return "\n".join(lines)

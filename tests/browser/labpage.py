@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Locator, Page
 
 # Known noise of the page itself: the figure still comes up (a fixed 2 s limit inside anywidget), and Lab asks for
 # files that a fresh workspace does not have.
@@ -180,13 +181,17 @@ class LabPage:
         """The round that the header names; 0 where there is no header yet."""
         return int(self.text("header-round") or 0)
 
+    def button(self, name: str) -> Locator:
+        """The button with this name among the outputs; its icon is a letter of the icon font before the name."""
+        return self.page.locator(".jp-OutputArea").get_by_role("button", name=re.compile(rf"\b{name}$")).last
+
     def press(self, name: str) -> None:
         """Click the button with this name, once it can be clicked."""
-        self.page.get_by_role("button", name=name, exact=True).last.click(timeout=30_000)
+        self.button(name).click(timeout=30_000)
 
     def has_button(self, name: str) -> bool:
         """Whether there is a button with this name."""
-        return self.page.get_by_role("button", name=name, exact=True).count() > 0
+        return self.button(name).count() > 0
 
     def printed(self) -> str:
         """All that the cells printed, as the notebook model has it."""

@@ -1,28 +1,30 @@
 """Somebody trains in JupyterLab: the picture grows, the buttons work, and nothing is left hanging."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser
+
 from tests.browser.labpage import LabPage, lab_server, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # Far more rounds than any test waits for: only the Stop button ends this run, on any machine.
 ROUNDS = 5000
-CELLS = [
-    "import fedlab_nb as fl\n"
-    "owners = fl.split_rows(fl.data.breast_cancer(), owners=3)\n"
-    "fed = fl.Federation(owners, encrypt=fl.CKKS())",
+CELLS = (
+    """import fedlab_nb as fl
+owners = fl.split_rows(fl.data.breast_cancer(), owners=3)
+fed = fl.Federation(owners, encrypt=fl.CKKS())""",
     f"run = fl.train(fed, fl.FedAvg(fl.models.mlp()), num_rounds={ROUNDS})",
     "history = await run\nprint('ended', run.state, len(history))",
     "print('rows', len(run.frame()))",
-]
+)
 
 
-def write_notebook(path: Path, cells: list[str]) -> None:
+def write_notebook(path: Path, cells: Sequence[str]) -> None:
     """A notebook with these code cells."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}

@@ -41,9 +41,18 @@ def fake_round(n, *, metric="accuracy", sd=0.0, owners=5, total=20, encrypted=Tr
         return Round(n, state, names, epsilon=epsilon, failed=Failure("Owner 2", "train", error))
     good = 0.97 - 0.32 * math.exp(-n / 3.5)
     value = good if metric != "rmse" else 12 * (1.05 - good)
-    scores = {name: {metric: min(1.0, value - 0.05 * rng.random() + 0.01) if metric != "rmse" else value * (0.9 + 0.3 * rng.random())} for name in names}
+    scores = {
+        name: {
+            metric: min(1.0, value - 0.05 * rng.random() + 0.01)
+            if metric != "rmse"
+            else value * (0.9 + 0.3 * rng.random())
+        }
+        for name in names
+    }
     return Round(
-        n, state, names,
+        n,
+        state,
+        names,
         metrics={metric: value + rng.gauss(0, sd), "loss": 1 / n},
         noise={metric: sd} if sd else {},
         owner_metrics={} if sd else scores,
@@ -55,13 +64,27 @@ def fake_round(n, *, metric="accuracy", sd=0.0, owners=5, total=20, encrypted=Tr
 
 def spending(spent, *, agreed=8.0, private=True, total=20, left=3):
     if not private:
-        return Spending(None, None, None, "row", "No guarantee: nothing limits what the updates say about a row.", False)
+        return Spending(
+            None, None, None, "row", "No guarantee: nothing limits what the updates say about a row.", False
+        )
     claim = f"Every row: epsilon {spent:.2f}, delta 0.001, counting training, statistics and metrics together."
     lines = (("training", "7.1"), ("column statistics", "0.6"), ("metrics", "0.3"))
     return Spending(agreed, 1e-3, spent, "row", claim, True, left, lines)
 
 
-def fake(done=14, total=20, *, state="running", metric="accuracy", sd=0.0, owners=5, encrypted=True, private=True, fail=(), title="Federated training"):
+def fake(
+    done=14,
+    total=20,
+    *,
+    state="running",
+    metric="accuracy",
+    sd=0.0,
+    owners=5,
+    encrypted=True,
+    private=True,
+    fail=(),
+    title="Federated training",
+):
     history = History(
         fake_round(n, metric=metric, sd=sd, owners=owners, total=total, encrypted=encrypted, private=private, fail=fail)
         for n in range(1, done + 1)

@@ -16,7 +16,7 @@ function render({ model, el }) {
     requestAnimationFrame(() => requestAnimationFrame(() => {
       root.classList.add("fl-drawn");
       fit();
-      say({ drawn: true });
+      say({ drawn: 1 });
     }));
     observers[1].disconnect();
   };
@@ -27,13 +27,13 @@ function render({ model, el }) {
     observers[0].observe(root);
     observers[1].observe(root, { childList: true, subtree: true });
     look();
-    say({ ready: true, visible: !document.hidden, ack: model.get("seq") });
+    say({ ready: 1, visible: +!document.hidden, ack: model.get("seq") });
   };
   const acknowledge = () => {
     const seq = model.get("seq");
     requestAnimationFrame(() => say({ ack: seq }));
   };
-  const visibility = () => say({ visible: !document.hidden });
+  const visibility = () => say({ visible: +!document.hidden });
   model.on("change:seq", acknowledge);
   document.addEventListener("visibilitychange", visibility);
   start();

@@ -1,0 +1,125 @@
+"""Every notebook runs from the first cell to the last, and shows its reader what it promises."""
+
+import re
+import warnings
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+import run
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
+def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[NotebookNode, Path]:
+    """A notebook after execution, and the folder in which it ran."""
+    folder = tmp_path_factory.mktemp(request.param.stem)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")  # what the notebook tools warn about themselves is not ours to fix
+        return run.execute(request.param, folder), folder
+
+
+@pytest.fixture(scope="module")
+def notebook(executed: tuple[NotebookNode, Path]) -> NotebookNode:
+    return executed[0]
+
+
+def outputs(notebook: NotebookNode, containing: str) -> list[NotebookNode]:
+    """The outputs of the code cells whose source contains a text."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and containing in cell.source]
+    assert cells, f"no cell contains {containing!r}"
+    return [output for cell in cells for output in cell.outputs]
+
+
+def table(html: str) -> list[list[str]]:
+    """The rows of an HTML table, header first, as text."""
+    rows = re.findall(r"<tr.*?</tr>", html, re.DOTALL)
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+
+
+def text_of(output: NotebookNode) -> str:
+    """What an output says in plain text."""
+    return output["text"] if output.output_type == "stream" else output["data"].get("text/plain", "")
+
+
+def test_nothing_is_said_on_stderr_and_no_cell_fails(notebook: NotebookNode) -> None:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.get("text")
+
+
+def test_the_training_cell_keeps_a_picture_that_needs_neither_kernel_nor_script(notebook: NotebookNode) -> None:
+    shown = outputs(notebook, "fl.train(")
+    assert len(shown) == 1
+    data = shown[0].data
+    assert data["image/svg+xml"].startswith("<svg")
+    assert "<script" not in data.get("text/html", "")
+    assert "Round" in data["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" not in data
+
+
+def test_what_is_saved_is_small(notebook: NotebookNode) -> None:
+    assert len(nbformat.writes(notebook)) < 300_000
+    assert "widgets" not in notebook.metadata
+
+
+def test_no_warning_and_no_memory_address_is_shown(notebook: NotebookNode) -> None:
+    said = "\n".join(text_of(output) for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "Warning" not in said
+    assert not re.search(r"object at 0x[0-9a-f]+", said)
+
+
+def test_no_folder_of_this_machine_is_shown(executed: tuple[NotebookNode, Path]) -> None:
+    notebook, folder = executed
+    shown = nbformat.writes(notebook)
+    assert str(folder) not in shown
+    assert str(Path.home()) + "/" not in shown
+
+
+@pytest.fixture(scope="module")
+def quickstart(executed: tuple[NotebookNode, Path]) -> tuple[NotebookNode, Path]:
+    if "train returned at once" not in nbformat.writes(executed[0]).replace("`", ""):
+        pytest.skip("about the quickstart only")
+    return executed
+
+
+def test_the_quickstart_shows_twenty_rounds_that_end_at_auc_98_within_the_budget(
+    quickstart: tuple[NotebookNode, Path],
+) -> None:
+    (shown,) = outputs(quickstart[0], "run.frame()")
+    rows = table(shown.data["text/html"])
+    names, rounds = rows[0], [row for row in rows if row[0].isdigit()]
+    assert [int(row[0]) for row in rounds] == list(range(1, 21))
+    final = dict(zip(names, rounds[-1], strict=True))
+    assert float(final["auc"]) >= 0.98
+    assert float(final["epsilon"]) <= 8.0
+    assert float(final["bytes_sent"]) > float(final["bytes_if_plain"])
+    assert [row[names.index("failed")] for row in rounds] == [""] * 20
+
+
+def test_the_quickstart_shows_a_sealed_update_and_a_refused_question(quickstart: tuple[NotebookNode, Path]) -> None:
+    notebook, _ = quickstart
+    assert "sealed:" in text_of(outputs(notebook, "update.peek")[0])
+    assert text_of(outputs(notebook, "fed.ledger.verify()")[0]) == "True"
+    refusal = text_of(outputs(notebook, ".head()")[0])
+    assert "private" in refusal
+    assert "Ask for" in refusal
+
+
+def test_the_quickstart_leaves_a_report_that_needs_no_network(quickstart: tuple[NotebookNode, Path]) -> None:
+    report = (quickstart[1] / "00_five_lines.html").read_text()
+    assert report.lower().startswith("<!doctype html>")
+    assert not re.search(r"""(?:src|href)=["']?https?:""", report)
+    assert "<script" not in report
+
+
+def test_the_main_job_finds_the_table_and_the_threat_card(quickstart: tuple[NotebookNode, Path]) -> None:
+    (rounds,) = run.texts(quickstart[0], "rounds")
+    (card,) = run.texts(quickstart[0], "threat-card")
+    assert len(rounds.splitlines()) == 22, "one line a round, below two lines of names"
+    assert "key holder" in card
