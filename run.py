@@ -184,12 +184,18 @@ def quickstart(arguments: list[str]) -> int:
     for tag in ("rounds", "threat-card"):
         print("\n" + "\n".join(text.rstrip() for text in texts(notebook, tag)))
     print(f"\nThe executed notebook: {executed}\nThe report as a page:   {executed.with_suffix('.html')}")
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", str(executed)]
+    root = ["--allow-root"] if is_root() else []  # in a container, where JupyterLab would refuse otherwise
+    command = [sys.executable, "-m", "jupyterlab", *root, f"--ServerApp.root_dir={ROOT}", str(executed)]
     if "--headless" in arguments or not has_screen():
         print(f"To see it live:         {' '.join(command)}")
         return 0
     print("Opening JupyterLab; Ctrl-C here ends it.", flush=True)
     return subprocess.call(command)
+
+
+def is_root() -> bool:
+    """Whether this runs as the administrator of a Unix machine."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def has_screen() -> bool:
@@ -231,8 +237,7 @@ def ensure_chromium() -> None:
     """Install Debian's Chromium where that is possible; otherwise say how, and that its tests will be skipped."""
     if find_chromium():
         return
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if is_root and shutil.which("apt-get"):
+    if is_root() and shutil.which("apt-get"):
         print("Installing Chromium for the browser tests (about 110 MB) ...", flush=True)
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for step in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "chromium"]):

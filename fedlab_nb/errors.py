@@ -13,6 +13,10 @@ class FedLabError(Exception):
         super().__init__(f"{what} {why} {do}")
         self.what, self.why, self.do = what, why, do
 
+    def __reduce__(self) -> tuple[type[FedLabError], tuple[str, ...]]:
+        # Python would rebuild the error from its joined text alone; histories hold errors and may be copied or pickled.
+        return type(self), (self.what, self.why, self.do)
+
 
 class PrivateDataError(FedLabError, AttributeError):
     """Rows of a data owner were asked for directly."""
@@ -44,3 +48,6 @@ class RoundError(FedLabError):
     def __init__(self, party: str, stage: str, what: str, why: str, do: str) -> None:
         super().__init__(what, why, do)
         self.party, self.stage = party, stage
+
+    def __reduce__(self) -> tuple[type[FedLabError], tuple[str, ...]]:
+        return type(self), (self.party, self.stage, self.what, self.why, self.do)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -101,7 +102,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
-        self._kept: list[tuple[int, int]] = []
+        self._head = GENESIS
+        self._kept: deque[tuple[int, int]] = deque()
         self._kept_bytes = 0
         self._seconds: dict[str, float] = {}
         self._inner = 0.0
@@ -110,11 +112,10 @@ class Ledger:
 
     def post(self, number: int, sender: str, receiver: str, kind: str, payload: Payload) -> Message:
         """Record that ``payload`` crossed from ``sender`` to ``receiver`` in round ``number``; returns the message."""
-        body = _body(payload) or []
+        body = _body(payload)
         size = sum(len(part) for part in body)
         peek, plain = _peek(payload)
         with self._lock:
-            previous = self._messages[-1].digest if self._messages else GENESIS
             message = Message(
                 len(self._messages),
                 number,
@@ -126,11 +127,13 @@ class Ledger:
                 encrypted=not peek.readable,
                 peek=peek,
                 digest="",
-                previous=previous,
+                previous=self._head,
                 payload=_frozen(payload),
+                content=_hash(body),
             )
-            message = replace(message, digest=_digest(message, body))
+            message = replace(message, digest=_digest(message))
             self._messages.append(message)
+            self._head = message.digest
             self._crossings[kind, sender, receiver, message.encrypted] = None
             self._forget(message.number, size)
         return message
@@ -139,7 +142,7 @@ class Ledger:
         self._kept.append((number, size))
         self._kept_bytes += size
         while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
-            oldest, freed = self._kept.pop(0)
+            oldest, freed = self._kept.popleft()
             self._kept_bytes -= freed
             self._messages[oldest] = replace(self._messages[oldest], payload=None)
 
@@ -185,16 +188,19 @@ class Ledger:
         return View(party, tuple(m for m in self._messages if party in (m.sender, m.receiver)))
 
     def verify(self) -> bool:
-        """True if the chain of digests is unbroken and every kept payload is the one that crossed."""
+        """True if no message is missing, added or altered, and every kept payload is the one that crossed.
+
+        Payloads that were dropped to save memory are vouched for by their hash alone.
+        """
+        kept = {number for number, _ in self._kept}
         previous = GENESIS
-        for message in self._messages:
-            if message.previous != previous:
+        for number, message in enumerate(self._messages):
+            if (message.number, message.previous) != (number, previous) or _digest(message) != message.digest:
                 return False
-            body = _body(message.payload)
-            if body is not None and _digest(message, body) != message.digest:
+            if number in kept and (message.payload is None or _hash(_body(message.payload)) != message.content):
                 return False
             previous = message.digest
-        return True
+        return previous == self._head
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -205,9 +211,7 @@ class Ledger:
         return f"Ledger({len(self._messages)} messages, {total:,} bytes, chain head {head})"
 
 
-def _body(payload: Payload | object) -> list[bytes] | None:
-    if payload is None:
-        return None
+def _body(payload: Payload | object) -> list[bytes]:
     if isinstance(payload, str | bytes):
         return [payload.encode() if isinstance(payload, str) else payload]
     return [payload.tobytes()] if isinstance(payload, np.ndarray) else list(payload.chunks)  # type: ignore[attr-defined]
@@ -233,9 +237,13 @@ def _peek(payload: Payload) -> tuple[Peek, int]:
     return Peek(False, payload.head, (payload.length,), note), 8 * payload.length
 
 
-def _digest(message: Message, body: list[bytes]) -> str:
-    header = {k: v for k, v in asdict(replace(message, payload=None, digest="")).items() if k != "payload"}
-    chain = hashlib.sha256(json.dumps(header, sort_keys=True, default=str).encode())
+def _hash(body: list[bytes]) -> str:
+    whole = hashlib.sha256()
     for part in body:
-        chain.update(hashlib.sha256(part).digest())
-    return chain.hexdigest()
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()
+
+
+def _digest(message: Message) -> str:
+    header = {k: v for k, v in asdict(replace(message, payload=None, digest="")).items() if k != "payload"}
+    return hashlib.sha256(json.dumps(header, sort_keys=True, default=str).encode()).hexdigest()

@@ -63,8 +63,9 @@ def noise_plan(federation: Federation, num_rounds: int) -> NoisePlan | None:
     if budget is None:
         assert sigma is not None  # the federation refuses a mechanism with neither
         budget = implied_budget(sigma, num_rounds, federation.delta, house.protect.unit)
-    # A rehearsal spends nothing, so it is planned as if nothing had been spent.
-    fresh = house.noise_seed is not None
+    # A rehearsal spends nothing, and without a budget nothing was agreed that could be used up: both are planned as if
+    # nothing had been spent.
+    fresh = house.noise_seed is not None or house.budget is None
     accounts = [(name, Account() if fresh else federation.account(name)) for name in federation.names]
     if isinstance(house.protect, OwnerLevelDP):
         return plan_owners(budget, accounts, num_rounds, training=sigma)
@@ -154,7 +155,16 @@ def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -
     found = {name: json.loads(str(answer)) for name, answer in answers.items()}
     if plan is None:
         _refuse_lonely_class(schema, found)
-    return {c.name: list(dict.fromkeys(v for lists in found.values() for v in lists[c.name])) for c in columns}
+    joined = {c.name: list(dict.fromkeys(v for lists in found.values() for v in lists[c.name])) for c in columns}
+    if plan is not None and len(joined.get(schema.target.name, "two")) < 2:
+        raise SchemaError(
+            f"The target {schema.target.name!r} shows {len(joined[schema.target.name])} of its classes.",
+            f"Under this budget a class is named only by owners who hold about {_threshold(plan, len(columns)):.0f} "
+            "rows of it or more, and two classes are needed.",
+            f"Declare the classes at every owner, categories={{{schema.target.name!r}: [...]}}, or agree on more "
+            "epsilon.",
+        )
+    return joined
 
 
 def _above_threshold(
@@ -165,11 +175,15 @@ def _above_threshold(
     Source: Korolova et al. 2009, "Releasing search queries and clicks privately", section 4.
     """
     sd = plan.lists * math.sqrt(len(counts))
-    threshold = 1.0 + sd * NormalDist().inv_cdf(1.0 - plan.list_delta / len(counts))
+    threshold = _threshold(plan, len(counts))
     return {
         column: {value: 0 for value, count in values.items() if count + rng.normal(0.0, sd) > threshold}
         for column, values in counts.items()
     }
+
+
+def _threshold(plan: NoisePlan, columns: int) -> float:
+    return 1.0 + plan.lists * math.sqrt(columns) * NormalDist().inv_cdf(1.0 - plan.list_delta / columns)
 
 
 def _refuse_lonely_class(schema: Schema, found: Mapping[str, Mapping[str, Sequence[object]]]) -> None:

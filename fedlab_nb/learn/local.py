@@ -23,6 +23,8 @@ Array = NDArray[np.float32] | NDArray[np.int64]
 class Learner:
     """A model without weights of its own: every call is given the weights (d,) and leaves nothing behind.
 
+    Arrays are copied on the way in, so that a module which works in place cannot alter an owner's rows.
+
     ``X`` is (n, inputs) float32; ``y`` (n,): 0.0/1.0 for two classes, class numbers for several, standardised numbers
     for regression.
     """
@@ -37,7 +39,7 @@ class Learner:
         """The change (d,) of the weights after ``epochs`` passes of mini-batch gradient descent over (X, y)."""
         import torch
 
-        features, target = torch.from_numpy(X), torch.from_numpy(y)
+        features, target = torch.tensor(X), torch.tensor(y)
         with _alone(int(rng.integers(2**63))):
             load_weights(self._module, weights)
             tensors: list[Tensor] = list(self._module.parameters())
@@ -61,7 +63,7 @@ class Learner:
         """
         import torch
 
-        features, target = torch.from_numpy(X), torch.from_numpy(y)
+        features, target = torch.tensor(X), torch.tensor(y)
         with _alone(0):
             load_weights(self._module, weights)
             self._module.train()
@@ -91,7 +93,8 @@ class Learner:
         with _alone(0), torch.no_grad():
             load_weights(self._module, weights)
             self._module.eval()
-            return np.asarray(self._module(torch.from_numpy(X)).double().numpy()).reshape(len(X), -1)
+            outputs: Floats = self._module(torch.tensor(X)).double().numpy()
+            return outputs if outputs.ndim == 2 else outputs.reshape(len(X), -1)
 
     def _losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         from torch.nn import functional
@@ -129,11 +132,16 @@ def _linear_layers(module: nn.Module) -> list[nn.Linear] | None:
     """The linear layers in order, if they hold every parameter and are simply chained; else None."""
     from torch import nn
 
-    if not isinstance(module, nn.Sequential):
+    # Exact types: a subclass may compute something else. An activation in place would overwrite what is watched.
+    if type(module) is not nn.Sequential:
         return None
-    layers: list[nn.Module] = list(module.children())
-    simple = nn.Linear | nn.ReLU | nn.Tanh | nn.Sigmoid | nn.GELU | nn.SiLU | nn.LeakyReLU
-    return [m for m in layers if isinstance(m, nn.Linear)] if all(isinstance(m, simple) for m in layers) else None
+    simple = (nn.Linear, nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.LeakyReLU)
+    if any(type(m) not in simple or getattr(m, "inplace", False) for m in module):
+        return None
+    layers = [m for m in module if isinstance(m, nn.Linear)]
+    # A parameter used in two places has one gradient, the sum of both: its norm is not that of two layers.
+    used = [id(p) for layer in layers for p in layer.parameters()]
+    return layers if used == [id(p) for p in module.parameters()] else None
 
 
 @contextmanager

@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 Detail = Literal["exact", "round", "verdict"]
 
 FINE_BINS = 1000
+# Fine bins are narrow within this many log-odds of 0 and widen beyond: after a first short step the log-odds of all
+# rows lie close together, and must still be told apart.
+FINE_SCALE = 0.05
 # Edges of the probability given to the true answer ("verdict"): few bins, since each carries its own noise.
 VERDICT_EDGES = np.array([0.05, 0.2, 0.5, 0.8, 0.95])
 # Errors of a standardised number are clipped here, so that one row cannot move a private score without bound.
@@ -67,7 +70,8 @@ class Scorecard:
             loss = -np.log(np.clip(of_truth, 1e-12, 1.0)).sum()
             head = np.array([np.sum(~right), np.sum(right), loss], dtype=np.float64)
             return np.concatenate([head, *(self._curve(chances[:, c], truth == c) for c in self._curves())])
-        bins = np.digitize(chances[:, 1] if self.outputs == 1 else of_truth, VERDICT_EDGES)
+        # An edge belongs to the bin below: at exactly one half the prediction is the first class, here as above.
+        bins = np.digitize(chances[:, 1] if self.outputs == 1 else of_truth, VERDICT_EDGES, right=True)
         group = truth if self.outputs == 1 else right.astype(np.int64)
         width = len(VERDICT_EDGES) + 1
         return np.bincount(group * width + bins, minlength=2 * width).astype(np.float64)
@@ -93,7 +97,8 @@ class Scorecard:
             mse = ERROR_BOUND**2 * max(float(counts[1]), 1.0) / rows
             return float(ERROR_BOUND**2 * sd / rows / (2 * math.sqrt(mse)))
         rows = max(float(np.clip(counts, 0.0, None).sum()), 1.0)
-        bins = 1.0 if self.detail == "round" else len(VERDICT_EDGES) / 2
+        # Rows predicted right, and rows predicted wrong, are sums of this many counts.
+        bins = 1 if self.detail == "round" else len(VERDICT_EDGES) + 1
         share = self.read(counts).get("accuracy", 0.5)
         return sd * math.sqrt(bins * (share**2 + (1 - share) ** 2)) / rows
 
@@ -102,7 +107,10 @@ class Scorecard:
 
     def _curve(self, chance: Floats, positive: NDArray[np.bool_]) -> Floats:
         log_odds = np.log(np.clip(chance, 1e-9, 1 - 1e-9) / np.clip(1 - chance, 1e-9, 1.0))
-        bins = np.clip(((log_odds + 20) * FINE_BINS / 40).astype(np.int64), 0, FINE_BINS - 1)
+        # 0 is where a model that knows nothing puts every row.
+        log_odds += math.log(max(self.outputs - 1, 1))
+        place = np.arcsinh(log_odds / FINE_SCALE) / math.asinh(20.0 / FINE_SCALE)
+        bins = np.clip(((place + 1) * FINE_BINS / 2).astype(np.int64), 0, FINE_BINS - 1)
         counts = np.bincount(positive * FINE_BINS + bins, minlength=2 * FINE_BINS)
         return counts.astype(np.float64)
 

@@ -68,7 +68,8 @@ def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) 
     """The module itself; torch's global generator is left as it was.
 
     Raises:
-        SettingError: if it is not a torch module, has no parameters, or mixes rows (batch normalisation).
+        SettingError: if it is not a torch module, has no parameters or frozen ones, or mixes rows (batch
+            normalisation).
     """
     import torch
 
@@ -80,6 +81,12 @@ def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) 
             f"The model function returned {type(module).__name__}, not a torch module with parameters.",
             "The owners train its parameters, so there must be some.",
             "Pass fl.models.mlp(), fl.models.logistic(), or a function (inputs, outputs) -> torch.nn.Module.",
+        )
+    if not all(p.requires_grad for p in module.parameters()):
+        raise SettingError(
+            "The model has frozen parameters (requires_grad=False).",
+            "All parameters travel, are averaged, and get noise; frozen ones would be changed by it too.",
+            "Register what must not change as a buffer (module.register_buffer), or leave it trainable.",
         )
     if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in module.modules()):  # noqa: SLF001
         raise SettingError(

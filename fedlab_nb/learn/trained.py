@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlab_nb.errors import SchemaError
 from fedlab_nb.learn.local import Learner
 from fedlab_nb.learn.metrics import area_under_curve, probabilities
 from fedlab_nb.learn.models import Architecture, build, load_weights
@@ -52,14 +53,25 @@ class TrainedModel:
     def evaluate(self, frame: pd.DataFrame) -> dict[str, float]:
         """Exact scores on a frame of your own with the target column: accuracy, loss, AUC; or RMSE, R2.
 
-        Rows without a known target are left out. Nothing is charged: these are not the owners' rows.
+        Rows without a known target are left out. Nothing is charged: these are not the owners' rows. AUC is absent
+        where only one class occurs, R2 where all targets are equal.
+
+        Raises:
+            SchemaError: if a column is missing, or no row has a known target.
         """
         keep, y = self.read_target(frame)
+        if not len(y):
+            raise SchemaError(
+                f"None of the {len(frame)} rows given has a known target {self.target!r}.",
+                "Scores compare predictions with targets, and no rows have no score.",
+                "Give a frame with that column filled in, spelled as in training.",
+            )
         scores = self._scores(frame)[keep]
         if self.task == "regression":
             error = (scores[:, 0] - y) * self.scale
             spread = float(np.var(y)) * self.scale**2
-            return {"rmse": float(np.sqrt(np.mean(error**2))), "r2": float(1 - np.mean(error**2) / spread)}
+            rmse = {"rmse": float(np.sqrt(np.mean(error**2)))}
+            return rmse | ({"r2": float(1 - np.mean(error**2) / spread)} if spread > 0.0 else {})
         chances, truth = probabilities(scores), y.astype(np.int64)
         of_truth = np.clip(chances[np.arange(len(truth)), truth], 1e-12, 1.0)
         columns = range(1, 2) if self.task == "binary" else range(chances.shape[1])

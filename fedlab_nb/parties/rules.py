@@ -90,6 +90,12 @@ def check_apart(accounts: Mapping[str, Account], house: House) -> None:
 def _common(owners: Owners) -> Schema:
     first = owners[0]
     for owner in owners[1:]:
+        if owner.target != first.target:
+            raise SchemaError(
+                f"{owner.name!r} has the target {owner.target!r}, {first.name!r} has {first.target!r}.",
+                "All owners must predict the same thing.",
+                "Name the same target column at every owner.",
+            )
         mine = {column.name for column in owner.schema.features}
         theirs = {column.name for column in first.schema.features}
         for holder, others, absent in ((owner, first, theirs - mine), (first, owner, mine - theirs)):
@@ -99,12 +105,6 @@ def _common(owners: Owners) -> Schema:
                     "In horizontal learning all owners describe different rows by the same columns.",
                     f"Add the column at {holder.name!r} (missing values are allowed), or drop it everywhere else.",
                 )
-        if owner.target != first.target:
-            raise SchemaError(
-                f"{owner.name!r} has the target {owner.target!r}, {first.name!r} has {first.target!r}.",
-                "All owners must predict the same thing.",
-                "Name the same target column at every owner.",
-            )
     columns = [_merge(owners, column.name) for column in first.schema.features]
     return Schema(tuple(columns), _merge(owners, first.target))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -50,15 +51,18 @@ class Account:
 
     entries: list[tuple[PrivacyEvent, float]] = field(default_factory=list)
 
-    def spent(self, delta: float, more: Sequence[PrivacyEvent] = (), held_out: float = 0.0) -> float:
+    def spent(self, delta: float, more: Sequence[PrivacyEvent] = (), held_out: float | None = None) -> float:
         """Epsilon of all releases that had a mechanism (see ``guaranteed`` for others), and of ``more`` after them."""
         return max(epsilon(lane, delta) for lane in self.lanes(more, held_out))
 
-    def lanes(self, more: Sequence[PrivacyEvent] = (), held_out: float = 0.0) -> list[list[PrivacyEvent]]:
-        """The protected events by the rows they touch: [training, held-out], or one list if the split ever changed."""
-        entries = [*self.entries, *((event, held_out) for event in more)]
-        events = [event for event, _ in entries if event.mechanism != "none"]
-        if len({share for _, share in entries}) > 1:
+    def lanes(self, more: Sequence[PrivacyEvent] = (), held_out: float | None = None) -> list[list[PrivacyEvent]]:
+        """The protected events by the rows they touch: [training, held-out], or one list if the split ever changed.
+
+        ``held_out`` is the share of rows that the coming releases (``more``, if known already) hold out.
+        """
+        events = [event for event in (*(e for e, _ in self.entries), *more) if event.mechanism != "none"]
+        shares = {share for _, share in self.entries} | (set() if held_out is None else {held_out})
+        if len(shares) > 1:
             return [events]
         return [[e for e in events if e.rows in (rows, "all")] for rows in ("training", "held-out")]
 
@@ -92,20 +96,33 @@ def charge(debits: Sequence[Debit], budget: Budget | None) -> None:
         BudgetExceededError: naming the first owner whose budget does not allow its events; nothing was debited.
     """
     with _LOCK:
-        if budget is not None:
-            for debit in debits:
-                after = debit.account.spent(budget.delta, debit.events, debit.held_out)
-                if after > budget.epsilon * (1 + 1e-9):
-                    raise _refusal(debit, budget, after)
+        # Two owners may bring the same data: what one of them is about to spend counts for the other.
+        trials: dict[int, Account] = {}
+        for debit in debits:
+            trial = trials.setdefault(id(debit.account), Account([*debit.account.entries]))
+            trial.entries.extend((event, debit.held_out) for event in debit.events)
+            if budget is not None and debit.events and _spent(trial, budget) > budget.epsilon * (1 + 1e-9):
+                raise _refusal(debit, budget, _spent(trial, budget))
         for debit in debits:
             debit.account.entries.extend((event, debit.held_out) for event in debit.events)
 
 
+def _spent(account: Account, budget: Budget) -> float:
+    """Epsilon of all releases, infinite where they have used up the budget's delta."""
+    if any(sum(event.delta for event in lane) >= budget.delta for lane in account.lanes()):
+        return math.inf
+    return account.spent(budget.delta)
+
+
 def _refusal(debit: Debit, budget: Budget, after: float) -> BudgetExceededError:
-    before = debit.account.spent(budget.delta)
+    reached = (
+        f"epsilon {after:.3f} of the agreed {budget.epsilon:g} (spent so far: {_spent(debit.account, budget):.3f})"
+    )
+    if after == math.inf:
+        reached = f"beyond the agreed delta of {budget.delta:g} (epsilon {budget.epsilon:g})"
     return BudgetExceededError(
-        f"Releasing {debit.events[0].purpose} would take {debit.owner!r} to epsilon {after:.3f} of the agreed "
-        f"{budget.epsilon:g} (spent so far: {before:.3f}), so 0 further rounds fit and nothing was released.",
+        f"Releasing {debit.events[0].purpose} would take {debit.owner!r} to {reached}, "
+        "so 0 further rounds fit and nothing was released.",
         "A privacy budget belongs to the rows: it survives re-running a cell, a new Federation and a new name.",
         "Use the model as it is, agree on a larger epsilon with the owners, or bring rows that were not used yet.",
     )

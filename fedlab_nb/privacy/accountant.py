@@ -21,36 +21,42 @@ def epsilon(events: Iterable[PrivacyEvent], delta: float) -> float:
     thresholded lists take their part of delta.
 
     Raises:
-        SettingError: if the events need more delta than there is.
+        SettingError: if the events need more delta than there is, or one names a mechanism that is not known here.
 
     Source: Balle and Wang 2018 (analytic Gaussian); Smith and Thakurta 2022 (adaptive composition, GDP filter).
     """
     pure, spent_delta, squares = 0.0, 0.0, 0.0
     for event in events:
-        if event.mechanism == "none":
-            return math.inf
+        if event.mechanism not in ("gaussian", "geometric", "none"):
+            raise SettingError(
+                f"A release ({event.purpose}) has the mechanism {event.mechanism!r}, unknown to the accountant.",
+                "What cannot be counted would leave the budget looking better than it is.",
+                'Use "gaussian" or "geometric" noise, or state the release as "none": it then counts as unprotected.',
+            )
         spent_delta += event.delta
         if event.mechanism == "geometric":
             pure += event.amount
         else:
-            squares += event.amount**-2
-    if squares == 0.0:
-        return pure
+            squares += event.amount**-2 if event.mechanism == "gaussian" and event.amount > 0.0 else math.inf
+    if squares == math.inf:
+        return math.inf
     return pure + gaussian_epsilon(math.sqrt(squares), delta - spent_delta)
 
 
 @lru_cache(maxsize=4096)
 def gaussian_epsilon(mu: float, delta: float) -> float:
     """The epsilon of one Gaussian release with L2 sensitivity / noise standard deviation = ``mu``."""
-    import dp_accounting
-
     if delta <= 0.0:
         raise SettingError(
             "The releases so far have used up delta.",
             "Without any delta left, Gaussian noise gives no guarantee at all.",
             "Agree on a larger delta, or declare the categories of every column so that no list has to be released.",
         )
-    return float(dp_accounting.get_epsilon_gaussian(1.0 / mu, delta)) if mu > 0 else 0.0
+    if mu <= 0.0:
+        return 0.0
+    import dp_accounting
+
+    return float(dp_accounting.get_epsilon_gaussian(1.0 / mu, delta))
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedlab_nb.errors import BudgetExceededError
@@ -18,6 +18,8 @@ LIST_DELTA = 0.1
 VERDICT = 0.625
 # At owner level training and metrics touch the same data: shares of mu squared.
 OWNER_TRAINING = 0.8
+# Where less than this share of a budget is left, the noise would drown whatever is released.
+TOO_LITTLE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,22 @@ def plan_rows(
     *,
     training: float | None = None,
     lists: int = 0,
+    held_out: Mapping[str, float] | None = None,
 ) -> NoisePlan:
     """The noise for row-level privacy, calibrated to what the tightest account has left of ``budget``.
 
     ``training`` keeps a noise multiplier that the user fixed. ``lists`` is the number of columns whose categories
-    are not declared.
+    are not declared. ``held_out`` is the share of rows that each owner holds out in this run: if it differs from
+    earlier runs, training and scores take from one budget (left out: it does not differ).
 
     Raises:
         BudgetExceededError: if some owner has nothing left.
     """
     list_delta = LIST_DELTA * budget.delta if lists else 0.0
-    open_mu2 = min(_training_left(budget, name, account, list_delta) for name, account in accounts)
-    verdict, metrics_mu2 = min(_held_out_left(budget, name, account) for name, account in accounts)
+    shares = held_out or {}
+    rooms = [_room(budget, name, account.lanes(held_out=shares.get(name)), list_delta) for name, account in accounts]
+    # Each part by itself: an owner that has little left of one kind may have most left of another.
+    open_mu2, verdict, metrics_mu2 = map(min, zip(*rooms, strict=True))
     setup = RANGES + MOMENTS + (LISTS if lists else 0.0)
     return NoisePlan(
         unit="row",
@@ -72,14 +78,26 @@ def plan_rows(
 
 
 def plan_owners(
-    budget: Budget, accounts: Sequence[tuple[str, Account]], num_rounds: int, *, training: float | None = None
+    budget: Budget,
+    accounts: Sequence[tuple[str, Account]],
+    num_rounds: int,
+    *,
+    training: float | None = None,
+    held_out: Mapping[str, float] | None = None,
 ) -> NoisePlan:
     """The noise for owner-level privacy: updates and scores share one budget, statistics are not released at all.
+
+    ``training`` and ``held_out`` are as in ``plan_rows``.
 
     Raises:
         BudgetExceededError: if some owner has nothing left.
     """
-    open_mu2 = min(_training_left(budget, name, account, 0.0) for name, account in accounts)
+    shares = held_out or {}
+    # Such a release depends on all rows, so that it must fit beside whatever left any of them.
+    lanes = [(name, lane) for name, account in accounts for lane in account.lanes(held_out=shares.get(name))]
+    open_mu2 = min(_mu2_left(budget, lane) for _, lane in lanes)
+    if open_mu2 <= TOO_LITTLE * gaussian_mu(budget.epsilon, budget.delta) ** 2:
+        raise _nothing_left(min(lanes, key=lambda named: _mu2_left(budget, named[1]))[0], budget)
     return NoisePlan(
         unit="owner",
         training=training or math.sqrt(num_rounds / (OWNER_TRAINING * open_mu2)),
@@ -99,25 +117,41 @@ def _sums(events: Sequence[PrivacyEvent]) -> tuple[float, float, float]:
     return pure, squares, sum(e.delta for e in events)
 
 
-def _training_left(budget: Budget, name: str, account: Account, list_delta: float) -> float:
-    """Mu squared that the training rows of this account can still give."""
-    pure, squares, delta = _sums(account.lanes()[0])
-    left = gaussian_mu(budget.epsilon - pure, budget.delta - delta - list_delta) ** 2 - squares
-    if left <= 1e-3 * gaussian_mu(budget.epsilon, budget.delta) ** 2:
-        raise _nothing_left(name, budget)
-    return left
+def _mu2_left(budget: Budget, lane: Sequence[PrivacyEvent], list_delta: float = 0.0, verdict: float = 0.0) -> float:
+    """Mu squared that the rows of ``lane`` can still give, with ``list_delta`` and the ``verdict`` set aside."""
+    pure, squares, delta = _sums(lane)
+    return gaussian_mu(budget.epsilon - pure - verdict, budget.delta - delta - list_delta) ** 2 - squares
 
 
-def _held_out_left(budget: Budget, name: str, account: Account) -> tuple[float, float]:
-    """(epsilon for the verdict, mu squared for all rounds' scores) that the held-out rows can still give."""
-    pure, squares, delta = _sums(account.lanes()[-1])
-    open_delta = budget.delta - delta
-    used = pure + (gaussian_epsilon(math.sqrt(squares), open_delta) if squares else 0.0)
-    verdict = VERDICT * (budget.epsilon - used)
-    left = gaussian_mu(budget.epsilon - pure - verdict, open_delta) ** 2 - squares
-    if verdict <= 0.0 or left <= 0.0:
+def _epsilon_left(budget: Budget, lane: Sequence[PrivacyEvent], list_delta: float = 0.0) -> float:
+    """Pure epsilon that the rows of ``lane`` can still give, with ``list_delta`` set aside."""
+    pure, squares, delta = _sums(lane)
+    open_delta = budget.delta - delta - list_delta
+    return budget.epsilon - pure - gaussian_epsilon(math.sqrt(squares), open_delta) if open_delta > 0.0 else 0.0
+
+
+def _room(
+    budget: Budget, name: str, lanes: Sequence[Sequence[PrivacyEvent]], list_delta: float
+) -> tuple[float, float, float]:
+    """What an account can still give: mu squared for training, epsilon for the verdict, mu squared for rounds' scores.
+
+    Training and held-out rows have a budget each. Where the split has changed they are the same rows, and share one.
+    """
+    apart = len(lanes) == 2
+    aside = 0.0 if apart else list_delta
+    left = _epsilon_left(budget, lanes[-1], aside)
+    verdict = VERDICT * left * (1.0 if apart else 1 - OWNER_TRAINING)
+    training = _mu2_left(budget, lanes[0], list_delta, 0.0 if apart else verdict)
+    metrics = _mu2_left(budget, lanes[-1], aside, verdict)
+    if (
+        left <= TOO_LITTLE * budget.epsilon
+        or metrics <= 0.0
+        or training <= TOO_LITTLE * gaussian_mu(budget.epsilon, budget.delta) ** 2
+    ):
         raise _nothing_left(name, budget)
-    return verdict, left
+    if apart:
+        return training, verdict, metrics
+    return OWNER_TRAINING * training, verdict, (1 - OWNER_TRAINING) * metrics
 
 
 def _nothing_left(name: str, budget: Budget) -> BudgetExceededError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex, overload
 
 from fedlab_nb.records.round import Round
 
@@ -18,6 +18,16 @@ class History(tuple[Round, ...]):
     """
 
     __slots__ = ()
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> Round: ...
+    @overload
+    def __getitem__(self, key: slice) -> History: ...
+    def __getitem__(self, key: SupportsIndex | slice) -> Round | History:
+        return History(super().__getitem__(key)) if isinstance(key, slice) else super().__getitem__(key)
+
+    def __add__(self, other: tuple[Round, ...]) -> History:  # type: ignore[override]
+        return History((*self, *other))
 
     def frame(self) -> pd.DataFrame:
         """One row a round (see Round.row); a metric that was not released is NaN."""

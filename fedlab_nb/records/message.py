@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -19,7 +20,7 @@ class Peek:
             return f"sealed: {self.head}… ({self.note})" if self.note else f"sealed: {self.head}…"
         numbers = (f"{v:.6g}" for v in self.head if isinstance(v, float))
         body = ", ".join(numbers) if not isinstance(self.head, str) else self.head
-        return f"{body}, …" if self.shape and self.shape[0] > len(self.head) else body
+        return f"{body}, …" if math.prod(self.shape) > len(self.head) else body
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,7 +28,8 @@ class Message:
     """One crossing: who sent what kind of thing to whom, in which round, how large, readable or sealed.
 
     ``nbytes`` is what crossed; ``plain_nbytes`` what the same numbers take when this lab sends them in the clear.
-    ``digest`` chains over ``previous``, so that no earlier message can be altered unnoticed.
+    ``digest`` chains over ``previous`` and covers every field but the payload, which ``content`` (its hash) stands
+    for: so no earlier message can be altered unnoticed, also after its payload has been dropped.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Message:
     digest: str
     previous: str
     payload: object = field(default=None, compare=False)
+    content: str = ""
 
     def __repr__(self) -> str:
         return (

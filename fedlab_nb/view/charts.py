@@ -246,7 +246,8 @@ def budget_figure(snapshot: Snapshot) -> go.Figure:
 
 def worth_plotly(snapshot: Snapshot) -> bool:
     """Whether to load plotly now: not before two rounds told how long a round takes; always while nothing trains."""
-    return snapshot.state != "running" or (len(snapshot.history) > 1 and (snapshot.left or 0.0) > WORTH_PLOTLY)
+    busy = snapshot.state in ("preparing", "running")
+    return not busy or (len(snapshot.history) > 1 and (snapshot.left or 0.0) > WORTH_PLOTLY)
 
 
 def load_plotly() -> None:

@@ -29,10 +29,8 @@ def _link_class() -> Any:
     import anywidget
     import traitlets
 
-    def shared(start: int) -> Any:
-        return traitlets.Int(start).tag(sync=True)
-
-    traits = {"ready": shared(0), "visible": shared(1), "drawn": shared(0), "seq": shared(0), "ack": shared(0)}
+    starts = {"ready": 0, "visible": 1, "drawn": 0, "seq": 0, "ack": 0}
+    traits = {name: traitlets.Int(start).tag(sync=True) for name, start in starts.items()}
     return type("PageLink", (anywidget.AnyWidget,), {"_esm": static("pagelink.js"), **traits})
 
 

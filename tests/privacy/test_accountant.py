@@ -107,6 +107,16 @@ def test_one_release_without_a_mechanism_makes_epsilon_infinite():
     assert epsilon([NOTHING], 1e-5) == math.inf
 
 
+def test_a_gaussian_without_noise_is_infinite_too():
+    assert epsilon([gaussian(0.0)], 1e-5) == math.inf
+
+
+def test_a_mechanism_that_the_accountant_does_not_know_is_refused():
+    unknown = PrivacyEvent(1, "update", "training", "row", "laplace", 0.5)
+    with pytest.raises(SettingError, match="'laplace'"):
+        epsilon([gaussian(2.0), unknown], 1e-5)
+
+
 def test_nothing_released_costs_nothing():
     assert epsilon([], 1e-5) == 0.0
 

@@ -37,7 +37,9 @@ def fake_round(n, *, metric="accuracy", sd=0.0, owners=5, total=20, encrypted=Tr
     }
     epsilon = agreed * (n / total) ** 0.55 if private else None
     if n in fail:
-        error = RoundError("Owner 2", "train", "Owner 2 sent NaN.", "A NaN spoils the sum.", "Lower the rate.")
+        error = RoundError(
+            "Owner 2", "train", "Owner 2 sent a number that is not finite.", "It spoils the sum.", "Lower the rate."
+        )
         return Round(n, state, names, epsilon=epsilon, failed=Failure("Owner 2", "train", error))
     good = 0.97 - 0.32 * math.exp(-n / 3.5)
     value = good if metric != "rmse" else 12 * (1.05 - good)

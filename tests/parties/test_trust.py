@@ -1,0 +1,142 @@
+import pytest
+
+import fedlab_nb as fl
+from fedlab_nb.parties.trust import access, federation_card, spending, threats
+from tests.rounds.common import cells, declared, play
+
+BUDGET = fl.Budget(epsilon=8, delta=1e-3)
+
+
+def table(federation):
+    return {row.kind: (row.owner, row.server, row.key_holder) for row in access(federation)}
+
+
+def exposed(federation):
+    return {line.who: line.safe for line in threats(federation)}
+
+
+def test_who_sees_what_in_the_clear():
+    federation = fl.Federation(cells())
+    play(federation)
+    assert table(federation) == {
+        "rows of an owner": ("own", "never", "never"),
+        "one owner's update": ("own", "reads", "never"),
+        "sum of updates": ("never", "reads", "never"),
+        "the model": ("reads", "reads", "never"),
+        "one owner's statistics": ("own", "reads", "never"),
+        "sum of statistics": ("never", "reads", "never"),
+        "one owner's categories": ("own", "reads", "never"),
+        "one owner's score counts": ("own", "reads", "never"),
+        "one owner's score": ("own", "reads", "never"),
+    }
+
+
+def test_who_sees_what_under_encryption():
+    federation = fl.Federation(cells(), encrypt=fl.CKKS())
+    play(federation)
+    assert table(federation) == {
+        "rows of an owner": ("own", "never", "never"),
+        "one owner's update": ("own", "sealed", "never"),
+        "sum of updates": ("never", "reads", "reads"),
+        "the model": ("reads", "reads", "never"),
+        "one owner's statistics": ("own", "sealed", "never"),
+        "sum of statistics": ("never", "reads", "reads"),
+        "one owner's categories": ("own", "reads", "never"),
+        "one owner's score counts": ("own", "sealed", "never"),
+        "one owner's score": ("own", "reads", "never"),
+    }
+
+
+def test_with_a_budget_single_scores_leave_only_as_noisy_verdicts():
+    federation = fl.Federation(cells(), encrypt=fl.CKKS(), budget=BUDGET)
+    play(federation)
+    seen = table(federation)
+    assert "one owner's score" not in seen
+    assert seen["one owner's noisy verdict"] == ("own", "reads", "never")
+    assert seen["one owner's update"] == ("own", "sealed", "never")
+
+
+def test_at_owner_level_nobody_is_asked_for_statistics_or_lists():
+    federation = fl.Federation(declared(), encrypt=fl.CKKS(), protect=fl.OwnerLevelDP(), budget=fl.Budget(8, 0.01))
+    play(federation)
+    kinds = set(table(federation))
+    update, score = {"one owner's update", "sum of updates"}, {"one owner's score counts"}
+    assert kinds == {"rows of an owner", "the model"} | update | score
+
+
+def test_before_anything_crossed_nobody_has_seen_anything():
+    assert table(fl.Federation(cells())) == {"rows of an owner": ("own", "never", "never")}
+
+
+def test_threats_name_who_is_exposed_to_whom():
+    plain = exposed(fl.Federation(cells()))
+    assert plain["the server alone"] is False
+    assert "the key holder with the server" not in plain
+    sealed = exposed(fl.Federation(cells(), encrypt=fl.CKKS()))
+    assert sealed["the server alone"] is True
+    assert sealed["the key holder with the server"] is False
+    assert sealed["the server with one owner"] is None
+    assert exposed(fl.Federation(cells(2), encrypt=fl.CKKS()))["the server with one owner"] is False
+    for found in (plain, sealed):
+        assert found["whoever controls this Python process"] is False
+        assert found["whoever sees the results"] is None
+
+
+def test_threats_and_claims_count_noise_only_where_it_is_a_guarantee():
+    private = fl.Federation(cells(), budget=BUDGET)
+    assert exposed(private)["the server alone"] is True
+    assert exposed(private)["whoever sees the results"] is True
+    rehearsal = fl.Federation(cells(), budget=BUDGET, noise_seed=1)
+    assert exposed(rehearsal)["the server alone"] is False
+    assert exposed(rehearsal)["whoever sees the results"] is None
+    play(fl.Federation(cells()))
+    late = fl.Federation(cells(), budget=BUDGET)
+    assert exposed(late)["the server alone"] is None
+    assert exposed(late)["whoever sees the results"] is None
+
+
+def test_the_claim_is_computed_from_what_happened():
+    owners = cells()
+    private = fl.Federation(owners, budget=BUDGET, encrypt=fl.CKKS())
+    claim = spending(private, None).claim
+    assert all(word in claim for word in ("one row", "e^epsilon", "delta = 0.001", "share of the noise"))
+    assert "share of the noise" not in spending(fl.Federation(owners, budget=BUDGET), None).claim
+    assert spending(fl.Federation(owners), None).claim.startswith("No guarantee: there is no privacy mechanism")
+    rehearsal = spending(fl.Federation(owners, budget=BUDGET, noise_seed=1), None)
+    assert rehearsal.claim.startswith("No guarantee: this is a rehearsal")
+    assert (rehearsal.private, rehearsal.spent) == (False, None)
+    whole = spending(fl.Federation(declared(), protect=fl.OwnerLevelDP(), budget=fl.Budget(8, 0.01)), None)
+    assert "one whole owner" in whole.claim
+
+
+@pytest.mark.parametrize("earlier", [{}, {"budget": BUDGET, "noise_seed": 3}], ids=["plain", "rehearsal"])
+def test_what_left_without_protection_stays_known(earlier):
+    owners = cells()
+    play(fl.Federation(owners, **earlier))
+    federation = fl.Federation(owners, budget=BUDGET)
+    history = play(federation)
+    assert history[-1].failed is None
+    assert federation.epsilon() is None
+    assert history[-1].epsilon is None
+    stand = spending(federation, None)
+    assert stand.claim.startswith("No guarantee: the same rows left without protection")
+    assert (stand.private, stand.spent, stand.agreed) == (False, None, 8)
+
+
+def test_row_level_spending_is_no_guarantee_for_whole_owners_but_the_reverse_is():
+    owners = declared()
+    play(fl.Federation(owners, protect=fl.OwnerLevelDP(), budget=fl.Budget(4, 0.01)))
+    assert fl.Federation(owners, budget=fl.Budget(8, 0.01)).epsilon() == pytest.approx(4)
+    other = declared(seed=1)
+    play(fl.Federation(other, budget=fl.Budget(4, 0.01)))
+    assert fl.Federation(other, protect=fl.OwnerLevelDP(), budget=fl.Budget(8, 0.01)).epsilon() is None
+
+
+def test_the_card_of_a_federation_shows_settings_and_escapes_names():
+    owners = cells(2)
+    owners = [fl.DataOwner("<b>", fl.data.clinics(), target="diagnosis"), *owners[:0]]
+    owners.append(fl.DataOwner("West", fl.data.clinics(1), target="diagnosis"))
+    card = federation_card(fl.Federation(owners, budget=BUDGET, noise_seed=1))
+    assert "<b>," not in card
+    assert "not private" in card
+    assert "simulated" in card

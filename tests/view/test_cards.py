@@ -1,0 +1,55 @@
+"""Cards are small, static and escaped, whatever they are handed."""
+
+import re
+
+import pytest
+
+from fedlab_nb.records import Access, Threat
+from fedlab_nb.view.cards import access_table, access_text, card, table, threat_card, threat_text
+from tests.view.fake import ACCESS, EVIL, THREATS
+
+
+def pages() -> list[str]:
+    return [
+        card(EVIL, [(EVIL, EVIL), ("rows", 3)], note=EVIL),
+        table(EVIL, [EVIL, "n"], [(EVIL, 1)], note=EVIL),
+        threat_card([Threat(EVIL, EVIL, None)], EVIL),
+        access_table([Access(EVIL, "own", "reads", "sealed")]),
+    ]
+
+
+@pytest.mark.parametrize("page", pages())
+def test_no_string_of_a_user_becomes_an_element(page: str) -> None:
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;" in page
+
+
+@pytest.mark.parametrize("page", [*pages(), threat_card(THREATS), access_table(ACCESS)])
+def test_a_card_is_small_and_runs_nothing(page: str) -> None:
+    assert len(page.encode()) <= 20_000
+    assert "<script" not in page
+    assert not re.search(r"(href|src)=|url\(|@import|http", page.replace("&lt;img src=x", ""))
+
+
+def test_a_threat_is_told_by_symbol_and_word_and_the_exposed_come_first() -> None:
+    page, text = threat_card(THREATS, "one process"), threat_text(THREATS, "one process")
+    for symbol, word in (("✓", "safe"), ("✕", "exposed"), ("?", "depends")):
+        assert re.search(rf"{re.escape(symbol)}</span> {word}", page)
+        assert f"{symbol} {word}" in text
+    assert page.index("exposed") < page.index("depends") < page.index("safe<")
+    assert text.index("exposed") < text.index("depends") < text.index("safe")
+    assert text.endswith("one process")
+
+
+def test_access_is_told_by_symbol_and_word() -> None:
+    page, text = access_table(ACCESS), access_text(ACCESS)
+    for word in ("own", "reads", "sealed", "never"):
+        assert re.search(rf"</span> {word}", page)
+        assert word in text
+    assert len(text.splitlines()) == 1 + len(ACCESS)
+
+
+def test_columns_of_numbers_stand_right_and_columns_of_words_left() -> None:
+    page = table("t", ["name", "bytes"], [("a", "2.1 MB"), ("b", "–")])
+    assert '<td class="fl-num">2.1 MB</td>' in page
+    assert "<td>a</td>" in page
