@@ -105,12 +105,12 @@ def install(extra: str) -> None:
     if not python_in(VENV).is_file() or subprocess.run(works, capture_output=True, check=False).returncode:
         print(f"Making the environment in {VENV} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    print(f"Installing torch {TORCH} (CPU build, about 200 MB) ...", flush=True)
-    # Only this call sees the second index: one that cannot be reached is retried once for every package asked for.
-    # The CPU build is asked for by name: plain 2.13.0 would bring several GB of CUDA where the index is away.
-    build = f"torch=={TORCH}" if sys.platform == "darwin" else f"torch=={TORCH}+cpu"
-    index = ["--extra-index-url", TORCH_INDEX, "--retries", "1", "--timeout", "10"]
     if torch_in_environment() != TORCH:
+        print(f"Installing torch {TORCH} (CPU build, about 200 MB) ...", flush=True)
+        # Only this call sees the second index: one that is away costs a retry for every package that is asked for.
+        # The CPU build is asked for by name: plain 2.13.0 would bring several GB of CUDA where the index is away.
+        build = f"torch=={TORCH}" if sys.platform == "darwin" else f"torch=={TORCH}+cpu"
+        index = ["--extra-index-url", TORCH_INDEX, "--retries", "1", "--timeout", "10"]
         pip(*index, build, "--no-deps", hint=f"The CPU build of torch comes from {TORCH_INDEX}: can it be reached?")
     print("Installing the rest, a minute or two ...", flush=True)
     package = f".[{extra}]" if extra else "."

@@ -11,6 +11,9 @@ Nothing heavy is loaded before it is used: torch, TenSEAL and plotly come with t
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+# Not lazy: loading the file of that name later would put the module in the place of the function.
+from fedlab_nb.rounds import rounds
+
 if TYPE_CHECKING:
     from fedlab_nb import data, errors
     from fedlab_nb.crypto import CKKS
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from fedlab_nb.privacy import Budget
     from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
     from fedlab_nb.records import History, Round
-    from fedlab_nb.rounds import rounds
 
 __version__ = "0.1.0"
 
@@ -37,7 +39,6 @@ _PLACES = {
     "Round": "records",
     "RowLevelDP": "protect",
     "Run": "lab",
-    "rounds": "rounds",
     "split_rows": "parties",
     "train": "lab",
 }

@@ -12,7 +12,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedlab_nb.controls import Controls
 from fedlab_nb.errors import BudgetExceededError, FedLabError, SettingError
@@ -23,6 +23,7 @@ from fedlab_nb.records import Access, History, Round, Snapshot
 from fedlab_nb.records.snapshot import RunState
 from fedlab_nb.rounds import Strategy, rounds
 from fedlab_nb.view.cards import framed, threat_card, threat_text
+from fedlab_nb.view.charts import shown_figure
 from fedlab_nb.view.dashboard import Dashboard
 from fedlab_nb.view.panels import budget_panel, report_html, static_html
 from fedlab_nb.view.svg import budget_text, sentence, text_progress
@@ -168,6 +169,10 @@ class Run:
         """Who could learn what with these settings: shows as a card, prints as text."""
         lines, note = threats(self.federation), self._spending.claim
         return Card(threat_text(lines, note), threat_card(lines, note))
+
+    def figure(self) -> Any:
+        """The rounds so far as an interactive plotly figure: hover, zoom, ``write_html``."""
+        return shown_figure(self.snapshot())
 
     def report(self, path: str | Path) -> Path:
         """Write the run as one HTML page that needs nothing else, and return its path."""

@@ -67,10 +67,11 @@ def noise_plan(federation: Federation, num_rounds: int) -> NoisePlan | None:
     # nothing had been spent.
     fresh = house.noise_seed is not None or house.budget is None
     accounts = [(name, Account() if fresh else federation.account(name)) for name in federation.names]
+    held_out = {owner.name: owner.held_out for owner in federation.owners}
     if isinstance(house.protect, OwnerLevelDP):
-        return plan_owners(budget, accounts, num_rounds, training=sigma)
+        return plan_owners(budget, accounts, num_rounds, training=sigma, held_out=held_out)
     lists = len(sums.open_lists(federation.schema))
-    return plan_rows(budget, accounts, num_rounds, training=sigma, lists=lists)
+    return plan_rows(budget, accounts, num_rounds, training=sigma, lists=lists, held_out=held_out)
 
 
 def event(federation: Federation, number: int, purpose: str, rows: str, amount: float, **more: object) -> PrivacyEvent:

@@ -23,7 +23,7 @@ FINE_BINS = 1000
 # rows lie close together, and must still be told apart.
 FINE_SCALE = 0.05
 # Edges of the probability given to the true answer ("verdict"): few bins, since each carries its own noise.
-VERDICT_EDGES = np.array([0.05, 0.2, 0.5, 0.8, 0.95])
+VERDICT_EDGES = np.array([0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99])
 # Errors of a standardised number are clipped here, so that one row cannot move a private score without bound.
 ERROR_BOUND = 3.0
 STEPS = 8

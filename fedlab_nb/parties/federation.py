@@ -208,7 +208,8 @@ class Federation:
         accounts = self._accounts.values()
         if not all(account.guaranteed(self.house.protect.unit) for account in accounts):
             return None
-        return max(account.spent(self.delta) for account in accounts)
+        most = max(account.spent(self.delta) for account in accounts)
+        return most if most < np.inf else None
 
     def _beside(self, name: str, kind: str, work: Callable[[str, Rows], T]) -> T:
         return self._by_name[name]._inside(lambda rows: work(name, rows), stage=kind)  # noqa: SLF001

@@ -36,9 +36,9 @@ class DataOwner:
     about the column's range or values, which saves privacy budget: values outside bounds are clipped to them, values
     outside categories count as unknown (and a row with such a target is left out).
 
-    ``held_out`` is the share of rows that are never trained on. Row i is one of them if the fractional part of
-    (i + 1) * 0.618... is smaller. So it depends on nothing but the row's own position: training and held-out rows are
-    disjoint for the privacy account, and every run of consecutive rows has its share.
+    ``held_out`` is the share of rows, about, that are never trained on. Which ones depends on nothing but each row's
+    own content (a hash of it): so training and held-out rows are disjoint for the privacy account whatever other rows
+    come, go or change places, and the same row is on the same side in every run.
 
     Inside one process this is a teaching wall, not a security boundary: it stops every ordinary way of looking, but
     whoever can run any Python code here can reach this memory. Real walls are separate machines.

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Part = tuple["pd.DataFrame", "pd.Series"]
 
-GOLDEN = 0.6180339887498949
 # Drawn anew in every process: a fingerprint can be compared here, but nobody outside can test guesses against it.
 _SALT = secrets.token_bytes(32)
 
@@ -43,37 +42,56 @@ class Rows:
 
 
 def divide(frame: pd.DataFrame, schema: Schema, name: str, share: float) -> Rows:
-    """The rows with a known target, divided by their position in ``frame``: ``share`` of them held out.
+    """The rows with a known target, divided by a hash of each row's content: about ``share`` of them held out.
 
-    Row i is held out if the fractional part of (i + 1) * GOLDEN is below ``share``.
+    Identical rows are told apart by their number among themselves, so that adding or removing a row never moves
+    another kind of row to the other side: what is spent on one side is then not spent on the other. A small owner may
+    so have no row to train on, or none held out; its part of a sum is then zero.
 
     Raises:
-        SchemaError: if no row is left to train on.
+        SchemaError: if no row has a known target.
     """
     features, target = tidy(frame, schema)
     kept = target.notna().to_numpy()
-    away = np.modf(np.arange(1, len(frame) + 1) * GOLDEN)[0] < share
-    if not (kept & ~away).any():
+    hashes = _row_hashes(frame)
+    away = _lots(hashes) < share
+    if not kept.any():
         raise SchemaError(
-            f"{name!r} has no row left to train on after rows without a known target are left out.",
-            "An owner without training rows cannot take part.",
+            f"{name!r} has no row left after rows without a known target are left out.",
+            "An owner without rows cannot take part.",
             "Check the target's values against its declared categories, or leave this owner out.",
         )
 
     def part(mask: NDArray[np.bool_]) -> Part:
         return features[mask].reset_index(drop=True), target[mask].reset_index(drop=True)
 
-    return Rows(part(kept & ~away), part(kept & away), _fingerprint(frame))
+    return Rows(part(kept & ~away), part(kept & away), _fingerprint(frame, hashes))
 
 
-def _fingerprint(frame: pd.DataFrame) -> str:
-    """A salted hash of the content: the same for any order of rows and columns, any target and any declaration."""
+def _row_hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
+    """A hash of each row's content (n,): the same for any order of columns and any way of storing the values."""
     import pandas as pd
 
-    digest = hashlib.blake2b(key=_SALT, digest_size=16)
     names = sorted(frame.columns)
-    digest.update(repr(names).encode())
     plain = {n: as_numbers(frame[n]) if kind_of(frame[n]) == "numeric" else as_values(frame[n]) for n in names}
-    hashes = pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+    return np.asarray(pd.util.hash_pandas_object(pd.DataFrame(plain), index=False), dtype=np.uint64)
+
+
+def _lots(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """An evenly distributed number in [0, 1) for each row (n,), from its hash and its number among identical rows."""
+    import pandas as pd
+
+    twin = pd.Series(hashes).groupby(hashes).cumcount().to_numpy(dtype=np.uint64)
+    # Splitmix64's finalizer: neighbouring inputs give unrelated outputs. Overflow is meant.
+    mixed = hashes + twin * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def _fingerprint(frame: pd.DataFrame, hashes: NDArray[np.uint64]) -> str:
+    """A salted hash of the content: the same for any order of rows and columns, any target and any declaration."""
+    digest = hashlib.blake2b(key=_SALT, digest_size=16)
+    digest.update(repr(sorted(frame.columns)).encode())
     digest.update(np.sort(hashes).tobytes())
     return digest.hexdigest()

@@ -148,8 +148,8 @@ def _claim(federation: Federation) -> str:
         return "No guarantee: this is a rehearsal, with noise from a known seed that anyone who knows it can subtract."
     if federation.epsilon() is None:
         return (
-            "No guarantee: the same rows left without protection, or under a weaker one, earlier in this session, and "
-            "what has left stays known."
+            "No guarantee: the same rows left without protection, or under a weaker one (another unit, a larger "
+            "delta), earlier in this session, and what has left stays known."
         )
     what = "one row" if house.protect.unit == "row" else "one whole owner"
     shares = (

@@ -52,8 +52,14 @@ class Account:
     entries: list[tuple[PrivacyEvent, float]] = field(default_factory=list)
 
     def spent(self, delta: float, more: Sequence[PrivacyEvent] = (), held_out: float | None = None) -> float:
-        """Epsilon of all releases that had a mechanism (see ``guaranteed`` for others), and of ``more`` after them."""
-        return max(epsilon(lane, delta) for lane in self.lanes(more, held_out))
+        """Epsilon of all releases that had a mechanism (see ``guaranteed`` for others), and of ``more`` after them.
+
+        It is infinite where category lists have used up ``delta``: then no epsilon holds at this delta.
+        """
+        lanes = self.lanes(more, held_out)
+        if any(sum(event.delta for event in lane) >= delta for lane in lanes):
+            return math.inf
+        return max(epsilon(lane, delta) for lane in lanes)
 
     def lanes(self, more: Sequence[PrivacyEvent] = (), held_out: float | None = None) -> list[list[PrivacyEvent]]:
         """The protected events by the rows they touch: [training, held-out], or one list if the split ever changed.
@@ -101,22 +107,15 @@ def charge(debits: Sequence[Debit], budget: Budget | None) -> None:
         for debit in debits:
             trial = trials.setdefault(id(debit.account), Account([*debit.account.entries]))
             trial.entries.extend((event, debit.held_out) for event in debit.events)
-            if budget is not None and debit.events and _spent(trial, budget) > budget.epsilon * (1 + 1e-9):
-                raise _refusal(debit, budget, _spent(trial, budget))
+            if budget is not None and debit.events and trial.spent(budget.delta) > budget.epsilon * (1 + 1e-9):
+                raise _refusal(debit, budget, trial.spent(budget.delta))
         for debit in debits:
             debit.account.entries.extend((event, debit.held_out) for event in debit.events)
 
 
-def _spent(account: Account, budget: Budget) -> float:
-    """Epsilon of all releases, infinite where they have used up the budget's delta."""
-    if any(sum(event.delta for event in lane) >= budget.delta for lane in account.lanes()):
-        return math.inf
-    return account.spent(budget.delta)
-
-
 def _refusal(debit: Debit, budget: Budget, after: float) -> BudgetExceededError:
     reached = (
-        f"epsilon {after:.3f} of the agreed {budget.epsilon:g} (spent so far: {_spent(debit.account, budget):.3f})"
+        f"epsilon {after:.3f} of the agreed {budget.epsilon:g} (spent so far: {debit.account.spent(budget.delta):.3f})"
     )
     if after == math.inf:
         reached = f"beyond the agreed delta of {budget.delta:g} (epsilon {budget.epsilon:g})"

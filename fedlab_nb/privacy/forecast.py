@@ -41,7 +41,7 @@ def by_purpose(account: Account, delta: float) -> tuple[tuple[str, str], ...]:
         kinds.setdefault(event.purpose, []).append(event)
     lines = []
     for purpose, events in kinds.items():
-        alone = epsilon(events, delta)
+        alone = epsilon(events, delta) if sum(event.delta for event in events) < delta else math.inf
         times = f", {len(events)} times" if len(events) > 1 else ""
         lines.append((f"{purpose}{times}", f"{alone:.2f}" if alone < math.inf else "no limit"))
     return tuple(lines)

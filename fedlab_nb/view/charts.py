@@ -18,6 +18,7 @@ from fedlab_nb.view.style import (
     number,
     template,
 )
+from fedlab_nb.view.svg import sentence, snapshot_svg
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -209,6 +210,25 @@ def progress_figure(snapshot: Snapshot) -> go.Figure:
         trace.showlegend = any(v is not None for v in trace.x)
     figure.update_layout(legend={"orientation": "h", "y": -0.16})
     return figure
+
+
+def shown_figure(snapshot: Snapshot) -> go.Figure:
+    """``progress_figure``, which also shows where plotly cannot run: as a picture, and as a sentence."""
+    import json
+
+    import plotly.graph_objects as go
+
+    class RunFigure(go.Figure):  # type: ignore[misc]
+        _ipython_display_ = None  # plotly's own way of showing leaves no picture in the saved notebook
+
+        def _repr_mimebundle_(self, *_: object, **__: object) -> dict[str, object]:
+            return {
+                "application/vnd.plotly.v1+json": json.loads(self.to_json()),
+                "image/svg+xml": snapshot_svg(snapshot),
+                "text/plain": sentence(snapshot),
+            }
+
+    return RunFigure(progress_figure(snapshot))
 
 
 def budget_figure(snapshot: Snapshot) -> go.Figure:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from threading import Thread
 from typing import Any
@@ -54,8 +52,7 @@ class Dashboard:
         on_stop: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.cost = 0.0
-        self.opening = 0.0
+        self.cost = self.opening = 0.0
         self._snapshot = snapshot
         self._calls = {"pause": on_pause, "resume": on_resume, "step": on_step, "stop": on_stop}
         self._clock = clock
@@ -64,7 +61,6 @@ class Dashboard:
         self._watched = False
         self._next_cards = self._next_chart = self._pushed_at = float("-inf")
         self._drawn_rounds, self._drawn_state = len(snapshot.history), ""
-        self._ended: tuple[str, int] | None = None
 
     @property
     def watched(self) -> bool:
@@ -84,12 +80,10 @@ class Dashboard:
         self.opening += time.thread_time() - started
 
     def draw(self, snapshot: Snapshot, *, final: bool = False) -> None:
-        """Bring the page up to date if it is time to; ``final`` draws all at once, and what the saved file keeps."""
+        """Bring the page up to date if it is time to; ``final`` puts what the saved file keeps in its place."""
         self._snapshot = snapshot
         page = self._page
-        if final and page is not None and page.watched:
-            self._finish(page)
-        elif final:
+        if final:
             self.freeze()
         elif page is not None and page.seen:
             self._open(page)
@@ -100,41 +94,23 @@ class Dashboard:
         """Put static HTML, picture and sentence in the place of the widgets: readable in any viewer, without a kernel.
 
         JupyterLab shows a notebook that was saved with a live widget in it, and opened again without its kernel, as
-        "model not found", whatever stands beside the widget. After this call nothing of the kind is in the file.
+        "model not found", whatever stands beside the widget. After this call nothing of the kind is in the file. Asked
+        again it does it again: under nbclient only what the waiting cell sends arrives.
         """
-        self._keep({})
+        self._timed(lambda _: self._keep())
         if self._page is not None:
             self._watched = self._page.watched
             self._page.close()
             self._page = None
-
-    def _finish(self, page: Page) -> None:
-        """The end as a page shows it; asked again for the same end it does nothing, as each answer redraws the page."""
-        end = (self._snapshot.state, len(self._snapshot.history))
-        if end == self._ended:
-            return
-        self._ended = end
-        self._timed(page.draw_cards)
-        self._timed(page.draw_chart)
-        self._keep(page.view())
-        self._open_later(page)
 
     def _open(self, page: Page) -> None:
         started = time.thread_time()
         page.open_figure(self._snapshot)
         self.opening += time.thread_time() - started
 
-    def _open_later(self, page: Page) -> None:
-        """After a run that was over before plotly was there: make the figure once the kernel is idle."""
-        with suppress(RuntimeError):
-            loop = asyncio.get_running_loop()
-            if page.waiting:
-                self._open(page)
-                loop.call_later(0.2, self._open_later, page)
-
-    def _keep(self, view: dict[str, Any]) -> None:
+    def _keep(self) -> None:
         if self._handle is not None:
-            self._handle.update({**self._static(), "text/html": panels.static_html(self._snapshot), **view}, raw=True)
+            self._handle.update({**self._static(), "text/html": panels.static_html(self._snapshot)}, raw=True)
 
     def _static(self) -> dict[str, Any]:
         return {"image/svg+xml": snapshot_svg(self._snapshot), "text/plain": sentence(self._snapshot)}

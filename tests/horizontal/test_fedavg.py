@@ -4,6 +4,8 @@ import pytest
 import fedlab_nb as fl
 from fedlab_nb.errors import BudgetExceededError, RuleError, SettingError
 from fedlab_nb.records import History
+from fedlab_nb.rounds import rounds
+from tests.horizontal.test_prepare import pooled
 from tests.rounds.common import EVERY_ROW, assert_teaches, cells, declared, ledgers_of, logistic, play, weights
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
@@ -16,15 +18,18 @@ def purposes(federation, name):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"lr": 0}, {"lr": -0.1}, {"lr": float("nan")}, {"lr": "0.1"}, {"lr": True}]
-    + [{"local_epochs": 0}, {"local_epochs": 2.5}, {"batch_size": float("inf")}, {"batch_size": "all"}]
-    + [{"weighting": "size"}],
+    [
+        *({"lr": value} for value in (0, -0.1, float("nan"), "0.1", True)),
+        *({"local_epochs": value} for value in (0, 2.5)),
+        *({"batch_size": value} for value in (float("inf"), "all")),
+        {"weighting": "size"},
+    ],
     ids=str,
 )
 def test_settings_that_cannot_work_are_refused_before_anything_leaves(settings):
     federation = fl.Federation(cells())
     with pytest.raises(SettingError) as caught:
-        fl.rounds(federation, logistic(**settings))
+        rounds(federation, logistic(**settings))
     ((name, value),) = settings.items()
     assert_teaches(caught, name, repr(value))
     assert len(federation.ledger) == 0
@@ -36,7 +41,7 @@ def test_what_makes_no_model_is_refused_before_anything_leaves():
     federation = fl.Federation(cells())
     for model in (fl.models.mlp, None, "mlp", torch.nn.Linear(6, 1), lambda: torch.nn.Linear(6, 1)):
         with pytest.raises(SettingError) as caught:
-            fl.rounds(federation, fl.FedAvg(model))
+            rounds(federation, fl.FedAvg(model))
         assert_teaches(caught, "parentheses")
     assert len(federation.ledger) == 0
 
@@ -53,17 +58,17 @@ def test_a_model_function_that_fails_says_for_which_sizes():
 def test_local_steps_are_refused_at_row_level(settings):
     federation = fl.Federation(cells(), budget=BUDGET)
     with pytest.raises(RuleError) as caught:
-        fl.rounds(federation, logistic(**settings))
+        rounds(federation, logistic(**settings))
     assert_teaches(caught, "local_epochs", "batch_size", "row level")
     assert len(federation.ledger) == 0
 
 
 def test_weights_that_the_noise_is_not_made_for_are_refused():
     with pytest.raises(RuleError) as caught:
-        fl.rounds(fl.Federation(declared(), **WHOLE_OWNERS), logistic(weighting="rows"))
+        rounds(fl.Federation(declared(), **WHOLE_OWNERS), logistic(weighting="rows"))
     assert_teaches(caught, "epsilon would be understated", 'weighting="equal"')
     with pytest.raises(RuleError) as caught:
-        fl.rounds(fl.Federation(cells(), budget=BUDGET), logistic(weighting="equal"))
+        rounds(fl.Federation(cells(), budget=BUDGET), logistic(weighting="equal"))
     assert_teaches(caught, "each row counts the same")
 
 
@@ -128,17 +133,23 @@ def test_more_epsilon_can_be_agreed_on_and_the_old_spending_stays():
 
 
 def test_whole_owners_can_be_hidden_where_all_columns_are_declared():
-    federation = fl.Federation(declared(40, 30), encrypt=fl.CKKS(), **{**WHOLE_OWNERS, "budget": fl.Budget(50, 0.01)})
-    strategy = logistic(lr=0.5, local_epochs=2)
-    history = play(federation, strategy, num_rounds=5)
+    federation = fl.Federation(declared(20, 15), encrypt=fl.CKKS(), **WHOLE_OWNERS)
+    history = play(federation, num_rounds=4)
     assert history[-1].failed is None
-    assert history[-1].epsilon <= 50
+    assert history[-1].epsilon == pytest.approx(8)
+    assert history[-1].epsilon <= 8
     for name in federation.names:
         assert {e.unit for e, _ in federation.account(name).entries} == {"owner"}
         assert purposes(federation, name) == {"a round's update", "a round's score"}
-    fresh = declared(1, 400, seed=9)[0]._inside(lambda rows: rows.training[0].assign(ill=rows.training[1]), stage="test")
-    assert strategy.model_of(history[-1].state).evaluate(fresh)["accuracy"] > 0.75
     assert all(set(r.metrics) == {"accuracy"} for r in history)
+
+
+def test_enough_owners_learn_together_although_each_is_hidden():
+    protect = fl.OwnerLevelDP(noise_multiplier=0.2)
+    federation = fl.Federation(declared(40, 30), protect=protect, encrypt=fl.CKKS(), noise_seed=1)
+    strategy = logistic(lr=0.5, local_epochs=2)
+    history = play(federation, strategy, num_rounds=5)
+    assert strategy.model_of(history[-1].state).evaluate(pooled(declared(1, 400, seed=9)))["accuracy"] > 0.85
 
 
 @pytest.mark.parametrize("clip", [1e-4, 1e-2, 100.0, 1000.0])
@@ -161,7 +172,7 @@ def test_little_epsilon_gives_a_poor_model_and_no_explosion():
 def test_spending_sets_the_verdict_aside_and_says_how_many_rounds_are_left():
     federation, strategy = fl.Federation(cells(), budget=BUDGET), logistic()
     left = []
-    for record in fl.rounds(federation, strategy, num_rounds=5):
+    for record in rounds(federation, strategy, num_rounds=5):
         stand = strategy.spending(federation, record, 5)
         left.append(stand.left)
         assert stand.private
@@ -181,6 +192,6 @@ def test_a_run_that_failed_before_its_first_round_has_a_standing_too():
 
 def test_nothing_is_charged_by_making_a_federation_or_asking_about_it():
     federation = fl.Federation(cells(), budget=BUDGET)
-    fl.rounds(federation, logistic())
+    rounds(federation, logistic())
     assert ledgers_of(federation) == [[], [], []]
     assert federation.epsilon() == 0.0

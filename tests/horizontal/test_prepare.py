@@ -95,7 +95,7 @@ def test_with_noise_the_scaling_still_fits_the_column():
 def test_a_category_that_a_single_row_holds_is_never_named_under_a_budget():
     common = pd.DataFrame({"x": np.arange(80.0), "place": ["Oslo", "Rome"] * 40, "y": ["a", "b", "b", "a"] * 20})
     rare = common.assign(place=common["place"].where(common.index != 34, "Zanzibar"), x=-common["x"])
-    owners = [fl.DataOwner("A", common, target="y"), fl.DataOwner("B", rare, target="y")]
+    owners = [fl.DataOwner(name, f, target="y", held_out=0.0) for name, f in (("A", common), ("B", rare))]
     setup = started(owners)
     assert setup.encoding.inputs[1].values == ("Oslo", "Rome", "Zanzibar")
 

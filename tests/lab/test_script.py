@@ -1,5 +1,8 @@
 """train() in a plain process: no kernel, no page, only what is printed and what comes back."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,11 +22,18 @@ def test_the_first_five_lines_train_a_private_model_and_say_what_it_cost(capsys)
     assert run.state == "finished"
     assert len(run.history) == 5
     assert run.history[-1].failed is None
-    assert run.epsilon == run.budget.spent == federation.epsilon() <= 8
+    assert run.epsilon == federation.epsilon() <= 8
     assert run.model.evaluate(fl.data.breast_cancer())["accuracy"] > 0.6
     printed = capsys.readouterr().out
     assert [f"round {i} of 5" in printed for i in range(1, 6)] == [True] * 5
     assert "epsilon" in printed
+
+
+@pytest.mark.parametrize("first", ["fl.train", "fl.rounds", "from fedlab_nb.rounds import Strategy"])
+def test_the_iterator_can_be_called_whatever_was_used_before_it(first):
+    code = f"import fedlab_nb as fl\n{first}\nassert callable(fl.rounds), fl.rounds\nassert callable(fl.train)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_run_holds_the_same_records_as_the_iterator():

@@ -178,7 +178,8 @@ def test_the_stated_noise_of_a_score_is_the_measured_one(task, detail):
         return card.read(counts + noise)[name]
 
     measured = np.std([noisy() for _ in range(1500)])
-    assert card.accuracy_noise(counts, sd) == pytest.approx(measured, rel=0.2)
+    # Empty bins are clipped at zero, which takes some noise away: the statement may err on the careful side.
+    assert 0.85 * measured < card.accuracy_noise(counts, sd) < 1.4 * measured
 
 
 def test_probabilities_are_distributions_even_for_extreme_outputs():

@@ -16,7 +16,8 @@ def test_two_owners_reach_the_auc_of_logistic_regression_on_all_rows():
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
-    guest, host, test = (pd.read_csv(FATE / f"breast_homo_{n}.csv").drop(columns="id") for n in ("guest", "host", "test"))
+    files = (FATE / f"breast_homo_{name}.csv" for name in ("guest", "host", "test"))
+    guest, host, test = (pd.read_csv(file).drop(columns="id") for file in files)
     rows = pd.concat([guest, host])
     pooled = LogisticRegression(max_iter=5000).fit(rows.drop(columns="y"), rows["y"])
     reference = roc_auc_score(test["y"], pooled.decision_function(test.drop(columns="y")))

@@ -7,6 +7,7 @@ import fedlab_nb as fl
 from fedlab_nb.errors import BudgetExceededError, EncryptionError, RoundError, SettingError
 from fedlab_nb.parties import federation as channel
 from fedlab_nb.records import PrivacyEvent, Update
+from fedlab_nb.rounds import rounds
 from tests.rounds.common import assert_teaches, cells, ledgers_of, logistic, play
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
@@ -90,7 +91,7 @@ def test_budgets_are_charged_before_noise_is_drawn_or_anything_sealed(monkeypatc
 
 def test_a_crash_in_the_middle_of_a_round_gives_no_budget_back(monkeypatch):
     federation = fl.Federation(cells(), encrypt=fl.CKKS(), budget=BUDGET)
-    stream = fl.rounds(federation, logistic(), num_rounds=3)
+    stream = rounds(federation, logistic(), num_rounds=3)
     first = next(stream)
     monkeypatch.setattr(channel, "gaussian_share", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -125,7 +126,7 @@ def test_a_second_run_on_spent_rows_is_refused_before_anything_leaves():
     for second in (federation, fl.Federation(cells(), budget=BUDGET, encrypt=fl.CKKS())):
         kept = len(second.ledger)
         with pytest.raises(BudgetExceededError) as caught:
-            fl.rounds(second, logistic(), num_rounds=1)
+            rounds(second, logistic(), num_rounds=1)
         assert_teaches(caught, "Owner 1", "epsilon 8", "0 rounds")
         assert ledgers_of(second) == before
         assert len(second.ledger) == kept
@@ -251,4 +252,3 @@ def test_the_line_about_a_federation_says_what_protects_and_what_does_not():
     assert repr(fl.Federation(owners)) == "Federation(2 owners, not encrypted)"
     assert "rehearsal, not private" in repr(fl.Federation(owners, budget=BUDGET, noise_seed=1))
     assert "epsilon=8" in repr(fl.Federation(owners, budget=BUDGET))
-

@@ -2,6 +2,7 @@ import copy
 import pickle
 import pprint
 import traceback
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -229,37 +230,50 @@ def test_the_verbose_traceback_of_ipython_prints_no_row(owner):
     assert_silent(shown)
 
 
-@settings(max_examples=60, deadline=None)
-@given(n=st.integers(2, 400), share=st.floats(0, 0.5))
-def test_each_row_is_trained_on_or_held_out_by_its_own_position_alone(n, share):
-    def division(rows):
-        frame = pd.DataFrame({"number": np.arange(rows), "y": np.arange(rows) % 2 == 0})
-        inside = DataOwner("A", frame, target="y", held_out=share)._inside(
-            lambda r: (r.training[0]["number"].tolist(), r.held_out[0]["number"].tolist()), stage="look"
-        )
-        return [set(map(int, part)) for part in inside]
+def sides(frame, share=0.2):
+    """The values of column "number" that train, and those that are held out; repeated values as often as they occur."""
+    look = lambda r: (sorted(r.training[0]["number"]), sorted(r.held_out[0]["number"]))  # noqa: E731
+    return DataOwner("A", frame, target="y", held_out=share)._inside(look, stage="look")
 
-    training, held_out = division(n)
-    assert training | held_out == set(range(n))
-    assert not training & held_out
-    assert abs(len(held_out) - share * n) < 3
-    longer_training, longer_held_out = division(n + 50)
-    assert training <= longer_training
-    assert held_out <= longer_held_out
+
+def numbered(values):
+    return pd.DataFrame({"number": np.asarray(values), "y": np.asarray(values) % 2 == 0})
+
+
+@settings(max_examples=60, deadline=None)
+@given(values=st.lists(st.integers(0, 30), min_size=2, max_size=60), share=st.floats(0, 0.5), data=st.data())
+def test_adding_removing_or_moving_rows_moves_no_other_row_to_the_other_side(values, share, data):
+    training, held_out = sides(numbered(values), share)
+    assert sorted([*training, *held_out]) == sorted(values)
+    assert sides(numbered(data.draw(st.permutations(values))), share) == (training, held_out)
+    extra = data.draw(st.integers(0, 40))
+    more = sides(numbered([*values, extra]), share)
+    assert sorted(more[0] + more[1]) == sorted([*values, extra])
+    assert sum(len(b) - len(a) for a, b in zip((training, held_out), more, strict=True)) == 1
+    for before, after in zip((training, held_out), more, strict=True):
+        assert not Counter(before) - Counter(after)
+
+
+def test_about_the_asked_share_of_rows_is_held_out_and_a_larger_share_only_adds_to_it():
+    frame = numbered(range(5000))
+    for share in (0.1, 0.2, 0.5):
+        assert abs(len(sides(frame, share)[1]) - 5000 * share) < 150
+    assert set(sides(frame, 0.1)[1]) < set(sides(frame, 0.3)[1])
+    assert sides(frame, 0.0)[1] == []
+
+
+def test_identical_rows_are_divided_one_by_one():
+    _, held_out = sides(numbered([7] * 1000))
+    assert abs(len(held_out) - 200) < 60
 
 
 def test_a_missing_target_leaves_out_its_own_row_and_moves_no_other():
-    y = np.arange(40) % 2 == 0
-    frame = pd.DataFrame({"number": np.arange(40), "y": y.astype(object)})
+    y = np.arange(400) % 2 == 0
+    frame = pd.DataFrame({"number": np.arange(400), "y": y.astype(object)})
     holes = frame.copy()
     holes.loc[[3, 4, 20], "y"] = None
-
-    def parts(data):
-        look = lambda r: (set(r.training[0]["number"]), set(r.held_out[0]["number"]))  # noqa: E731
-        return DataOwner("A", data, target="y")._inside(look, stage="look")
-
-    for whole, holed in zip(parts(frame), parts(holes), strict=True):
-        assert holed == whole - {3, 4, 20}
+    for whole, holed in zip(sides(frame), sides(holes), strict=True):
+        assert holed == [n for n in whole if n not in (3, 4, 20)]
 
 
 def fingerprint(frame, name="A", **more):

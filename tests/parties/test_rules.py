@@ -10,8 +10,8 @@ BUDGET = fl.Budget(epsilon=8, delta=1e-3)
 
 
 def frame(**columns):
-    base = {"age": [918273.0, 41.0, 52.0, 63.0], "place": ["Zanzibar", "Oslo", "Oslo", "Rome"], "ill": ["no", "yes"] * 2}
-    return pd.DataFrame({**base, **columns})
+    place, ill = ["Zanzibar", "Oslo", "Oslo", "Rome"], ["no", "yes"] * 2
+    return pd.DataFrame({"age": [918273.0, 41.0, 52.0, 63.0], "place": place, "ill": ill, **columns})
 
 
 def pair(first, second, target="ill", other=None):
@@ -154,7 +154,8 @@ def test_a_target_with_one_declared_class_is_refused_before_anything_leaves():
 
 def test_a_class_that_one_owner_alone_has_fails_in_words_and_is_not_quoted():
     left, right = frame(ill=["no", "yes", "no", "yes"]), frame(ill=["no", "yes", "Zanzibar", "yes"])
-    federation = fl.Federation(pair(left, right))
+    owners = [fl.DataOwner(n, f, target="ill", held_out=0.0) for n, f in (("Clinic A", left), ("Clinic B", right))]
+    federation = fl.Federation(owners)
     (record,) = play(federation)
     assert isinstance(record.failed.error, SchemaError)
     assert_teaches(record.failed.error, "Clinic B", "ill", "spell", "categories=")

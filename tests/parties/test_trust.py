@@ -132,6 +132,19 @@ def test_row_level_spending_is_no_guarantee_for_whole_owners_but_the_reverse_is(
     assert fl.Federation(other, protect=fl.OwnerLevelDP(), budget=fl.Budget(8, 0.01)).epsilon() is None
 
 
+def test_a_delta_that_is_used_up_already_leaves_no_guarantee():
+    owners = cells()
+    play(fl.Federation(owners, budget=fl.Budget(4, 1e-3)))
+    # The category lists took a tenth of that delta: more than there is in all of this one.
+    federation = fl.Federation(owners, budget=fl.Budget(8, 1e-5))
+    stand = spending(federation, None)
+    assert federation.epsilon() is None
+    assert (stand.private, stand.spent) == (False, None)
+    assert "a larger delta" in stand.claim
+    assert exposed(federation)["the server alone"] is None
+    assert fl.Federation(owners, budget=fl.Budget(8, 1e-3)).epsilon() == pytest.approx(4)
+
+
 def test_the_card_of_a_federation_shows_settings_and_escapes_names():
     owners = cells(2)
     owners = [fl.DataOwner("<b>", fl.data.clinics(), target="diagnosis"), *owners[:0]]

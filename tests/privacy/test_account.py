@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 
 from fedlab_nb.errors import BudgetExceededError, SettingError
-from fedlab_nb.privacy import Account, Budget, Debit, account_of, charge, epsilon, gaussian_epsilon
+from fedlab_nb.privacy import Account, Budget, Debit, account_of, by_purpose, charge, epsilon, gaussian_epsilon
 from fedlab_nb.records import PrivacyEvent
 
 
@@ -121,6 +121,21 @@ def test_what_a_smaller_delta_no_longer_covers_is_refused_by_name():
     with pytest.raises(BudgetExceededError, match="'Clinic A'"):
         spend(account, release(50.0), budget=Budget(8.0, 1e-5))
     assert len(account.entries) == 1
+
+
+def test_an_owner_that_releases_nothing_is_not_refused_whatever_it_spent_before():
+    account = Account()
+    spend(account, release(0.5))
+    spend(account, budget=Budget(1.0, 1e-5))
+    assert len(account.entries) == 1
+
+
+def test_no_epsilon_holds_at_a_delta_that_lists_have_used_up():
+    account = Account()
+    spend(account, release(5.0, delta=1e-4, purpose="lists"))
+    assert account.spent(1e-3) < 2.0
+    assert account.spent(1e-4) == float("inf")
+    assert by_purpose(account, 1e-4) == (("lists", "no limit"),)
 
 
 def test_many_threads_cannot_spend_the_same_epsilon_twice():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import fedlab_nb as fl
 from fedlab_nb.errors import BudgetExceededError
 from fedlab_nb.privacy import account
+from fedlab_nb.rounds import rounds
 from tests.rounds.common import declared, ledgers_of, logistic, play
 
 EPSILONS = st.floats(0.1, 30.0)
@@ -45,7 +46,7 @@ def test_no_run_spends_more_than_was_agreed_and_none_starts_on_spent_rows(epsilo
     assert federation.epsilon() == pytest.approx(epsilon, rel=1e-3)
     before = [list(entries) for entries in ledgers_of(federation)]
     with pytest.raises(BudgetExceededError):
-        fl.rounds(fl.Federation(owners, budget=budget), logistic(), num_rounds=num_rounds)
+        rounds(fl.Federation(owners, budget=budget), logistic(), num_rounds=num_rounds)
     assert ledgers_of(federation) == before
 
 
@@ -65,7 +66,7 @@ def test_stopping_going_on_and_beginning_anew_stay_within_the_budget(epsilon, mu
         return fl.Federation(owners, protect=protect, budget=fl.Budget(epsilon, 0.01), sample_rate=rate)
 
     first = federation(epsilon)
-    history = list(islice(fl.rounds(first, logistic(), num_rounds=4), 2))
+    history = list(islice(rounds(first, logistic(), num_rounds=4), 2))
     assert_within(first, epsilon, history)
     if history[-1].state.context is not None:
         history += play(first, num_rounds=7, after=history[-1])

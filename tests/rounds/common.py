@@ -9,6 +9,7 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.privacy import account
+from fedlab_nb.rounds import rounds
 
 # Numbers and words that only ever stand in private cells.
 SECRETS = ("918273", "Zanzibar", "564738")
@@ -55,7 +56,7 @@ def logistic(**settings):
 
 
 def play(federation, strategy=None, **settings):
-    return fl.History(fl.rounds(federation, strategy or logistic(), **{"num_rounds": 3, **settings}))
+    return fl.History(rounds(federation, strategy or logistic(), **{"num_rounds": 3, **settings}))
 
 
 def bits(history):

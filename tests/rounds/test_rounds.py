@@ -5,6 +5,7 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.errors import EncryptionError, RuleError, SettingError
+from fedlab_nb.rounds import rounds
 from tests.rounds.common import EVERY_ROW, assert_teaches, bits, cells, ledgers_of, logistic, play, weights
 
 REHEARSAL = {
@@ -51,7 +52,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(settings, anew, planned):
     owners = cells()
     whole = play(fl.Federation(owners, **settings), num_rounds=6)
     federation = fl.Federation(owners, **settings)
-    head = fl.History(islice(fl.rounds(federation, logistic(), num_rounds=planned), 3))
+    head = fl.History(islice(rounds(federation, logistic(), num_rounds=planned), 3))
     federation = fl.Federation(owners, **settings) if anew else federation
     tail = play(federation, num_rounds=6, after=head[-1])
     if planned == 6 or settings is not REHEARSAL:
@@ -100,7 +101,7 @@ def test_a_run_goes_on_only_under_its_own_protection(first, second):
 def test_what_is_no_number_of_rounds_is_refused_before_anything_leaves(num_rounds):
     federation = fl.Federation(cells())
     with pytest.raises(SettingError) as caught:
-        fl.rounds(federation, logistic(), num_rounds=num_rounds)
+        rounds(federation, logistic(), num_rounds=num_rounds)
     assert_teaches(caught, repr(num_rounds), "num_rounds=1")
     assert len(federation.ledger) == 0
 
@@ -108,7 +109,7 @@ def test_what_is_no_number_of_rounds_is_refused_before_anything_leaves(num_round
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "0", None])
 def test_what_is_no_seed_is_refused_before_anything_leaves(seed):
     with pytest.raises(SettingError) as caught:
-        fl.rounds(fl.Federation(cells()), logistic(), seed=seed)
+        rounds(fl.Federation(cells()), logistic(), seed=seed)
     assert_teaches(caught, repr(seed))
 
 
@@ -120,7 +121,7 @@ def test_going_on_to_a_round_that_is_over_is_refused():
     federation = fl.Federation(cells())
     last = play(federation)[-1]
     with pytest.raises(SettingError) as caught:
-        fl.rounds(federation, logistic(), num_rounds=3, after=last)
+        rounds(federation, logistic(), num_rounds=3, after=last)
     assert_teaches(caught, "num_rounds=4")
 
 
@@ -167,7 +168,7 @@ def test_an_update_that_is_not_finite_fails_the_round_charges_nothing_and_can_be
     whole = play(fl.Federation(owners), strategy, num_rounds=4)
 
     federation = fl.Federation(owners)
-    stream = fl.rounds(federation, strategy, num_rounds=4)
+    stream = rounds(federation, strategy, num_rounds=4)
     good = [next(stream), next(stream)]
     entries = [len(e) for e in ledgers_of(federation)]
     model.mood, model.rows = (lambda x: x * float("nan")), small
@@ -208,7 +209,7 @@ def test_an_error_beside_the_rows_names_owner_and_stage_and_quotes_nothing():
 
 def test_scores_that_fail_leave_the_state_as_it_was(monkeypatch):
     federation = fl.Federation(cells(), encrypt=fl.CKKS())
-    stream = fl.rounds(federation, logistic(), num_rounds=3)
+    stream = rounds(federation, logistic(), num_rounds=3)
     first = next(stream)
 
     def broken(*_, **__):
@@ -229,7 +230,7 @@ def test_an_interruption_goes_through_and_the_federation_can_be_used_again():
     owners = cells()
     federation, strategy = fl.Federation(owners), fl.FedAvg(model)
     whole = play(fl.Federation(owners), strategy, num_rounds=4)
-    stream = fl.rounds(federation, strategy, num_rounds=4)
+    stream = rounds(federation, strategy, num_rounds=4)
     done = [next(stream), next(stream)]
     model.mood = interrupt
     with pytest.raises(KeyboardInterrupt):
