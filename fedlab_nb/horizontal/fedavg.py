@@ -5,20 +5,19 @@ Source: McMahan et al. 2017, "Communication-efficient learning of deep networks 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from fedlab_nb.errors import FedLabError, RoundError, RuleError, SettingError
+from fedlab_nb.errors import RoundError
+from fedlab_nb.horizontal.checks import check, starting_weights
 from fedlab_nb.horizontal.evaluate import evaluate, score_events, verdict_event
-from fedlab_nb.horizontal.prepare import Setup, encoded, event, noise_plan, prepare
+from fedlab_nb.horizontal.prepare import Setup, encoded, event, prepare
 from fedlab_nb.horizontal.trained import trained
-from fedlab_nb.learn import Architecture, Learner, TrainedModel, initial_weights
+from fedlab_nb.learn import Architecture, Learner, TrainedModel
 from fedlab_nb.parties import Federation, Rows
-from fedlab_nb.parties.rules import is_number
 from fedlab_nb.parties.trust import spending
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import PrivacyEvent, Round, Scores, Spending, State, Update
@@ -52,36 +51,12 @@ class FedAvg:
         Raises:
             SettingError, RuleError, BudgetExceededError.
         """
-        self._check_settings()
-        protect = federation.house.protect
-        if isinstance(protect, RowLevelDP) and (self.local_epochs, self.batch_size) != (None, None):
-            raise RuleError(
-                "FedAvg has local_epochs or batch_size set, and the privacy is at row level.",
-                "Only the sum of one step's clipped row gradients may leave; further local steps would need noise of "
-                "their own, at every owner, and the stated epsilon would be too small.",
-                "Leave both out (one step a round over all rows), or protect owners with fl.OwnerLevelDP().",
-            )
-        if isinstance(protect, OwnerLevelDP) and self.weighting == "rows":
-            raise RuleError(
-                "FedAvg weighs owners by their rows, and the privacy is at owner level.",
-                "An owner with many rows would move the sum by more than the clip norm: epsilon would be understated.",
-                'Use weighting="equal" (the default at owner level), or protect rows with fl.RowLevelDP().',
-            )
-        if isinstance(protect, RowLevelDP) and self.weighting == "equal":
-            raise RuleError(
-                "FedAvg weighs owners equally, and the privacy is at row level.",
-                "There the model moves by one sum over the rows of all owners, in which each row counts the same.",
-                'Leave weighting out, or use weighting="rows".',
-            )
-        if after is None:
-            noise_plan(federation, num_rounds)
-        else:
-            self._check_continuation(federation, after)
+        check(self, federation, num_rounds, after)
 
     def start(self, federation: Federation, *, num_rounds: int, seed: int) -> State:
         """Agree on how columns are read and how much noise there will be; begin with weights from ``seed``."""
         setup = prepare(federation, num_rounds, seed)
-        weights = self._initial(setup, seed)
+        weights = starting_weights(self.model, setup, seed)
         return State({"server": weights}, context=setup)
 
     def step(self, state: State, federation: Federation, number: int, cohort: Sequence[str], *, last: bool) -> State:
@@ -168,71 +143,6 @@ class FedAvg:
 
     def _learner(self, setup: Setup) -> Learner:
         return Learner(self.model, setup.encoding.n_inputs, setup.encoding.n_outputs, setup.encoding.task)
-
-    def _initial(self, setup: Setup, seed: int) -> np.ndarray:
-        inputs, outputs = setup.encoding.n_inputs, setup.encoding.n_outputs
-        try:
-            return initial_weights(self.model, inputs, outputs, seed)
-        except FedLabError:
-            raise
-        except Exception as error:
-            raise SettingError(
-                f"The model function failed for {inputs} inputs and {outputs} outputs: {type(error).__name__}: {error}",
-                "It has to make a module of whatever size the owners' columns call for.",
-                "Try it by itself: it should return a torch module for these two numbers.",
-            ) from error
-
-    def _check_settings(self) -> None:
-        for name, value in (("lr", self.lr), ("local_epochs", self.local_epochs), ("batch_size", self.batch_size)):
-            if value is not None and not (is_number(value, whole=name != "lr") and 0 < value < float("inf")):
-                raise SettingError(
-                    f"FedAvg has {name}={value!r}.",
-                    f"It must be a {'number' if name == 'lr' else 'whole number'} above zero, or nothing is learned.",
-                    f"Leave {name} out for the usual value.",
-                )
-        if self.weighting not in ("rows", "equal", None):
-            raise SettingError(
-                f"FedAvg has weighting={self.weighting!r}.",
-                "Owners count by their rows, or all the same.",
-                'Use weighting="rows" or weighting="equal", or leave it out.',
-            )
-        if not _makes_modules(self.model):
-            raise SettingError(
-                "FedAvg was given a model that is no function of (number of inputs, number of outputs).",
-                "How many inputs there are is only known when all owners' columns are.",
-                "Use fl.models.mlp() or fl.models.logistic(), with the parentheses, or a function of your own.",
-            )
-
-    def _check_continuation(self, federation: Federation, after: Round) -> None:
-        setup: Setup = after.state.context  # type: ignore[assignment]
-        if setup.protect != federation.house.protect:
-            raise RuleError(
-                f"Round {after.number} was protected by {setup.protect or 'nothing'}, and this federation asks for "
-                f"{federation.house.protect or 'nothing'}.",
-                "The noise of every release was fixed before the first round, so another promise would be false.",
-                "Go on under the same protection, or start anew without after=.",
-            )
-        if self._initial(setup, 0).size != after.state.weights["server"].size:
-            raise SettingError(
-                f"Round {after.number} has {after.state.weights['server'].size} weights, and {self.model!r} has "
-                f"{self._initial(setup, 0).size}.",
-                "A run goes on only with the model that it began with.",
-                "Pass the strategy of that run, or start anew without after=.",
-            )
-
-
-def _makes_modules(model: object) -> bool:
-    # A finished module can be called as well, but with rows rather than with sizes.
-    if not callable(model) or (hasattr(model, "state_dict") and not isinstance(model, type)):
-        return False
-    try:
-        inspect.signature(model).bind(1, 1)
-    except TypeError:
-        return False
-    except ValueError:
-        # Some callables have no signature to be asked for; building the model will tell.
-        return True
-    return True
 
 
 def _moved(state: State, weights: np.ndarray) -> State:

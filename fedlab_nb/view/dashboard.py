@@ -181,8 +181,8 @@ class Page:
 
         html = self._html
         chart = ipywidgets.VBox([html["title"], html["picture"], self._slot]).add_class("fl-chartcard")
-        left = ipywidgets.VBox([chart, html["threats"]]).add_class("fl-side")
-        right = ipywidgets.VBox([html["budget"], html["traffic"], html["access"]]).add_class("fl-side")
+        left = ipywidgets.VBox([chart, html["access"], html["threats"]]).add_class("fl-side")
+        right = ipywidgets.VBox([html["budget"], html["traffic"]]).add_class("fl-side")
         grid = ipywidgets.Box([left, right]).add_class("fl-grid")
         controls = ipywidgets.HBox([self._pause, self._step, self._stop]).add_class("fl-controls")
         sheet = ipywidgets.HTML(full_sheet()).add_class("fl-link")

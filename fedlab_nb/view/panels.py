@@ -260,11 +260,12 @@ def picture(snapshot: Snapshot) -> str:
 def static_html(snapshot: Snapshot, *, unfolded: bool = False) -> str:
     """The whole dashboard as static HTML: readable in a saved notebook, without kernel, script or network."""
     chart = panel(chart_title(snapshot), picture(snapshot), name="chart")
-    side = budget_panel(snapshot) + traffic_panel(snapshot) + access_panel(snapshot)
+    main = f'{chart}{access_panel(snapshot)}<div class="fl-last">{threats_panel(snapshot)}</div>'
+    side = budget_panel(snapshot) + traffic_panel(snapshot)
     return (
         f'<div class="fl fl-root">{full_sheet()}<div class="fl-stack">'
         f'<div class="fl-top">{header_panel(snapshot)}{road_panel(snapshot)}</div>'
-        f'<div class="fl-grid"><div class="fl-side">{chart}<div class="fl-last">{threats_panel(snapshot)}</div></div>'
+        f'<div class="fl-grid"><div class="fl-side">{main}</div>'
         f'<div class="fl-side">{side}</div></div>{rounds_panel(snapshot, unfolded=unfolded)}</div></div>'
     )
 

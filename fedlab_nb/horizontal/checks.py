@@ -1,0 +1,129 @@
+"""What FedAvg refuses before anything leaves: settings that cannot work, and promises that it could not keep."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+from fedlab_nb.errors import FedLabError, RuleError, SettingError
+from fedlab_nb.horizontal.prepare import Setup, noise_plan
+from fedlab_nb.learn import Architecture, initial_weights
+from fedlab_nb.parties import Federation
+from fedlab_nb.parties.rules import is_number
+from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
+from fedlab_nb.records import Round
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fedlab_nb.horizontal.fedavg import FedAvg
+
+
+def check(strategy: FedAvg, federation: Federation, num_rounds: int, after: Round | None = None) -> None:
+    """Refuse what cannot work, what could not keep its privacy claim, and budgets in which nothing is left.
+
+    Raises:
+        SettingError, RuleError, BudgetExceededError.
+    """
+    _check_settings(strategy)
+    protect = federation.house.protect
+    if isinstance(protect, RowLevelDP) and (strategy.local_epochs, strategy.batch_size) != (None, None):
+        raise RuleError(
+            "FedAvg has local_epochs or batch_size set, and the privacy is at row level.",
+            "Only the sum of one step's clipped row gradients may leave; further local steps would need noise of "
+            "their own, at every owner, and the stated epsilon would be too small.",
+            "Leave both out (one step a round over all rows), or protect owners with fl.OwnerLevelDP().",
+        )
+    if isinstance(protect, OwnerLevelDP) and strategy.weighting == "rows":
+        raise RuleError(
+            "FedAvg weighs owners by their rows, and the privacy is at owner level.",
+            "An owner with many rows would move the sum by more than the clip norm: epsilon would be understated.",
+            'Use weighting="equal" (the default at owner level), or protect rows with fl.RowLevelDP().',
+        )
+    if isinstance(protect, RowLevelDP) and strategy.weighting == "equal":
+        raise RuleError(
+            "FedAvg weighs owners equally, and the privacy is at row level.",
+            "There the model moves by one sum over the rows of all owners, in which each row counts the same.",
+            'Leave weighting out, or use weighting="rows".',
+        )
+    if after is None:
+        noise_plan(federation, num_rounds)
+    else:
+        _check_continuation(strategy, federation, after)
+
+
+def starting_weights(model: Architecture, setup: Setup, seed: int) -> np.ndarray:
+    """The flat weights (d,) that a run begins with.
+
+    Raises:
+        SettingError: if the model function fails for the sizes that the owners' columns call for.
+    """
+    inputs, outputs = setup.encoding.n_inputs, setup.encoding.n_outputs
+    try:
+        return initial_weights(model, inputs, outputs, seed)
+    except FedLabError:
+        raise
+    except Exception as error:
+        raise SettingError(
+            f"The model function failed for {inputs} inputs and {outputs} outputs: {type(error).__name__}: {error}",
+            "It has to make a module of whatever size the owners' columns call for.",
+            "Try it by itself: it should return a torch module for these two numbers.",
+        ) from error
+
+
+def _check_settings(strategy: FedAvg) -> None:
+    for name, value in (
+        ("lr", strategy.lr),
+        ("local_epochs", strategy.local_epochs),
+        ("batch_size", strategy.batch_size),
+    ):
+        if value is not None and not (is_number(value, whole=name != "lr") and 0 < value < float("inf")):
+            raise SettingError(
+                f"FedAvg has {name}={value!r}.",
+                f"It must be a {'number' if name == 'lr' else 'whole number'} above zero, or nothing is learned.",
+                f"Leave {name} out for the usual value.",
+            )
+    if strategy.weighting not in ("rows", "equal", None):
+        raise SettingError(
+            f"FedAvg has weighting={strategy.weighting!r}.",
+            "Owners count by their rows, or all the same.",
+            'Use weighting="rows" or weighting="equal", or leave it out.',
+        )
+    if not _makes_modules(strategy.model):
+        raise SettingError(
+            "FedAvg was given a model that is no function of (number of inputs, number of outputs).",
+            "How many inputs there are is only known when all owners' columns are.",
+            "Use fl.models.mlp() or fl.models.logistic(), with the parentheses, or a function of your own.",
+        )
+
+
+def _check_continuation(strategy: FedAvg, federation: Federation, after: Round) -> None:
+    setup: Setup = after.state.context  # type: ignore[assignment]
+    if setup.protect != federation.house.protect:
+        raise RuleError(
+            f"Round {after.number} was protected by {setup.protect or 'nothing'}, and this federation asks for "
+            f"{federation.house.protect or 'nothing'}.",
+            "The noise of every release was fixed before the first round, so another promise would be false.",
+            "Go on under the same protection, or start anew without after=.",
+        )
+    if starting_weights(strategy.model, setup, 0).size != after.state.weights["server"].size:
+        raise SettingError(
+            f"Round {after.number} has {after.state.weights['server'].size} weights, and {strategy.model!r} has "
+            f"{starting_weights(strategy.model, setup, 0).size}.",
+            "A run goes on only with the model that it began with.",
+            "Pass the strategy of that run, or start anew without after=.",
+        )
+
+
+def _makes_modules(model: object) -> bool:
+    # A finished module can be called as well, but with rows rather than with sizes.
+    if not callable(model) or (hasattr(model, "state_dict") and not isinstance(model, type)):
+        return False
+    try:
+        inspect.signature(model).bind(1, 1)
+    except TypeError:
+        return False
+    except ValueError:
+        # Some callables have no signature to be asked for; building the model will tell.
+        return True
+    return True
