@@ -152,7 +152,9 @@ class Scorecard:
             mse, spread = counts[1] / rows, counts[3] / rows - (counts[2] / rows) ** 2
             scores = {"rmse": math.sqrt(max(mse, 0.0)), "loss": float(mse)}
             return scores | ({"r2": float(1 - mse / spread)} if spread > 0 else {})
-        mse = ERROR_BOUND**2 * float(np.clip(counts[1] / rows, 0.0, 1.0))
+        if counts[1] <= 0.0:
+            return {}  # the noise is larger than all errors together: an RMSE of zero would be a wrong answer
+        mse = ERROR_BOUND**2 * float(min(counts[1] / rows, 1.0))
         return {"rmse": math.sqrt(mse)} | ({"loss": mse} if self.detail == "verdict" else {})
 
 

@@ -61,8 +61,9 @@ class Round:
     failed: Failure | None = None
 
     def row(self) -> dict[str, object]:
-        """One flat row for a table: numbers with units in the column names (seconds, bytes)."""
+        """One flat row for a table: bytes, seconds, and with each noisy metric the noise's standard deviation in it."""
         row: dict[str, object] = {"round": self.number, **self.metrics}
+        row |= {f"{name}_noise": sd for name, sd in self.noise.items()}
         for name in ("accuracy", "rmse"):
             scores = [m[name] for m in self.owner_metrics.values() if name in m]
             if scores:

@@ -18,7 +18,7 @@ from fedlab_nb.view.terminal import in_kernel
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CARDS_EVERY, CHART_EVERY, UNANSWERED_EVERY = 0.1, 0.4, 1.0
 # After a redraw of c seconds the next one of its kind waits c / SHARE: cards and chart together stay below 2 %.
-SHARE, LONGEST_WAIT = 0.009, 2.0
+SHARE, LONGEST_WAIT = 0.008, 2.0
 
 
 @cache
@@ -60,7 +60,7 @@ class Dashboard:
         self._page: Page | None = None
         self._watched = False
         self._next_cards = self._next_chart = self._pushed_at = float("-inf")
-        self._drawn_rounds, self._drawn_state = len(snapshot.history), ""
+        self._drawn_rounds, self._drawn_state, self._cards_rounds = len(snapshot.history), "", -1
 
     @property
     def watched(self) -> bool:
@@ -125,7 +125,9 @@ class Dashboard:
 
     def _draw_cards(self, page: Page) -> None:
         now, state = self._clock(), self._snapshot.state
-        if now >= self._next_cards or state != self._drawn_state:
+        held = state == "paused" and len(self._snapshot.history) == self._cards_rounds
+        if state != self._drawn_state or (now >= self._next_cards and not held):
+            self._cards_rounds = len(self._snapshot.history)
             self._next_cards = now + _pause(CARDS_EVERY, self._timed(page.draw_cards))
             self._drawn_state = state
 

@@ -125,14 +125,32 @@ class LabPage:
         if not any(known in text for known in HARMLESS):
             self.problems.append(text[:500])
 
-    def open(self, url: str, name: str) -> None:
-        """Open a notebook in a fresh workspace and wait until its kernel is idle."""
+    def ask(self, code: str) -> str:
+        """What ``code`` prints when the notebook's kernel runs it, outside any cell."""
+        return str(
+            self.page.evaluate(
+                """async (code) => {
+                    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                    const asked = kernel.requestExecute({ code, store_history: false });
+                    let said = "";
+                    asked.onIOPub = (message) => { said += message.content.text ?? ""; };
+                    await asked.done;
+                    return said;
+                }""",
+                code,
+            )
+        ).strip()
+
+    def open(self, url: str, name: str, *, idle: bool = True) -> None:
+        """Open a notebook in a fresh workspace and wait until its kernel is there, and ``idle`` if that is asked."""
         self.page.goto(f"{url}/lab/tree/{name}?reset")
         self.page.wait_for_function(
-            """() => {
+            """(idle) => {
                 const panel = window.jupyterapp?.shell?.currentWidget;
-                return panel?.context?.isReady && panel.sessionContext?.session?.kernel?.status === "idle";
+                const status = panel?.context?.isReady && panel.sessionContext?.session?.kernel?.status;
+                return idle ? status === "idle" : ["idle", "busy"].includes(status);
             }""",
+            arg=idle,
             timeout=90_000,
         )
 
