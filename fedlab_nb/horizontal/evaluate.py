@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.horizontal.prepare import MOST_ROWS, Setup, encoded, event
+from fedlab_nb.horizontal.prepare import MOST_ROWS, Setup, encoded, event, noise_in_sum, some_hold_out
 from fedlab_nb.learn import Learner, Scorecard
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.privacy import NoisePlan
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 def score_events(federation: Federation, setup: Setup, number: int, *, last: bool) -> list[PrivacyEvent]:
     """The releases that scoring a round will take: charged together with the round, so that none is half paid."""
     plan = setup.plan
-    if not _held_out(federation):
+    if not some_hold_out(federation):
         return []
     events = [event(federation, number, "a round's score", "held-out", plan.metrics if plan else 0.0)]
     if plan is not None and plan.unit == "owner":
@@ -44,7 +44,7 @@ def evaluate(
     and after the last round a verdict with little noise, by owner and over all. At owner level: one noisy score.
     Where no owner holds rows out there is nothing to score, and nothing is released.
     """
-    if not _held_out(federation):
+    if not some_hold_out(federation):
         return Scores()
     federation.tell("model", weights.astype(np.float32), number=number, to=federation.names)
     if setup.plan is None:
@@ -52,11 +52,6 @@ def evaluate(
     if last and setup.plan.verdict:
         return _verdict(federation, setup, learner, weights, number)
     return _noisy(federation, setup, learner, weights, number)
-
-
-def _held_out(federation: Federation) -> bool:
-    """True if some owner holds rows out; how large a share it holds out is public."""
-    return any(owner.held_out > 0.0 for owner in federation.owners)
 
 
 def _exact(federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int) -> Scores:
@@ -99,8 +94,7 @@ def _noisy(federation: Federation, setup: Setup, learner: Learner, weights: Floa
         noise_sd=noise_sd,
         debits=dict.fromkeys(federation.names, ()),
     ).value
-    in_all = noise_sd if federation.house.encrypt else noise_sd * len(federation.names) ** 0.5
-    return _with_noise(card, total, in_all, setup)
+    return _with_noise(card, total, noise_in_sum(federation, noise_sd), setup, rows=setup.held_out)
 
 
 def _verdict(federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int) -> Scores:
@@ -127,10 +121,10 @@ def _counts(card: Scorecard, learner: Learner, weights: Floats, setup: Setup, ro
     return card.count(learner.scores(weights, X), y)
 
 
-def _with_noise(card: Scorecard, total: Floats, sd: float, setup: Setup) -> Scores:
+def _with_noise(card: Scorecard, total: Floats, sd: float, setup: Setup, rows: float = 0.0) -> Scores:
     main = "rmse" if setup.encoding.task == "regression" else "accuracy"
-    metrics = card.read(total)
-    noise = {main: card.accuracy_noise(total, sd)} if main in metrics else {}
+    metrics = card.read(total, rows)
+    noise = {main: card.accuracy_noise(total, sd, rows)} if main in metrics else {}
     return Scores(_in_units(metrics, setup), _in_units(noise, setup))
 
 

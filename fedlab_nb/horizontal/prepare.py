@@ -37,7 +37,8 @@ class Setup:
     """What is fixed before the first round and never changes: it travels with every state, so that runs can resume.
 
     ``rows`` is the number of training rows over all owners: exact, or as released with noise. ``protect`` is the
-    mechanism that ``plan`` was made for.
+    mechanism that ``plan`` was made for. ``held_out`` is the number of held-out rows as released with noise, 0 if it
+    was not.
     """
 
     encoding: enc.Encoding
@@ -47,6 +48,7 @@ class Setup:
     rows: float
     seed: int
     protect: RowLevelDP | OwnerLevelDP | None = None
+    held_out: float = 0.0
 
 
 def noise_plan(federation: Federation, num_rounds: int) -> NoisePlan | None:
@@ -92,6 +94,7 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
     ranges, missing = _ask_ranges(federation, schema, plan)
     sensitivity = sums.moments_sensitivity(schema)
     noise_sd = plan.moments * sensitivity if plan else 0.0
+    in_all = noise_in_sum(federation, noise_sd)
     release = event(federation, 0, "the moments of the columns", "training", plan.moments if plan else 0.0)
     totals = federation.gather(
         "moment",
@@ -102,12 +105,39 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
         noise_sd=noise_sd,
         debits={name: [release] for name in federation.names},
     ).value
-    encoding = enc.make_encoding(schema, ranges, missing, totals, lists, noise_sd=noise_sd)
+    encoding = enc.make_encoding(schema, ranges, missing, totals, lists, noise_sd=in_all)
     federation.tell("encoding", describe(encoding), number=0, to=federation.names)
     # A count below its own noise would make every step longer than what was learned of the rows can justify.
-    in_all = noise_sd if federation.house.encrypt else noise_sd * len(federation.names) ** 0.5
     rows = max(float(totals[-1]), in_all, 1.0)
-    return Setup(encoding, schema, federation.names, plan, rows, seed, federation.house.protect)
+    held_out = _ask_held_out(federation, encoding, plan)
+    return Setup(encoding, schema, federation.names, plan, rows, seed, federation.house.protect, held_out)
+
+
+def noise_in_sum(federation: Federation, noise_sd: float) -> float:
+    """Standard deviation of the noise in a sum over all owners: without encryption each owner adds all of it."""
+    return noise_sd if federation.house.encrypt else noise_sd * len(federation.names) ** 0.5
+
+
+def some_hold_out(federation: Federation) -> bool:
+    """True if some owner holds rows out; how large a share it holds out is public."""
+    return any(owner.held_out > 0.0 for owner in federation.owners)
+
+
+def _ask_held_out(federation: Federation, encoding: enc.Encoding, plan: NoisePlan | None) -> float:
+    """How many rows are held out over all owners, with noise; 0 where exact scores bring their own count."""
+    if plan is None or not some_hold_out(federation):
+        return 0.0
+    release = event(federation, 0, "the number of held-out rows", "held-out", plan.count)
+    count = federation.gather(
+        "held-out count",
+        lambda _, rows: Update(np.array([float(len(encoded(rows, encoding, "held_out")[0]))]), 1.0),
+        number=0,
+        cohort=federation.names,
+        bound=MOST_ROWS,
+        noise_sd=plan.count,
+        debits={name: [release] for name in federation.names},
+    ).value
+    return max(float(count[0]), noise_in_sum(federation, plan.count), 1.0)
 
 
 def _ask_ranges(
@@ -127,7 +157,7 @@ def _ask_ranges(
         noise_sd=noise_sd,
         debits={name: [release] for name in federation.names},
     ).value
-    return sums.ranges_from_counts(counts, schema, noise_sd=noise_sd)
+    return sums.ranges_from_counts(counts, schema, noise_sd=noise_in_sum(federation, noise_sd))
 
 
 def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -> dict[str, list[object]]:

@@ -76,13 +76,19 @@ class Scorecard:
         width = len(VERDICT_EDGES) + 1
         return np.bincount(group * width + bins, minlength=2 * width).astype(np.float64)
 
-    def read(self, counts: Floats) -> dict[str, float]:
-        """The scores that the summed ``counts`` stand for; what cannot be told from them is absent."""
+    def read(self, counts: Floats, rows: float = 0.0) -> dict[str, float]:
+        """The scores that the summed ``counts`` stand for; what cannot be told from them is absent.
+
+        ``rows`` is the number of rows at detail "round", where it is known better than the counts tell (0: it is not).
+        A noisy accuracy may then lie beyond 0 or 1: cut off there, the average of many would be wrong.
+        """
         if self.task == "regression":
-            return self._read_errors(counts)
+            return self._read_errors(counts, rows)
         if self.detail == "round":
-            wrong, right = np.clip(counts, 0.0, None)
-            return {"accuracy": float(right / (wrong + right))} if wrong + right > 0 else {}
+            wrong, right = counts
+            rows = rows or float(wrong + right)
+            # Right rows, and all rows but the wrong ones, are two measurements of the same thing.
+            return {"accuracy": float((1 + (right - wrong) / rows) / 2)} if rows > 0 else {}
         if self.detail == "exact":
             return self._read_exact(counts)
         table = np.clip(counts, 0.0, None).reshape(2, -1)
@@ -90,12 +96,17 @@ class Scorecard:
             return {}
         return self._read_binary(table) if self.outputs == 1 else self._read_multiclass(table)
 
-    def accuracy_noise(self, counts: Floats, sd: float) -> float:
-        """Standard deviation that noise of ``sd`` per count leaves on the accuracy (or RMSE), to first order."""
+    def accuracy_noise(self, counts: Floats, sd: float, rows: float = 0.0) -> float:
+        """Standard deviation that noise of ``sd`` per count leaves on the accuracy (or RMSE), to first order.
+
+        ``rows`` is as in ``read``; that it is itself noisy moves all rounds alike, and is not in this number.
+        """
         if self.task == "regression":
-            rows = max(float(counts[0]), 1.0)
+            rows = rows or max(float(counts[0]), 1.0)
             mse = ERROR_BOUND**2 * max(float(counts[1]), 1.0) / rows
             return float(ERROR_BOUND**2 * sd / rows / (2 * math.sqrt(mse)))
+        if rows:
+            return sd / (math.sqrt(2.0) * rows)
         rows = max(float(np.clip(counts, 0.0, None).sum()), 1.0)
         # Rows predicted right, and rows predicted wrong, are sums of this many counts.
         bins = 1 if self.detail == "round" else len(VERDICT_EDGES) + 1
@@ -144,8 +155,8 @@ class Scorecard:
             return np.array([STEPS * len(y), np.rint(STEPS * share).sum()], dtype=np.float64)
         return np.array([len(y), share.sum()], dtype=np.float64)
 
-    def _read_errors(self, counts: Floats) -> dict[str, float]:
-        rows = float(counts[0])
+    def _read_errors(self, counts: Floats, rows: float = 0.0) -> dict[str, float]:
+        rows = rows or float(counts[0])
         if rows <= 0:
             return {}
         if self.detail == "exact":

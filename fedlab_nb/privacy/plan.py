@@ -18,6 +18,8 @@ LIST_DELTA = 0.1
 VERDICT = 0.625
 # At owner level training and metrics touch the same data: shares of mu squared.
 OWNER_TRAINING = 0.8
+# How many rows are held out is released once: it halves the noise that matters in every later score.
+COUNT = 0.1
 # Where less than this share of a budget is left, the noise would drown whatever is released.
 TOO_LITTLE = 1e-3
 
@@ -27,8 +29,8 @@ class NoisePlan:
     """Noise for every kind of release of one run; numbers are noise multipliers (standard deviation / sensitivity).
 
     ``training`` is one round's update, ``ranges`` and ``moments`` the two statistics behind the scaling, ``lists`` the
-    category lists with their ``list_delta``, ``metrics`` one round's score, ``verdict`` the epsilon of the last score.
-    0 means that this release does not take place.
+    category lists with their ``list_delta``, ``count`` the number of held-out rows, ``metrics`` one round's score,
+    ``verdict`` the epsilon of the last score. 0 means that this release does not take place.
     """
 
     unit: str
@@ -37,6 +39,7 @@ class NoisePlan:
     moments: float = 0.0
     lists: float = 0.0
     list_delta: float = 0.0
+    count: float = 0.0
     metrics: float = 0.0
     verdict: float = 0.0
 
@@ -72,7 +75,8 @@ def plan_rows(
         moments=1 / math.sqrt(MOMENTS * open_mu2),
         lists=1 / math.sqrt(LISTS * open_mu2) if lists else 0.0,
         list_delta=list_delta,
-        metrics=math.sqrt(num_rounds / metrics_mu2),
+        count=1 / math.sqrt(COUNT * metrics_mu2),
+        metrics=math.sqrt(num_rounds / ((1 - COUNT) * metrics_mu2)),
         verdict=verdict,
     )
 

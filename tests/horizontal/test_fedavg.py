@@ -93,6 +93,7 @@ def test_a_run_under_a_budget_ends_at_it_and_charges_every_release_of_every_owne
     assert history[-1].epsilon == federation.epsilon() == pytest.approx(8, rel=1e-6)
     assert history[-1].epsilon <= 8
     statistics = {"the categories of the columns", "the ranges of the columns", "the moments of the columns"}
+    statistics |= {"the number of held-out rows"}
     for name in federation.names:
         assert purposes(federation, name) == statistics | {"a round's update", "a round's score", "the verdict"}
 

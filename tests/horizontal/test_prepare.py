@@ -146,6 +146,7 @@ def test_declared_columns_are_not_asked_about_and_not_charged():
     assert not {"category list", "range count"} & kinds
     assert {e.purpose for e, _ in federation.account("A").entries} == {
         "the moments of the columns",
+        "the number of held-out rows",
         "a round's update",
         "a round's score",
         "the verdict",

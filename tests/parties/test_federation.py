@@ -151,7 +151,9 @@ def test_the_server_never_holds_one_owners_update_when_it_is_sealed(monkeypatch)
             heads = (mine, mine[:-1], mine[:-1] / mine[-1])
             assert not any(h.shape == own.shape and np.allclose(h, own) for h in held for own in heads)
     readable = {m.kind for m in federation.seen_by("server") if m.receiver == "server" and not m.encrypted}
-    openings = {f"sum of {kind}s, opened" for kind in ("range count", "moment", "update", "score count")}
+    openings = {
+        f"sum of {kind}s, opened" for kind in ("range count", "moment", "held-out count", "update", "score count")
+    }
     assert readable == openings | {"parameters", "category list", "verdict"}
 
 

@@ -33,6 +33,7 @@ def event(purpose, rows, amount, *, unit="row", mechanism="gaussian", delta=0.0)
 def statistics(plan):
     """The releases before the first round."""
     releases = [event("ranges", "training", plan.ranges), event("moments", "training", plan.moments)]
+    releases += [event("count", "held-out", plan.count)] if plan.count else []
     if plan.lists:
         releases.append(event("lists", "training", plan.lists, delta=plan.list_delta))
     return releases
