@@ -1,4 +1,4 @@
-"""Pause, step, stop: a gate between rounds. It knows nothing of rounds, threads or widgets."""
+"""Pause, step, stop: a gate between rounds. It knows nothing of rounds or widgets."""
 
 from __future__ import annotations
 
@@ -7,41 +7,43 @@ from typing import Literal
 
 
 class Controls:
-    """One side presses buttons (any thread), the other asks ``may_go_on`` before each round and waits there."""
+    """One side presses buttons (any thread), the other asks ``may_go_on`` before each round and waits there.
+
+    Whatever the order of presses, ``stop`` always ends the wait, and ``resume`` always undoes ``pause``.
+    """
 
     def __init__(self) -> None:
-        self._open, self._stop = threading.Event(), threading.Event()
-        self._open.set()
-        self._single = False
+        self._changed = threading.Condition()
+        self._stopped = self._single = False
         self.paused = False
         self.ended_by: Literal["stopped", "interrupted"] = "stopped"
 
     def pause(self) -> None:
         """Hold before the next round."""
-        self.paused = True
-        self._open.clear()
+        with self._changed:
+            self.paused = not self._stopped
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self.paused = False
-        self._open.set()
+        with self._changed:
+            self.paused = self._single = False
+            self._changed.notify_all()
 
     def step(self) -> None:
         """While paused: let exactly one more round through."""
-        if self.paused:
-            self._single = True
-            self._open.set()
+        with self._changed:
+            self._single = self.paused
+            self._changed.notify_all()
 
     def stop(self, by: Literal["stopped", "interrupted"] = "stopped") -> None:
         """Let no further round through."""
-        self.ended_by = by
-        self._stop.set()
-        self._open.set()
+        with self._changed:
+            self._stopped, self.paused, self.ended_by = True, False, by
+            self._changed.notify_all()
 
     def may_go_on(self) -> bool:
         """Wait while paused; False once stopped."""
-        self._open.wait()
-        if self._single:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or self._single or not self.paused)
             self._single = False
-            self._open.clear()
-        return not self._stop.is_set()
+            return not self._stopped

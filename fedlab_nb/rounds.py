@@ -50,6 +50,9 @@ def rounds(
     Raises:
         SettingError, RuleError, BudgetExceededError: at once, before anything leaves.
     """
+    _check_parts(federation, strategy, after)
+    if after is not None and after.failed is not None and after.state.context is None:
+        after = None  # it failed before anything was agreed on, so that round is the first once more
     first = after.number + (after.failed is None) if after else 1
     if not is_number(num_rounds, whole=True) or num_rounds < first:
         raise SettingError(
@@ -87,7 +90,11 @@ def _play(
                 scores = strategy.evaluate(stepped, federation, number, last=number == final)
             state = stepped
         except FedLabError as error:
-            failed = Failure(getattr(error, "party", "federation"), getattr(error, "stage", "round"), error)
+            # Without its traceback: the frames below hold numbers of single owners.
+            error.__context__ = None
+            failed = Failure(
+                getattr(error, "party", "federation"), getattr(error, "stage", "round"), error.with_traceback(None)
+            )
         spent = {s: t - seconds.get(s, 0.0) for s, t in federation.ledger.seconds.items() if t > seconds.get(s, 0.0)}
         yield Round(
             number,
@@ -103,6 +110,28 @@ def _play(
         )
         if failed is not None:
             return
+
+
+def _check_parts(federation: object, strategy: object, after: object) -> None:
+    """Refuse what is no federation, no strategy, or no round, before it is asked for anything."""
+    parts: list[tuple[str, object, bool, str]] = [
+        ("federation", federation, isinstance(federation, Federation), "fl.Federation(owners)"),
+        (
+            "strategy",
+            strategy,
+            not isinstance(strategy, type) and all(hasattr(strategy, verb) for verb in ("check", "start", "step")),
+            "fl.FedAvg(fl.models.mlp())",
+        ),
+        ("round to go on after", after, after is None or isinstance(after, Round), "after=run.history[-1]"),
+    ]
+    for name, value, fits, example in parts:
+        if not fits:
+            given = value.__name__ if isinstance(value, type) else type(value).__name__
+            raise SettingError(
+                f"The {name} is {given if not isinstance(value, type) else 'the class ' + given!s}.",
+                "Without it there is nothing to train, or nothing to train with.",
+                f"Pass {example}.",
+            )
 
 
 def _check_continuation(federation: Federation, after: Round) -> None:

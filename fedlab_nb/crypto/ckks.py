@@ -138,21 +138,6 @@ class Plan:
             )
 
     @property
-    def ring(self) -> int:
-        """Degree of the polynomial ring."""
-        return RING
-
-    @property
-    def prime_bits(self) -> tuple[int, ...]:
-        """Bits of each prime of the modulus; the last one never travels."""
-        return PRIME_BITS
-
-    @property
-    def slots(self) -> int:
-        """How many numbers fit into one ciphertext."""
-        return SLOTS
-
-    @property
     def scale_bits(self) -> int:
         """Binary logarithm of the scale: 57 less the bits of the largest sum."""
         largest = math.ceil(math.log2(self.bound) + math.log2(self.owners))

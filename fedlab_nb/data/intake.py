@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fedlab_nb.records import Column, Schema
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T")
 Bounds = Mapping[str, tuple[float, float]]
 Categories = Mapping[str, Sequence[object]]
 MOST_CLASSES = 20
@@ -83,8 +84,8 @@ def make_schema(
         SchemaError: if the frame has no usable rows, columns or target.
         SettingError: if a declaration cannot be true.
     """
-    bounds, categories = dict(bounds or {}), dict(categories or {})
     _check_frame(frame, owner, target)
+    bounds, categories = _declared("bounds", bounds, owner), _declared("categories", categories, owner)
     _check_declarations(frame, owner, bounds, categories)
     columns = {name: _column(frame[name], owner, bounds, categories) for name in frame.columns}
     answer = columns.pop(target)
@@ -145,6 +146,27 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _declared(what: str, given: Mapping[str, T] | None, owner: str) -> dict[str, T]:
+    if given is not None and not isinstance(given, Mapping):
+        raise SettingError(
+            f"{owner!r} was given {what} of type {type(given).__name__}.",
+            "A declaration belongs to a column, so it comes with the column's name.",
+            "Use a dictionary, for example "
+            + ("{'age': (0, 100)}." if what == "bounds" else "{'ill': ['no', 'yes']}."),
+        )
+    return dict(given or {})
+
+
+def _is_range(pair: object) -> bool:
+    if not isinstance(pair, tuple | list | np.ndarray) or len(pair) != 2:
+        return False
+    low, high = pair
+    numbers = all(
+        isinstance(v, int | float | np.integer | np.floating) and not isinstance(v, bool) for v in (low, high)
+    )
+    return numbers and math.isfinite(low) and math.isfinite(high) and bool(low < high)
+
+
 def _check_declarations(frame: pd.DataFrame, owner: str, bounds: Bounds, categories: Categories) -> None:
     import pandas as pd
 
@@ -159,15 +181,16 @@ def _check_declarations(frame: pd.DataFrame, owner: str, bounds: Bounds, categor
                 "Declare either bounds (numbers) or categories (labels) of an existing column.",
             )
     for name, pair in bounds.items():
-        if len(pair) != 2 or not (math.isfinite(pair[0]) and math.isfinite(pair[1]) and pair[0] < pair[1]):
+        if not _is_range(pair):
             raise SettingError(
                 f"{owner!r} declares bounds {pair!r} for {name!r}.",
                 "Values are scaled by their bounds and clipped to them, so the lowest must lie under the highest.",
                 f"Use two finite numbers, for example bounds={{{name!r}: (0, 100)}}.",
             )
     for name, values in categories.items():
-        listed = [] if isinstance(values, str) else list(values)
-        if not listed or len(set(listed)) < len(listed) or pd.Series(listed, dtype=object).isna().any():
+        listed = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
+        plain = bool(listed) and all(isinstance(value, Hashable) for value in listed)
+        if not plain or len(set(listed)) < len(listed) or pd.Series(listed, dtype=object).isna().any():
             raise SettingError(
                 f"{owner!r} declares categories {values!r} for {name!r}.",
                 "Each category becomes one input of the model, in this order, so every value is listed once.",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from fedlab_nb.errors import FedLabError, RuleError, SettingError
+from fedlab_nb.errors import BudgetExceededError, FedLabError, RuleError, SettingError
 from fedlab_nb.horizontal.prepare import Setup, noise_plan
 from fedlab_nb.learn import Architecture, initial_weights
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.rules import is_number
+from fedlab_nb.privacy import NoisePlan
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
-from fedlab_nb.records import Round
+from fedlab_nb.records import PrivacyEvent, Round
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +48,28 @@ def check(strategy: FedAvg, federation: Federation, num_rounds: int, after: Roun
             'Leave weighting out, or use weighting="rows".',
         )
     if after is None:
-        noise_plan(federation, num_rounds)
+        _check_first_round(federation, noise_plan(federation, num_rounds))
     else:
         _check_continuation(strategy, federation, after)
+
+
+def _check_first_round(federation: Federation, plan: NoisePlan | None) -> None:
+    """Refuse noise so small that not even one round fits: better now than after the statistics have been paid for."""
+    budget = federation.house.budget
+    if plan is None or budget is None or federation.house.noise_seed is not None:
+        return
+    unit, rows = ("owner", "all") if plan.unit == "owner" else ("row", "training")
+    amounts = (plan.ranges, plan.moments, plan.lists, plan.training)
+    events = [PrivacyEvent(1, "the first round", rows, unit, "gaussian", amount) for amount in amounts if amount]  # type: ignore[arg-type]
+    for owner in federation.owners:
+        spent = federation.account(owner.name).spent(budget.delta, events, owner.held_out)
+        if spent > budget.epsilon * (1 + 1e-9):
+            raise BudgetExceededError(
+                f"With noise_multiplier={plan.training:g} the first round alone would take {owner.name!r} to epsilon "
+                f"{spent:.3f} of the agreed {budget.epsilon:g}.",
+                "Nothing would be left for a model, and the statistics before it would have been paid for in vain.",
+                "Leave noise_multiplier out to have it calibrated to the budget, or agree on a larger epsilon.",
+            )
 
 
 def starting_weights(model: Architecture, setup: Setup, seed: int) -> np.ndarray:

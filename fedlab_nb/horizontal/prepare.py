@@ -28,6 +28,8 @@ from fedlab_nb.records import PrivacyEvent, Schema, Update
 
 # Counts and sums of values in [-1, 1] stay below this: an owner may have up to a million rows.
 MOST_ROWS = 2.0**20
+# A column without a declared list of categories may have this many.
+MOST_CATEGORIES = 50
 
 Encoded = tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]
 
@@ -114,8 +116,12 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
 
 
 def noise_in_sum(federation: Federation, noise_sd: float) -> float:
-    """Standard deviation of the noise in a sum over all owners: without encryption each owner adds all of it."""
-    return noise_sd if federation.house.encrypt else noise_sd * len(federation.names) ** 0.5
+    """Standard deviation of the noise in a sum over all n owners: n shares, any n - 1 of which have ``noise_sd``.
+
+    Without encryption each owner adds all of it.
+    """
+    owners = len(federation.names)
+    return float(noise_sd * np.sqrt(owners / (owners - 1) if federation.house.encrypt else owners))
 
 
 def some_hold_out(federation: Federation) -> bool:
@@ -176,9 +182,11 @@ def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -
 
     def name_categories(name: str, rows: Rows) -> str:
         counts = sums.category_counts(*rows.training, schema)
+        _refuse_names(name, counts)
         if plan is not None:
             counts = _above_threshold(counts, plan, federation.noise(0, name, "category list"))
-        return json.dumps({column: list(values) for column, values in counts.items()})
+        # In a fixed order: the order of the rows would tell which of them comes first.
+        return json.dumps({column: sorted(values, key=str) for column, values in counts.items()})
 
     answers = federation.hear(
         "category list", name_categories, number=0, debits={name: [release] for name in federation.names}
@@ -196,6 +204,17 @@ def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -
             "epsilon.",
         )
     return joined
+
+
+def _refuse_names(owner: str, counts: Mapping[str, Mapping[object, int]]) -> None:
+    """A column with very many categories rather names rows (an identity number, an address) than groups them."""
+    for column, values in counts.items():
+        if len(values) > MOST_CATEGORIES:
+            raise SchemaError(
+                f"Column {column!r} of {owner!r} has more than {MOST_CATEGORIES} different categories.",
+                "Their names would have to leave the owner, and so many of them often name single rows.",
+                f"Leave the column out or group it; a public list can be declared: categories={{{column!r}: [...]}}.",
+            )
 
 
 def _above_threshold(

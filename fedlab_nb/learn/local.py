@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -23,14 +24,15 @@ Array = NDArray[np.float32] | NDArray[np.int64]
 class Learner:
     """A model without weights of its own: every call is given the weights (d,) and leaves nothing behind.
 
-    Arrays are copied on the way in, so that a module which works in place cannot alter an owner's rows.
+    Arrays are copied on the way in, so that a module which works in place cannot alter an owner's rows. Every call has
+    its own copy of the module, so that nothing a module keeps (buffers, attributes) goes from one owner to the next.
 
     ``X`` is (n, inputs) float32; ``y`` (n,): 0.0/1.0 for two classes, class numbers for several, standardised numbers
     for regression.
     """
 
     def __init__(self, architecture: Architecture, inputs: int, outputs: int, task: Task) -> None:
-        self._module = build(architecture, inputs, outputs)
+        self._untouched = build(architecture, inputs, outputs)
         self.task: Task = task
 
     def train(
@@ -41,12 +43,11 @@ class Learner:
 
         features, target = torch.tensor(X), torch.tensor(y)
         with _alone(int(rng.integers(2**63))):
-            load_weights(self._module, weights)
-            tensors: list[Tensor] = list(self._module.parameters())
-            self._module.train()
+            module = self._fresh(weights)
+            tensors: list[Tensor] = list(module.parameters())
             for _ in range(epochs):
                 for batch in _batches(len(X), batch_size, rng):
-                    loss = self._losses(self._module(features[batch]), target[batch]).mean()
+                    loss = self._losses(module(features[batch]), target[batch]).mean()
                     gradients = torch.autograd.grad(loss, tensors)
                     with torch.no_grad():
                         torch._foreach_add_(tensors, gradients, alpha=-lr)
@@ -57,7 +58,8 @@ class Learner:
 
         For models whose parameters all sit in linear layers, the norm of a row's gradient is read off the layers'
         inputs x and output gradients d, |grad|^2 = sum over layers of |d|^2 (|x|^2 + 1), so that no row's gradient
-        is ever written out. Any other model takes one backward pass per row.
+        is ever written out. Any other model takes one backward pass per row, on a copy of its own where the module
+        could keep something of the row before: a row could otherwise change more than its own gradient.
 
         Source: Goodfellow 2015, "Efficient per-example gradient computations".
         """
@@ -65,15 +67,14 @@ class Learner:
 
         features, target = torch.tensor(X), torch.tensor(y)
         with _alone(0):
-            load_weights(self._module, weights)
-            self._module.train()
-            linear = _linear_layers(self._module)
+            module = self._fresh(weights)
+            linear = _linear_layers(module)
             if linear is None:
-                return self._row_by_row(features, target, clip)
+                return self._row_by_row(weights, features, target, clip)
             inputs: list[Tensor] = []
             outputs: list[Tensor] = []
             with _watch(linear, inputs, outputs):
-                loss = self._losses(self._module(features), target).sum()
+                loss = self._losses(module(features), target).sum()
             backward = torch.autograd.grad(loss, outputs)
             squares = torch.zeros(len(X))
             for layer, x, d in zip(linear, inputs, backward, strict=True):
@@ -91,10 +92,14 @@ class Learner:
         import torch
 
         with _alone(0), torch.no_grad():
-            load_weights(self._module, weights)
-            self._module.eval()
-            outputs: Floats = self._module(torch.tensor(X)).double().numpy()
+            outputs: Floats = self._fresh(weights).eval()(torch.tensor(X)).double().numpy()
             return outputs if outputs.ndim == 2 else outputs.reshape(len(X), -1)
+
+    def _fresh(self, weights: Floats) -> nn.Module:
+        """The module as it was built, in training mode, with these weights (d,)."""
+        module = copy.deepcopy(self._untouched)
+        load_weights(module, weights)
+        return module.train()
 
     def _losses(self, outputs: Tensor, target: Tensor) -> Tensor:
         from torch.nn import functional
@@ -105,14 +110,15 @@ class Learner:
             return functional.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
         return (outputs[:, 0] - target) ** 2
 
-    def _row_by_row(self, features: Tensor, target: Tensor, clip: float) -> Floats:
+    def _row_by_row(self, weights: Floats, features: Tensor, target: Tensor, clip: float) -> Floats:
         import torch
 
-        parameters = list(self._module.parameters())
-        total = np.zeros(sum(p.numel() for p in parameters))
+        module, forgets = self._fresh(weights), _keeps_nothing(self._untouched)
+        total = np.zeros(weights.size)
         for i in range(len(features)):
-            loss = self._losses(self._module(features[i : i + 1]), target[i : i + 1]).sum()
-            gradient = _flat(torch.autograd.grad(loss, parameters))
+            module = module if forgets else self._fresh(weights)
+            loss = self._losses(module(features[i : i + 1]), target[i : i + 1]).sum()
+            gradient = _flat(torch.autograd.grad(loss, list(module.parameters())))
             total += gradient * min(1.0, clip / max(float(np.linalg.norm(gradient)), 1e-12))
         return total
 
@@ -142,6 +148,12 @@ def _linear_layers(module: nn.Module) -> list[nn.Linear] | None:
     # A parameter used in two places has one gradient, the sum of both: its norm is not that of two layers.
     used = [id(p) for layer in layers for p in layer.parameters()]
     return layers if used == [id(p) for p in module.parameters()] else None
+
+
+def _keeps_nothing(module: nn.Module) -> bool:
+    """True if no row can leave anything in it: torch's own layers keep things in buffers only, and it has none."""
+    own = all(type(m).__module__.startswith("torch.nn.modules.") for m in module.modules())
+    return own and not list(module.buffers())
 
 
 @contextmanager

@@ -26,7 +26,9 @@ FINE_SCALE = 0.05
 VERDICT_EDGES = np.array([0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99])
 # Errors of a standardised number are clipped here, so that one row cannot move a private score without bound.
 ERROR_BOUND = 3.0
-STEPS = 8
+# A verdict counts squared errors in whole steps. Noise grows with the steps, so in squared errors it stays the same:
+# many steps cost nothing, and few would count every small error as none.
+STEPS = 2**16
 
 
 @dataclass(frozen=True)

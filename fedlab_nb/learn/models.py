@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,19 +40,29 @@ class Layers:
         return f"mlp(hidden={self.hidden})" if self.hidden else "logistic()"
 
 
-def mlp(hidden: tuple[int, ...] = (16,)) -> Layers:
-    """A small neural network; ``hidden`` are the widths of its hidden layers.
+def mlp(hidden: tuple[int, ...] | int = (16,)) -> Layers:
+    """A small neural network; ``hidden`` are the widths of its hidden layers, or the width of its only one.
 
     >>> mlp()
     mlp(hidden=(16,))
+    >>> mlp(32)
+    mlp(hidden=(32,))
+
+    Raises:
+        SettingError: for anything but whole numbers of 1 or more, or none of them.
     """
-    if not hidden or any(not isinstance(width, int) or width < 1 for width in hidden):
+    widths = hidden if isinstance(hidden, tuple | list) else (hidden,)
+    if not widths or not all(_is_width(width) for width in widths):
         raise SettingError(
             f"mlp() was given hidden={hidden!r}.",
             "Each hidden layer needs a width of at least 1.",
             "Use for instance mlp(hidden=(32, 16)), or fl.models.logistic() for a model without hidden layers.",
         )
-    return Layers(tuple(hidden))
+    return Layers(tuple(int(width) for width in widths))
+
+
+def _is_width(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
 
 
 def logistic() -> Layers:
@@ -65,11 +76,11 @@ def initial_weights(architecture: Architecture, inputs: int, outputs: int, seed:
 
 
 def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) -> nn.Module:
-    """The module itself; torch's global generator is left as it was.
+    """The module itself, shared with nobody; torch's global generator is left as it was.
 
     Raises:
-        SettingError: if it is not a torch module, has no parameters or frozen ones, or mixes rows (batch
-            normalisation).
+        SettingError: if it is not a torch module, has no parameters or frozen ones, mixes rows (batch
+            normalisation), or cannot be copied.
     """
     import torch
 
@@ -94,7 +105,18 @@ def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) 
             "It mixes the rows of a batch and keeps running statistics of private rows outside the weights.",
             "Use torch.nn.LayerNorm or torch.nn.GroupNorm instead.",
         )
-    return module
+    return _copied(module)
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        raise SettingError(
+            f"The model cannot be copied ({type(error).__name__}: {error}).",
+            "Every owner starts from a fresh copy, so that nothing a model keeps goes from one owner to the next.",
+            "Keep only parameters, buffers and plain values in the module, and try copy.deepcopy(module) by itself.",
+        ) from error
 
 
 def flat_weights(module: nn.Module) -> NDArray[np.float64]:

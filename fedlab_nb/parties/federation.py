@@ -99,12 +99,12 @@ class Federation:
     def cohort(self, number: int, seed: int) -> tuple[str, ...]:
         """Who takes part in round ``number``: each owner by its own coin. Nobody is a legal answer.
 
-        With encryption a cohort of one stays out as well: the sum over one owner would be that owner's update.
+        With encryption a single owner stays out as well: the sum over one owner would be that owner's update.
         """
         rate = self.house.sample_rate
         coins = np.random.default_rng([seed, number, 1]).random(len(self.owners))
         present = tuple(name for name, coin in zip(self.names, coins, strict=True) if coin < rate)
-        return () if len(present) == 1 else present
+        return () if len(present) == 1 and self.house.encrypt else present
 
     def tell(self, kind: str, payload: NDArray[np.float32] | str, *, number: int, to: Sequence[str]) -> None:
         """The server sends the same thing to several owners."""
@@ -144,8 +144,9 @@ class Federation:
         """The sum over ``cohort`` of what ``work`` gives beside each owner's rows, as the server comes to know it.
 
         In this order: work beside the rows; clip (L2 norm ``clip``, if given); debit the budgets, all or none; noise
-        in shares, so that the sum carries standard deviation ``noise_sd``; encrypt; record; add; open; round.
-        Without encryption there is no sum to hide in, so that each owner adds all of the noise itself.
+        in shares; encrypt; record; add; open; round. The shares are so large that the sum carries standard deviation
+        ``noise_sd`` or more even for an owner who knows, and subtracts, its own share. Without encryption there is no
+        sum to hide in, so that each owner adds all of the noise itself.
 
         ``bound`` is the largest number that one owner may send before noise; every number is rounded to the grid that
         goes with it, encrypted or not, so that both roads give equal bits.
@@ -156,13 +157,9 @@ class Federation:
         """
         plan = (self.house.encrypt or CKKS()).plan(bound=bound + NOISE_TAIL * noise_sd, owners=len(self.owners))
         with self.ledger.stage("local work"):
-            updates = {name: self._beside(name, kind, work) for name in cohort}
-        for name, update in updates.items():
-            check_numbers(name, kind, np.append(update.value, update.weight), bound if clip is None else np.inf)
-        if clip is not None:
-            updates = {name: Update(clip_norm(u.value, clip), u.weight) for name, u in updates.items()}
+            updates = {name: self._beside(name, kind, _checked(work, kind, bound, clip)) for name in cohort}
         self.charge(debits)
-        shares = len(cohort) if self.house.encrypt else 1
+        shares = max(len(cohort) - 1, 1) if self.house.encrypt else 1
         vectors: dict[str, Floats] = {}
         for name, update in updates.items():
             noise = gaussian_share(self.noise(number, name, kind), update.value.size, noise_sd, shares)
@@ -273,6 +270,17 @@ class Federation:
         from fedlab_nb.parties.trust import federation_card
 
         return federation_card(self)
+
+
+def _checked(work: Work, kind: str, bound: float, clip: float | None) -> Work:
+    """``work``, its numbers looked at and clipped before they leave the rows: a traceback then shows none of them."""
+
+    def checked(name: str, rows: Rows) -> Update:
+        update = work(name, rows)
+        check_numbers(name, kind, np.append(update.value, update.weight), bound if clip is None else np.inf)
+        return update if clip is None else Update(clip_norm(update.value, clip), update.weight)
+
+    return checked
 
 
 def _fingerprint(rows: Rows) -> str:

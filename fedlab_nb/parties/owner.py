@@ -217,7 +217,7 @@ _SEALED = {
 def _refusal(owner: DataOwner, asked: str) -> PrivateDataError:
     return PrivateDataError(
         f"{owner.name!r} does not allow {asked}: its rows are private.",
-        "A data owner takes part in sums and training; its rows and their number are shown to nobody.",
+        "A data owner takes part in sums and training; its rows are shown to nobody.",
         "Ask for .schema (columns), .mock() (invented rows), or train: fl.train(fl.Federation(owners), ...).",
     )
 

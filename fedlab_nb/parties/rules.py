@@ -119,7 +119,8 @@ def _merge(owners: Owners, name: str) -> Column:
                 f"Column {name!r} is {version.kind} at {owner!r} ({version.dtype}) and {first.kind} at {first_name!r} "
                 f"({first.dtype}).",
                 "A model reads a column the same way at every owner.",
-                f"Convert it at one of them, for example with frame[{name!r}].astype(...).",
+                f"Convert it at one of them, for example frame[{name!r}].astype(float), or declare classes at all: "
+                f"categories={{{name!r}: [...]}}.",
             )
     bounds = [version.bounds for _, version in versions]
     lists = [version.categories for _, version in versions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from fedlab_nb.data.intake import load, make_schema
 from fedlab_nb.data.partition import partition
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties.owner import DataOwner
+from fedlab_nb.parties.rules import is_number, is_seed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,19 +37,21 @@ def split_rows(
     are declared as public; ``bounds`` of numbers are declared only if given here.
 
     Raises:
-        SettingError: if the numbers of owners, rows and names do not fit.
+        SettingError: if the numbers of owners, rows and names do not fit, or a setting cannot work.
         SchemaError: if the frame has no usable columns or target.
 
     >>> import fedlab_nb.data.samples as samples
     >>> [owner.name for owner in split_rows(samples.breast_cancer(), owners=3)]
     ['Owner 1', 'Owner 2', 'Owner 3']
     """
+    _check_settings(skew, seed)
     table = load(frame)
     if target is None:
-        target = frame.attrs.get("target") or str(*table.columns[-1:])
+        target = getattr(frame, "attrs", {}).get("target") or str(*table.columns[-1:])
     schema = make_schema(table, "The table", target, bounds)
     rows = table[table[target].notna()]
     called = _names(owners, names, len(rows))
+    owners = len(called)
     columns = (*schema.features, schema.target)
     lists = {column.name: _observed(table[column.name]) for column in columns if column.kind == "category"}
     lists = {name: values for name, values in lists.items() if values}
@@ -63,14 +66,42 @@ def split_rows(
     ]
 
 
+def _check_settings(skew: float, seed: int) -> None:
+    if not is_number(skew):
+        raise SettingError(
+            f"skew={skew!r} was asked for.",
+            "It says how unequally labels are spread: 0 is evenly at random, 1 is sorted by label.",
+            "Choose a number from 0 to 1, such as 0.5.",
+        )
+    if not is_seed(seed):
+        raise SettingError(
+            f"seed={seed!r} was asked for.",
+            "Rows are dealt out at random, and the same seed must deal them out the same way again.",
+            "Choose a whole number from 0 up, such as seed=0.",
+        )
+
+
 def _names(owners: int, names: Sequence[str] | None, rows: int) -> list[str]:
-    if not isinstance(owners, int) or owners < 1 or 2 * owners > rows:
+    if not is_number(owners, whole=True) or owners < 1 or 2 * owners > rows:
         raise SettingError(
             f"A table of {rows} rows with a target was to be split among owners={owners!r}.",
             "Each owner needs at least 2 rows, and there must be at least 1 owner.",
             f"Choose a whole number from 1 to {rows // 2}.",
         )
+    if isinstance(names, str) or not isinstance(names, Iterable | None):
+        raise SettingError(
+            f"names={names!r} was given for {owners} owners.",
+            "Messages and budgets are kept by name, and each owner has one.",
+            'Give a list with one text per owner, such as names=["North", "South"], or leave names= out.',
+        )
     called = [f"Owner {number}" for number in range(1, owners + 1)] if names is None else list(names)
+    if not all(isinstance(name, str) for name in called):
+        kinds = sorted({type(name).__name__ for name in called})
+        raise SettingError(
+            f"names has entries of type {' and '.join(kinds)} for {owners} owners.",
+            "Messages and budgets are kept by name, and a name is a text.",
+            'Give a list with one text per owner, such as names=["North", "South"], or leave names= out.',
+        )
     if len(called) != owners or len(set(called)) < owners:
         raise SettingError(
             f"{len(called)} names were given for {owners} owners, {len(set(called))} of them different.",

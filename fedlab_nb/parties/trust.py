@@ -25,6 +25,14 @@ KINDS = {
 }
 
 
+# What owners send to the server one by one, in the clear, beside the sealed sums.
+READABLE = {
+    "category list": "the categories that each owner named",
+    "own score": "each owner's own score",
+    "verdict": "each owner's noisy verdict",
+}
+
+
 class Crossing(NamedTuple):
     """A distinct way in which something went from one party to another."""
 
@@ -75,14 +83,14 @@ def threats(federation: Federation) -> tuple[Threat, ...]:
     shield = f", with noise that hides single {unit}s" if noisy else ""
     fine = True if guarantee else None
     if house.encrypt:
-        lines = _under_encryption(shield, len(federation.names))
+        lines = _under_encryption(federation, shield, fine)
     else:
         what = "every owner's update" + (", each with all of the noise" if noisy else ", number by number")
         lines = [Threat("the server alone", what, fine if noisy else False)]
     allowed = f"what the budget allows about any single {unit}, no more"
     unbounded = "whatever the model and its scores give away about rows: nothing bounds it"
     lines += [
-        Threat("another owner", "the model of every round" + (shield if guarantee else ""), fine),
+        _another_owner(len(federation.names), shield if guarantee else "", fine),
         Threat("whoever sees the results", allowed if guarantee else unbounded, fine),
         Threat(
             "whoever controls this Python process",
@@ -93,11 +101,25 @@ def threats(federation: Federation) -> tuple[Threat, ...]:
     return tuple(lines)
 
 
-def _under_encryption(shield: str, owners: int) -> list[Threat]:
+def _another_owner(owners: int, shield: str, fine: bool | None) -> Threat:
+    if owners == 2 and not shield:
+        return Threat("the other owner", "this owner's update: the model's change less its own", False)
+    return Threat("another owner", f"the model of every round{shield}", fine)
+
+
+def _under_encryption(federation: Federation, shield: str, fine: bool | None) -> list[Threat]:
+    owners = len(federation.names)
     rest = "the other owner's update" if owners == 2 else f"the sum of the other {owners - 1} owners' updates"
+    arrived = {c.kind for c in map(Crossing._make, federation.ledger.crossings) if c.receiver == "server"}
+    readable = "".join(f", {words}" for kind, words in READABLE.items() if kind in arrived)
     return [
-        Threat("the server alone", f"the sum of the updates{shield}, and the model; single updates stay sealed", True),
-        Threat("the server with one owner", rest, None if shield or owners > 2 else False),
+        Threat(
+            "the server alone",
+            f"the sum of the updates{shield}, the model{readable}; single updates stay sealed",
+            fine,
+        ),
+        Threat("the key holder alone", f"the sums that it opens{shield}", fine),
+        Threat("the server with one owner", f"{rest}{shield}", fine if shield or owners > 2 else False),
         Threat(
             "the key holder with the server",
             "every single update: one has the key, the other the ciphertexts",
@@ -151,14 +173,17 @@ def _claim(federation: Federation) -> str:
             "No guarantee: the same rows left without protection, or under a weaker one (another unit, a larger "
             "delta), earlier in this session, and what has left stays known."
         )
-    what = "one row" if house.protect.unit == "row" else "one whole owner"
+    what = "one row" if house.protect.unit == "row" else "all rows of one owner"
     shares = (
-        " Each owner adds its share of the noise, so all owners of a round must add theirs." if house.encrypt else ""
+        " The noise comes in shares, one from each owner of a round: enough against any one owner who knows its own, "
+        "not against several who put theirs together."
+        if house.encrypt
+        else ""
     )
     return (
         f"Adding or removing {what} changes the odds of anything released by at most a factor of e^epsilon, except "
-        f"with probability delta = {federation.delta:g}. Every round, statistic and score since this session began is "
-        f"counted, without credit for sampling.{shares}"
+        f"with probability delta = {federation.delta:g}. Every round, statistic and score of the same table since this "
+        f"session began is counted, without credit for sampling.{shares}"
     )
 
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from fedlab_nb.errors import BudgetExceededError, SettingError
 from fedlab_nb.privacy.accountant import epsilon
 from fedlab_nb.records import PrivacyEvent
@@ -20,25 +22,30 @@ class Budget:
     """The epsilon and delta that the owners agree to spend at most, together, over everything that leaves.
 
     Raises:
-        SettingError: if ``epsilon`` is not positive and finite or ``delta`` not between 0 and 1.
+        SettingError: if ``epsilon`` is no positive and finite number or ``delta`` not between 0 and 1.
     """
 
     epsilon: float
     delta: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.epsilon < float("inf"):
+        if not _is_between(0.0, self.epsilon, math.inf):
             raise SettingError(
                 f"The budget's epsilon is {self.epsilon!r}, not a positive number.",
                 "Epsilon bounds how much one row can change what is released; it must be above 0 and finite.",
                 "Agree on a value such as Budget(epsilon=8, delta=1e-3); smaller is more private.",
             )
-        if not 0.0 < self.delta < 1.0:
+        if not _is_between(0.0, self.delta, 1.0):
             raise SettingError(
-                f"The budget's delta is {self.delta!r}, not between 0 and 1.",
+                f"The budget's delta is {self.delta!r}, not a number between 0 and 1.",
                 "Delta is the probability that the epsilon does not hold, so it must be small and above 0.",
                 "Choose a delta well below 1 / (rows of an owner), such as 1e-3 for a hundred rows.",
             )
+
+
+def _is_between(low: float, value: object, high: float) -> bool:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return number and low < value < high  # type: ignore[operator]
 
 
 @dataclass
@@ -122,6 +129,6 @@ def _refusal(debit: Debit, budget: Budget, after: float) -> BudgetExceededError:
     return BudgetExceededError(
         f"Releasing {debit.events[0].purpose} would take {debit.owner!r} to {reached}, "
         "so 0 further rounds fit and nothing was released.",
-        "A privacy budget belongs to the rows: it survives re-running a cell, a new Federation and a new name.",
+        "A privacy budget belongs to the data: it survives re-running a cell, a new Federation and a new name.",
         "Use the model as it is, agree on a larger epsilon with the owners, or bring rows that were not used yet.",
     )

@@ -161,7 +161,7 @@ def _room(
 def _nothing_left(name: str, budget: Budget) -> BudgetExceededError:
     return BudgetExceededError(
         f"{name!r} has spent its privacy budget: nothing is left of epsilon {budget.epsilon:g}, so 0 rounds fit.",
-        "A privacy budget belongs to the rows: it survives re-running a cell, a new Federation and a new name.",
+        "A privacy budget belongs to the data: it survives re-running a cell, a new Federation and a new name.",
         "Keep the model of the earlier run, agree on a larger epsilon with the owners (what is spent stays spent), or "
         "bring rows that were not used yet; for an exercise, restart the kernel.",
     )

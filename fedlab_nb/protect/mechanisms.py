@@ -12,18 +12,23 @@ from fedlab_nb.errors import SettingError
 
 
 def _check(name: str, clip: float, noise_multiplier: float | None) -> None:
-    if not 0.0 < clip < float("inf"):
+    if not _is_positive(clip):
         raise SettingError(
             f"{name} has clip={clip!r}, not a positive number.",
             "The clip norm bounds what one row or owner can contribute; noise is measured against it.",
             "Choose a value such as clip=1.0.",
         )
-    if noise_multiplier is not None and not 0.0 < noise_multiplier < float("inf"):
+    if noise_multiplier is not None and not _is_positive(noise_multiplier):
         raise SettingError(
             f"{name} has noise_multiplier={noise_multiplier!r}, not a positive number.",
             "Without noise there is no differential privacy, whatever the clip norm.",
             "Leave it out to have it calibrated to the budget, or choose a value such as 1.0.",
         )
+
+
+def _is_positive(value: object) -> bool:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return number and 0.0 < value < float("inf")  # type: ignore[operator]
 
 
 @dataclass(frozen=True)

@@ -187,8 +187,16 @@ def test_a_run_that_failed_before_its_first_round_has_a_standing_too():
     (record,) = play(federation, strategy)
     assert strategy.spending(federation, record, 3).claim.startswith("No guarantee")
     assert isinstance(History([record]).frame().to_dict(), dict)
-    with pytest.raises(SettingError):
-        play(federation, logistic(), after=record)
+    again = play(federation, logistic(), after=record)
+    assert [r.number for r in again.completed][:1] == [1]
+
+
+def test_noise_that_leaves_room_for_no_round_is_refused_before_anything_is_paid():
+    budget, protect = fl.Budget(8, 1e-3), fl.RowLevelDP(noise_multiplier=0.2)
+    federation = fl.Federation(cells(), protect=protect, budget=budget)
+    with pytest.raises(BudgetExceededError, match="first round alone"):
+        rounds(federation, logistic(), num_rounds=3)
+    assert ledgers_of(federation) == [[], [], []]
 
 
 def test_nothing_is_charged_by_making_a_federation_or_asking_about_it():

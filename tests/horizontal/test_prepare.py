@@ -151,3 +151,31 @@ def test_declared_columns_are_not_asked_about_and_not_charged():
         "a round's score",
         "the verdict",
     }
+
+
+def towns(rows):
+    """Two owners whose column "town" has no declared categories; ``rows`` is the first owner's."""
+    other = ["A", "B"] * 150
+    frames = [
+        pd.DataFrame({"town": t, "age": np.arange(len(t)) % 90, "ill": np.arange(len(t)) % 2 == 0})
+        for t in (rows, other)
+    ]
+    return [fl.DataOwner(name, frame, target="ill") for name, frame in zip("XY", frames, strict=True)]
+
+
+@pytest.mark.parametrize("budget", [None, fl.Budget(50, 1e-3)])
+def test_lists_of_categories_do_not_tell_the_order_of_the_rows(budget):
+    lists = []
+    for rows in (["B"] + ["A"] * 300 + ["B"] * 300, ["A"] * 300 + ["B"] * 300):
+        federation = fl.Federation(towns(rows), budget=budget, noise_seed=None if budget is None else 0)
+        play(federation, num_rounds=1)
+        lists.append([m.payload for m in federation.ledger.messages if m.kind == "category list" and m.sender == "X"])
+    assert lists[0] == lists[1]
+
+
+def test_a_column_that_rather_names_rows_than_groups_them_is_refused():
+    rows = [f"person {i}" for i in range(80)]
+    (record,) = play(fl.Federation(towns(rows)))
+    assert record.failed is not None
+    assert "more than 50 different categories" in str(record.failed)
+    assert "person" not in str(record.failed)

@@ -1,5 +1,8 @@
 """The oracle is torch itself: plain loops, torch.optim, and one backward pass per row."""
 
+import functools
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -228,6 +231,81 @@ def test_a_learner_remembers_nothing_between_calls():
     learner.train(weights, X, y, lr=0.5, epochs=2, batch_size=7, rng=np.random.default_rng(0))
     learner.clipped_gradient(weights, X, y, clip=1.0)
     assert learner.scores(weights, X).tobytes() == before, "scores use no dropout and no leftover weights"
+
+
+class Keeping(nn.Module):
+    """Keeps the last row it saw and adds it to the next: in a buffer that it overwrites or replaces, or elsewhere."""
+
+    def __init__(self, inputs, outputs, place):
+        super().__init__()
+        self.out, self.place = nn.Linear(inputs, outputs), place
+        self.register_buffer("kept", torch.zeros(inputs))
+        self.rows = [torch.zeros(inputs)]
+
+    def forward(self, x):
+        y = self.out(x + self.kept + self.rows[-1])
+        if len(x) and self.place == "overwritten":
+            self.kept.copy_(x[-1])
+        elif len(x) and self.place == "replaced":
+            self.kept = x[-1].clone()
+        elif len(x):
+            self.rows.append(x[-1].clone())
+        return y
+
+
+class Normalising(nn.Module):
+    """Running statistics of rows, in buffers, used when it is scored."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.norm, self.out = nn.InstanceNorm1d(1, track_running_stats=True), nn.Linear(inputs, outputs)
+
+    def forward(self, x):
+        return self.out(self.norm(x[:, None])[:, 0])
+
+
+KEEPING = [
+    *(functools.partial(Keeping, place=place) for place in ("overwritten", "replaced", "elsewhere")),
+    Normalising,
+]
+
+
+@pytest.mark.parametrize("architecture", KEEPING)
+def test_nothing_of_one_owner_reaches_the_next_through_what_a_module_keeps(architecture):
+    weights = initial_weights(architecture, INPUTS, 1, 1)
+    X, y = rows("binary", 12, seed=1)
+
+    def calls(learner, X, y):
+        change = learner.train(weights, X, y, lr=0.1, epochs=1, batch_size=4, rng=np.random.default_rng(0))
+        return change, learner.clipped_gradient(weights, X, y, clip=1.0), learner.scores(weights, X)
+
+    alone = calls(Learner(architecture, INPUTS, 1, "binary"), X, y)
+    shared = Learner(architecture, INPUTS, 1, "binary")
+    calls(shared, *rows("binary", 9, seed=2, scale=100.0))
+    assert [a.tobytes() for a in calls(shared, X, y)] == [a.tobytes() for a in alone]
+
+
+@pytest.mark.parametrize("architecture", KEEPING)
+def test_a_learner_holds_no_row_after_a_call(architecture):
+    weights = initial_weights(architecture, INPUTS, 1, 1)
+    learner = Learner(architecture, INPUTS, 1, "binary")
+    before = pickle.dumps({k: v.numpy() for k, v in learner._untouched.state_dict().items()})
+    X, y = rows("binary", 9)
+    learner.train(weights, X, y, lr=0.1, epochs=1, batch_size=4, rng=np.random.default_rng(0))
+    learner.clipped_gradient(weights, X, y, clip=1.0)
+    learner.scores(weights, X)
+    assert pickle.dumps({k: v.numpy() for k, v in learner._untouched.state_dict().items()}) == before
+    assert len(getattr(learner._untouched, "rows", [0])) == 1
+
+
+@pytest.mark.parametrize("architecture", KEEPING)
+def test_a_row_adds_its_own_clipped_gradient_whatever_a_module_keeps_of_the_rows_before(architecture):
+    X, y = rows("binary", 8)
+    weights = initial_weights(architecture, INPUTS, 1, 1)
+    learner = Learner(architecture, INPUTS, 1, "binary")
+    together = learner.clipped_gradient(weights, X, y, clip=0.5)
+    alone = [learner.clipped_gradient(weights, X[i : i + 1], y[i : i + 1], clip=0.5) for i in range(8)]
+    assert together == pytest.approx(np.sum(alone, axis=0), abs=1e-6)
 
 
 def failing(inputs, outputs):

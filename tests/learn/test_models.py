@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -81,10 +83,33 @@ def test_frozen_parameters_are_refused_because_averages_and_noise_would_move_the
         build(lambda i, o: module, 3, 1)
 
 
-@pytest.mark.parametrize("hidden", [(), (0,), (-3,), (2.5,), (8, 0)])
+@pytest.mark.parametrize(
+    "hidden", [(), (0,), (-3,), (2.5,), (8, 0), 0, -1, 2.5, True, (True,), None, "16", ("16",), {8: 4}, {8}]
+)
 def test_hidden_layers_without_a_width_are_refused(hidden):
     with pytest.raises(SettingError, match="hidden="):
         mlp(hidden)
+
+
+def test_one_width_is_one_hidden_layer():
+    assert mlp(16) == mlp(np.int64(16)) == mlp([16]) == mlp((np.int32(16),)) == mlp((16,))
+    assert repr(mlp(np.int64(16))) == "mlp(hidden=(16,))"
+
+
+def test_a_module_that_cannot_be_copied_is_refused_with_the_reason():
+    class Locked(nn.Linear):
+        def __init__(self, inputs, outputs):
+            super().__init__(inputs, outputs)
+            self.lock = threading.Lock()
+
+    with pytest.raises(SettingError, match=r"cannot be copied.*TypeError"):
+        build(Locked, 3, 1)
+
+
+def test_a_module_that_the_user_keeps_is_not_the_one_that_learns():
+    kept = nn.Linear(3, 1)
+    load_weights(build(lambda i, o: kept, 3, 1), np.full(4, 9.0))
+    assert 9.0 not in flat_weights(kept)
 
 
 def test_architectures_read_as_they_are_written():

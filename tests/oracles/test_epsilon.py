@@ -73,7 +73,8 @@ def test_noise_on_a_sealed_sum_is_what_its_event_says(monkeypatch):
     federation = fl.Federation(cells(), protect=fl.RowLevelDP(clip=clip, noise_multiplier=3.0), encrypt=fl.CKKS())
     play(federation, num_rounds=2)
     events = {e.purpose: e.amount for e, _ in federation.account("Owner 1").entries}
-    # 7 weights; 19 moments of 6 columns, which a row moves by at most sqrt(19); 2 counts, which a row moves by 1.
-    assert drawn[7, 3] == {clip * events["a round's update"]}
-    assert list(drawn[19, 3]) == pytest.approx([19**0.5 * events["the moments of the columns"]])
-    assert drawn[2, 3] == {events["a round's score"]}
+    # Three owners, and any two of their shares must do. 7 weights; 19 moments of 6 columns, which a row moves by at
+    # most sqrt(19); 2 counts, which a row moves by 1.
+    assert drawn[7, 2] == {clip * events["a round's update"]}
+    assert list(drawn[19, 2]) == pytest.approx([19**0.5 * events["the moments of the columns"]])
+    assert drawn[2, 2] == {events["a round's score"]}

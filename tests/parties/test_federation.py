@@ -207,8 +207,10 @@ def test_what_is_told_first_is_the_encoding_and_it_holds_names_and_ranges_only()
     assert columns == [*fl.data.breast_cancer().columns[:2], "diagnosis"]
 
 
-def test_cohorts_follow_the_seed_and_never_hold_one_owner_alone():
-    federation = fl.Federation(cells(5), sample_rate=0.4)
+def test_cohorts_follow_the_seed_and_sealed_ones_never_hold_one_owner_alone():
+    plain = fl.Federation(cells(5), sample_rate=0.4)
+    assert any(len(plain.cohort(number, 0)) == 1 for number in range(1, 41))
+    federation = fl.Federation(cells(5), sample_rate=0.4, encrypt=fl.CKKS())
     drawn = [federation.cohort(number, seed) for seed in range(20) for number in range(1, 21)]
     again = [federation.cohort(number, seed) for seed in range(20) for number in range(1, 21)]
     assert drawn == again
@@ -254,3 +256,42 @@ def test_the_line_about_a_federation_says_what_protects_and_what_does_not():
     assert repr(fl.Federation(owners)) == "Federation(2 owners, not encrypted)"
     assert "rehearsal, not private" in repr(fl.Federation(owners, budget=BUDGET, noise_seed=1))
     assert "epsilon=8" in repr(fl.Federation(owners, budget=BUDGET))
+
+
+def test_any_one_owner_who_knows_its_own_share_still_faces_all_of_the_noise(monkeypatch):
+    shares = []
+    share = channel.gaussian_share
+
+    def spy(*arguments):
+        shares.append(share(*arguments))
+        return shares[-1]
+
+    monkeypatch.setattr(channel, "gaussian_share", spy)
+    federation = fl.Federation(cells(4), encrypt=fl.CKKS(), noise_seed=0)
+    federation.gather(
+        "update",
+        lambda *_: Update(np.zeros(20_000), 1.0),
+        number=1,
+        cohort=federation.names,
+        bound=1.0,
+        noise_sd=2.0,
+        debits={},
+    )
+    assert len(shares) == 4
+    for own in shares:
+        assert (sum(shares) - own).std() == pytest.approx(2.0, rel=0.05)
+
+
+def test_numbers_of_single_owners_are_in_no_frame_of_a_failure():
+    federation = fl.Federation(cells(), budget=BUDGET)
+    marked = 0.47826087
+
+    def work(name, _rows):
+        return Update(np.array([np.nan if name == "Owner 2" else 1.0, marked]), 1.0)
+
+    with pytest.raises(RoundError) as failure:
+        federation.gather("update", work, number=1, cohort=federation.names, bound=8.0, debits={})
+    frame = failure.tb
+    while frame is not None:
+        assert str(marked) not in repr(frame.tb_frame.f_locals) or frame.tb_frame.f_code.co_filename == __file__
+        frame = frame.tb_next

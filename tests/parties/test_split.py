@@ -5,6 +5,7 @@ import pytest
 from fedlab_nb.data import breast_cancer, clinics
 from fedlab_nb.errors import SchemaError, SettingError
 from fedlab_nb.parties.split import split_rows
+from tests.rounds.common import assert_teaches
 
 
 def rows_of(owner):
@@ -77,12 +78,42 @@ def test_rows_without_a_target_go_to_nobody():
         {"owners": 2, "names": ["A", "A"]},
         {"owners": 2, "names": ["A", "server"]},
         {"owners": 2, "skew": 2},
+        {"owners": True},
+        {"owners": "2"},
+        {"owners": None},
+        {"owners": 2, "skew": "much"},
+        {"owners": 2, "skew": None},
+        {"owners": 2, "seed": -1},
+        {"owners": 2, "seed": 2.5},
+        {"owners": 2, "seed": "0"},
+        {"owners": 2, "names": 5},
+        {"owners": 2, "names": "ab"},
+        {"owners": 2, "names": [1, 2]},
+        {"owners": 2, "names": [["A"], ["B"]]},
     ],
 )
-def test_numbers_that_do_not_fit_are_refused(settings):
+def test_settings_that_do_not_fit_are_refused_by_their_name(settings):
     frame = pd.DataFrame({"x": range(8), "y": [0, 1] * 4})
-    with pytest.raises(SettingError):
+    with pytest.raises(SettingError) as caught:
         split_rows(frame, **settings)
+    assert_teaches(caught)
+
+
+@pytest.mark.parametrize("bounds", [5, ["x"], {"x": 5}, {"x": None}, {"x": ("low", "high")}, {"x": "09"}, {"x": (0,)}])
+def test_bounds_that_are_no_pair_of_numbers_are_blamed_on_the_bounds(bounds):
+    frame = pd.DataFrame({"x": range(8), "y": [0, 1] * 4})
+    with pytest.raises(SettingError, match="bounds") as caught:
+        split_rows(frame, owners=2, bounds=bounds)
+    assert_teaches(caught)
+
+
+def test_a_number_of_owners_may_come_from_numpy():
+    assert [owner.name for owner in split_rows(clinics(), np.int64(3))] == ["Owner 1", "Owner 2", "Owner 3"]
+
+
+def test_a_table_in_a_file_is_split_as_well(tmp_path):
+    clinics().to_csv(tmp_path / "all.csv", index=False)
+    assert split_rows(tmp_path / "all.csv", owners=2)[0].target == clinics().columns[-1]
 
 
 def test_a_missing_target_is_named():

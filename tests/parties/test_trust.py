@@ -73,10 +73,16 @@ def test_threats_name_who_is_exposed_to_whom():
     assert plain["the server alone"] is False
     assert "the key holder with the server" not in plain
     sealed = exposed(fl.Federation(cells(), encrypt=fl.CKKS()))
-    assert sealed["the server alone"] is True
+    assert sealed["the server alone"] is None, "nothing bounds what the sum gives away"
+    assert sealed["the key holder alone"] is None
     assert sealed["the key holder with the server"] is False
     assert sealed["the server with one owner"] is None
-    assert exposed(fl.Federation(cells(2), encrypt=fl.CKKS()))["the server with one owner"] is False
+    two = exposed(fl.Federation(cells(2), encrypt=fl.CKKS()))
+    assert two["the server with one owner"] is two["the other owner"] is False
+    both = exposed(fl.Federation(cells(2), encrypt=fl.CKKS(), budget=BUDGET))
+    safe = ("the server alone", "the key holder alone", "the server with one owner", "another owner")
+    assert all(both[who] is True for who in safe)
+    assert both["the key holder with the server"] is False
     for found in (plain, sealed):
         assert found["whoever controls this Python process"] is False
         assert found["whoever sees the results"] is None
@@ -99,14 +105,14 @@ def test_the_claim_is_computed_from_what_happened():
     owners = cells()
     private = fl.Federation(owners, budget=BUDGET, encrypt=fl.CKKS())
     claim = spending(private, None).claim
-    assert all(word in claim for word in ("one row", "e^epsilon", "delta = 0.001", "share of the noise"))
-    assert "share of the noise" not in spending(fl.Federation(owners, budget=BUDGET), None).claim
+    assert all(word in claim for word in ("one row", "e^epsilon", "delta = 0.001", "noise comes in shares"))
+    assert "in shares" not in spending(fl.Federation(owners, budget=BUDGET), None).claim
     assert spending(fl.Federation(owners), None).claim.startswith("No guarantee: there is no privacy mechanism")
     rehearsal = spending(fl.Federation(owners, budget=BUDGET, noise_seed=1), None)
     assert rehearsal.claim.startswith("No guarantee: this is a rehearsal")
     assert (rehearsal.private, rehearsal.spent) == (False, None)
     whole = spending(fl.Federation(declared(), protect=fl.OwnerLevelDP(), budget=fl.Budget(8, 0.01)), None)
-    assert "one whole owner" in whole.claim
+    assert "all rows of one owner" in whole.claim
 
 
 @pytest.mark.parametrize("earlier", [{}, {"budget": BUDGET, "noise_seed": 3}], ids=["plain", "rehearsal"])

@@ -159,13 +159,13 @@ def test_many_threads_cannot_spend_the_same_epsilon_twice():
     assert len(refused) == 80 - 33
 
 
-@pytest.mark.parametrize("eps", [0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("eps", [0.0, -1.0, float("inf"), float("nan"), "8", None, True, (8,)])
 def test_a_budget_needs_a_positive_epsilon(eps):
     with pytest.raises(SettingError, match="epsilon"):
         Budget(eps)
 
 
-@pytest.mark.parametrize("delta", [0.0, 1.0, -1e-5, float("nan")])
+@pytest.mark.parametrize("delta", [0.0, 1.0, -1e-5, float("nan"), "1e-5", None, True])
 def test_a_budget_needs_a_delta_between_nought_and_one(delta):
     with pytest.raises(SettingError, match="delta"):
         Budget(1.0, delta)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -37,11 +38,18 @@ def test_something_that_is_not_a_number_is_not_hidden_by_clipping():
 
 
 @pytest.mark.parametrize("mechanism", [RowLevelDP, OwnerLevelDP])
-@pytest.mark.parametrize("wrong", [0.0, -1.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("wrong", [0.0, -1.0, float("inf"), float("nan"), "a", True, (1.0,)])
 @pytest.mark.parametrize("setting", ["clip", "noise_multiplier"])
 def test_a_clip_or_noise_that_cannot_work_is_refused_with_its_value(mechanism, setting, wrong):
-    with pytest.raises(SettingError, match=f"{mechanism.__name__} has {setting}={wrong!r}"):
+    with pytest.raises(SettingError, match=re.escape(f"{mechanism.__name__} has {setting}={wrong!r}")):
         mechanism(**{setting: wrong})
+
+
+@pytest.mark.parametrize("mechanism", [RowLevelDP, OwnerLevelDP])
+def test_a_clip_is_never_left_out_and_numbers_of_numpy_will_do(mechanism):
+    with pytest.raises(SettingError, match="has clip=None"):
+        mechanism(clip=None)
+    assert mechanism(clip=np.float32(1), noise_multiplier=np.int64(2)) == mechanism(clip=1, noise_multiplier=2)
 
 
 def test_mechanisms_say_what_they_hide_and_never_change():
