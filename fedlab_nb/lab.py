@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # How long training waits for a page to show the dashboard, so that a short run can be watched from its first round.
 PAGE_WAIT = 1.5
-TICK = 0.05
+TICK = 0.1
 
 
 def train(

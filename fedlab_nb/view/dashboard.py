@@ -18,7 +18,7 @@ from fedlab_nb.view.terminal import in_kernel
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CARDS_EVERY, CHART_EVERY, UNANSWERED_EVERY = 0.1, 0.4, 1.0
 # After a redraw of c seconds the next one of its kind waits c / SHARE: cards and chart together stay below 2 %.
-SHARE, LONGEST_WAIT = 0.008, 2.0
+SHARE, LONGEST_WAIT = 0.005, 8.0
 
 
 @cache
@@ -59,6 +59,7 @@ class Dashboard:
         self._handle: Any = None
         self._page: Page | None = None
         self._watched = False
+        self._frozen: tuple[str, int] | None = None
         self._next_cards = self._next_chart = self._pushed_at = float("-inf")
         self._drawn_rounds, self._drawn_state, self._cards_rounds = len(snapshot.history), "", -1
 
@@ -94,9 +95,13 @@ class Dashboard:
         """Put static HTML, picture and sentence in the place of the widgets: readable in any viewer, without a kernel.
 
         JupyterLab shows a notebook that was saved with a live widget in it, and opened again without its kernel, as
-        "model not found", whatever stands beside the widget. After this call nothing of the kind is in the file. Asked
-        again it does it again: under nbclient only what the waiting cell sends arrives.
+        "model not found", whatever stands beside the widget. After this call nothing of the kind is in the file. Where
+        no page watched, it does so each time it is asked: under nbclient only what the waiting cell sends arrives.
         """
+        end = (self._snapshot.state, len(self._snapshot.history))
+        if self._watched and end == self._frozen:
+            return
+        self._frozen = end
         self._timed(lambda _: self._keep())
         if self._page is not None:
             self._watched = self._page.watched
