@@ -139,7 +139,9 @@ class Dashboard:
     def _draw_chart(self, page: Page) -> None:
         now, rounds = self._clock(), len(self._snapshot.history)
         answered = page.answered or now - self._pushed_at >= UNANSWERED_EVERY
-        if rounds != self._drawn_rounds and now >= self._next_chart and answered:
+        # While a run is paused there is no training that a redraw could hold up.
+        due = now >= self._next_chart or self._snapshot.state == "paused"
+        if rounds != self._drawn_rounds and due and answered:
             self._next_chart = now + _pause(CHART_EVERY, self._timed(page.draw_chart))
             self._drawn_rounds, self._pushed_at = rounds, now
 

@@ -198,3 +198,15 @@ def test_what_a_redraw_sends_stays_small_in_a_long_run_of_many_owners(page: Page
     page.draw_cards(fake(500, 500, owners=50))
     page.draw_chart(fake(500, 500, owners=50))
     assert sum(len(html.value.encode()) for html in page._html.values()) < 30_000
+
+
+def test_a_pause_brings_the_chart_up_to_the_last_round_at_once(setup: Setup, monkeypatch) -> None:
+    cpu = iter(range(100_000))
+    monkeypatch.setattr("time.thread_time", lambda: next(cpu) * 0.05)  # redraws so slow that the next must wait long
+    setup.board.draw(fake(3))
+    before = setup.page.charts
+    setup.board.draw(fake(5))
+    assert setup.page.charts == before
+    setup.board.draw(fake(5, state="paused"))
+    setup.board.draw(fake(6, state="paused"))
+    assert setup.page.charts == before + 2
