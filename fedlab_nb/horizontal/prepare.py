@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal, cast
@@ -31,6 +31,7 @@ MOST_ROWS = 2.0**20
 # A column without a declared list of categories may have this many.
 MOST_CATEGORIES = 50
 
+Floats = NDArray[np.float64]
 Encoded = tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]
 
 
@@ -98,21 +99,28 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
     noise_sd = plan.moments * sensitivity if plan else 0.0
     in_all = noise_in_sum(federation, noise_sd)
     release = event(federation, 0, "the moments of the columns", "training", plan.moments if plan else 0.0)
-    totals = federation.gather(
-        "moment",
-        lambda _, rows: Update(sums.moments(*rows.training, schema, ranges), 1.0),
-        number=0,
-        cohort=federation.names,
-        bound=MOST_ROWS,
-        noise_sd=noise_sd,
-        debits={name: [release] for name in federation.names},
-    ).value
+    totals = _sum(federation, "moment", lambda rows: sums.moments(*rows.training, schema, ranges), release, noise_sd)
     encoding = enc.make_encoding(schema, ranges, missing, totals, lists, noise_sd=in_all)
     federation.tell("encoding", describe(encoding), number=0, to=federation.names)
     # A count below its own noise would make every step longer than what was learned of the rows can justify.
     rows = max(float(totals[-1]), in_all, 1.0)
     held_out = _ask_held_out(federation, encoding, plan)
     return Setup(encoding, schema, federation.names, plan, rows, seed, federation.house.protect, held_out)
+
+
+def _sum(
+    federation: Federation, kind: str, ask: Callable[[Rows], Floats], release: PrivacyEvent, noise_sd: float
+) -> Floats:
+    """The sum over all owners of what ``ask`` gives beside their rows; ``release`` is charged to each of them."""
+    return federation.gather(
+        kind,
+        lambda _, rows: Update(ask(rows), 1.0),
+        number=0,
+        cohort=federation.names,
+        bound=MOST_ROWS,
+        noise_sd=noise_sd,
+        debits={name: [release] for name in federation.names},
+    ).value
 
 
 def noise_in_sum(federation: Federation, noise_sd: float) -> float:
@@ -134,15 +142,11 @@ def _ask_held_out(federation: Federation, encoding: enc.Encoding, plan: NoisePla
     if plan is None or not some_hold_out(federation):
         return 0.0
     release = event(federation, 0, "the number of held-out rows", "held-out", plan.count)
-    count = federation.gather(
-        "held-out count",
-        lambda _, rows: Update(np.array([float(len(encoded(rows, encoding, "held_out")[0]))]), 1.0),
-        number=0,
-        cohort=federation.names,
-        bound=MOST_ROWS,
-        noise_sd=plan.count,
-        debits={name: [release] for name in federation.names},
-    ).value
+
+    def held_out(rows: Rows) -> Floats:
+        return np.array([float(len(encoded(rows, encoding, "held_out")[0]))])
+
+    count = _sum(federation, "held-out count", held_out, release, plan.count)
     return max(float(count[0]), noise_in_sum(federation, plan.count), 1.0)
 
 
@@ -154,15 +158,7 @@ def _ask_ranges(
         return {}, {}
     noise_sd = plan.ranges * sums.octave_sensitivity(schema) if plan else 0.0
     release = event(federation, 0, "the ranges of the columns", "training", plan.ranges if plan else 0.0)
-    counts = federation.gather(
-        "range count",
-        lambda _, rows: Update(sums.octave_counts(*rows.training, schema), 1.0),
-        number=0,
-        cohort=federation.names,
-        bound=MOST_ROWS,
-        noise_sd=noise_sd,
-        debits={name: [release] for name in federation.names},
-    ).value
+    counts = _sum(federation, "range count", lambda rows: sums.octave_counts(*rows.training, schema), release, noise_sd)
     return sums.ranges_from_counts(counts, schema, noise_sd=noise_in_sum(federation, noise_sd))
 
 
@@ -182,8 +178,9 @@ def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -
 
     def name_categories(name: str, rows: Rows) -> str:
         counts = sums.category_counts(*rows.training, schema)
-        _refuse_names(name, counts)
-        if plan is not None:
+        if plan is None:
+            _refuse_names(name, counts)  # under a budget the threshold leaves such names out, and says nothing of them
+        else:
             counts = _above_threshold(counts, plan, federation.noise(0, name, "category list"))
         # In a fixed order: the order of the rows would tell which of them comes first.
         return json.dumps({column: sorted(values, key=str) for column, values in counts.items()})
