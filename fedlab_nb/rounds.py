@@ -44,7 +44,8 @@ def rounds(
     """Train: one ``Round`` for every ``next()``, until round ``num_rounds``.
 
     Equal seeds give equal bits, and a run that goes on with ``after`` equals the uninterrupted one (noise that
-    protects somebody comes from no seed, so only rehearsals repeat it). A failed round is a record that says so, and
+    protects somebody comes from no seed, so only rehearsals repeat it; dropout repeats unless other code draws from
+    torch's global generator at the same moment). A failed round is a record that says so, and
     the last one; ``after`` a failed round, that round is tried again. A run that goes on keeps its first ``seed``.
 
     Raises:

@@ -34,7 +34,7 @@ class FedAvg:
     ``batch_size`` rows do to the weights at owner i; weight_i is its share of the rows, or 1 ("equal").
 
     With ``fl.RowLevelDP`` an owner makes one step a round instead, on the sum of its rows' clipped gradients: the noise
-    then goes on the sum over all owners, and is as small as if the rows lay in one place.
+    then goes on the sum over all owners, and under encryption is little more than if the rows lay in one place.
 
     Left out, ``lr`` is 0.1 (2.0 at row level, where gradients are clipped), ``local_epochs`` 2, ``batch_size`` 16.
     """

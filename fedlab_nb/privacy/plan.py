@@ -18,7 +18,7 @@ LIST_DELTA = 0.1
 VERDICT = 0.625
 # At owner level training and metrics touch the same data: shares of mu squared.
 OWNER_TRAINING = 0.8
-# How many rows are held out is released once: it halves the noise that matters in every later score.
+# How many rows are held out is released once: it halves the variance of the noise in every later score.
 COUNT = 0.1
 # Where less than this share of a budget is left, the noise would drown whatever is released.
 TOO_LITTLE = 1e-3

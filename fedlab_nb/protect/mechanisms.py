@@ -36,8 +36,9 @@ class RowLevelDP:
     """Hides whether any single row took part: each row's gradient is clipped, the noise goes on the encrypted sum.
 
     Every owner makes one full-batch step a round, g = sum over rows of grad_i * min(1, clip / |grad_i|), and adds its
-    share of Gaussian noise with standard deviation noise_multiplier * clip. Left out, ``noise_multiplier`` is
-    calibrated to the federation's budget for ``num_rounds``.
+    share of Gaussian noise: any n - 1 of n shares together have standard deviation noise_multiplier * clip, so that an
+    owner who knows its own faces all of it. Left out, ``noise_multiplier`` is calibrated to the federation's budget
+    for ``num_rounds``.
 
     Source: Abadi et al. 2016, "Deep learning with differential privacy", Algorithm 1, with every row in every step.
     """

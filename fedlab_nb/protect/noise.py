@@ -19,9 +19,9 @@ def noise_source(seed: int | None, *path: int) -> np.random.Generator:
 
 
 def gaussian_share(rng: np.random.Generator, size: int, sd: float, shares: int) -> NDArray[np.float64]:
-    """One of ``shares`` equal parts of Gaussian noise: their sum (size,) has standard deviation ``sd``.
+    """One owner's part of Gaussian noise (size,): any ``shares`` such parts together have standard deviation ``sd``.
 
-    Nobody ever holds a value with less noise than the sum has, as long as the parts only meet encrypted.
+    One part alone is less noise than that, so parts must only ever meet encrypted.
     Source: Dwork et al. 2006, "Our data, ourselves" (noise in shares).
     """
     return rng.normal(0.0, sd / math.sqrt(shares), size)
