@@ -21,7 +21,7 @@ from fedlab_nb.parties import Federation
 from fedlab_nb.parties.trust import threats
 from fedlab_nb.records import History, Round, Snapshot
 from fedlab_nb.records.snapshot import RunState
-from fedlab_nb.rounds import Strategy, rounds
+from fedlab_nb.rounds import Strategy
 from fedlab_nb.view.cards import framed, threat_card, threat_text
 from fedlab_nb.view.charts import shown_figure
 from fedlab_nb.view.dashboard import Dashboard
@@ -48,8 +48,7 @@ def train(
     Raises:
         SettingError, RuleError, BudgetExceededError: what cannot work, or a federation that is training already.
     """
-    stream = rounds(federation, strategy, num_rounds=num_rounds, seed=seed, after=after)
-    run = Run(Worker(federation, strategy, stream, num_rounds, after))
+    run = Run(Worker(federation, strategy, num_rounds=num_rounds, seed=seed, after=after))
     run._begin()  # noqa: SLF001
     return run
 

@@ -106,8 +106,9 @@ class Ledger:
         self._kept: deque[tuple[int, int]] = deque()
         self._kept_bytes = 0
         self._seconds: dict[str, float] = {}
+        self._busy: dict[str, float] = {}
         self._inner = 0.0
-        self._crossings: dict[tuple[str, str, str, bool], None] = {}
+        self._crossings: dict[tuple[str, str, str, bool], int] = {}
         self._lock = threading.Lock()
 
     def post(self, number: int, sender: str, receiver: str, kind: str, payload: Payload) -> Message:
@@ -134,7 +135,7 @@ class Ledger:
             message = replace(message, digest=_digest(message))
             self._messages.append(message)
             self._head = message.digest
-            self._crossings[kind, sender, receiver, message.encrypted] = None
+            self._crossings[kind, sender, receiver, message.encrypted] = message.number
             self._forget(message.number, size)
         return message
 
@@ -158,6 +159,20 @@ class Ledger:
             self._seconds[name] = self._seconds.get(name, 0.0) + spent - self._inner
             self._inner = inner + spent
 
+    @contextmanager
+    def busy(self, party: str) -> Iterator[None]:
+        """Count the seconds of the enclosed work as spent by ``party``."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self._busy[party] = self._busy.get(party, 0.0) + perf_counter() - began
+
+    @property
+    def busy_seconds(self) -> Mapping[str, float]:
+        """Seconds by party since the beginning, beside its rows."""
+        return dict(self._busy)
+
     @property
     def messages(self) -> tuple[Message, ...]:
         """Every message so far, oldest first."""
@@ -167,6 +182,11 @@ class Ledger:
     def crossings(self) -> tuple[tuple[str, str, str, bool], ...]:
         """Every distinct (kind, sender, receiver, encrypted) so far: what "who sees what" is computed from."""
         return tuple(self._crossings)
+
+    def newest(self, kind: str, sender: str, receiver: str, encrypted: bool) -> Message | None:
+        """The newest message of one of the ``crossings``; None where there was none."""
+        number = self._crossings.get((kind, sender, receiver, encrypted))
+        return None if number is None else self._messages[number]
 
     @property
     def seconds(self) -> Mapping[str, float]:

@@ -6,8 +6,8 @@ go on later with ``after=history[-1]``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.learn import TrainedModel
@@ -27,6 +27,9 @@ class Strategy(Protocol):
 
     def step(self, state: State, federation: Federation, number: int, cohort: Sequence[str], *, last: bool) -> State:
         """The state after round ``number``; it charges the owners' budgets before anything leaves."""
+
+    def settings(self, federation: Federation, state: State | None) -> Mapping[str, float]:
+        """What the next round will run under: what may be changed between rounds, by name."""
 
     def model_of(self, state: State) -> TrainedModel:
         """The model in this state, for frames of one's own."""
@@ -82,10 +85,12 @@ def _play(
     """The loop itself: prepare once, then one record a round."""
     nothing = State({})
     for number in range(first, final + 1):
-        messages, seconds, cohort = len(federation.ledger), federation.ledger.seconds, federation.cohort(number, seed)
-        scores, failed = Scores(), None
+        before = _Marks.of(federation)
+        cohort, scores, failed = federation.cohort(number, seed), Scores(), None
+        settings = strategy.settings(federation, state)
         try:
             state = state or strategy.start(federation, num_rounds=final, seed=seed)
+            settings = strategy.settings(federation, state)
             stepped = strategy.step(state, federation, number, cohort, last=number == final)
             with federation.ledger.stage("score"):
                 scores = strategy.evaluate(stepped, federation, number, last=number == final)
@@ -96,7 +101,6 @@ def _play(
             failed = Failure(
                 getattr(error, "party", "federation"), getattr(error, "stage", "round"), error.with_traceback(None)
             )
-        spent = {s: t - seconds.get(s, 0.0) for s, t in federation.ledger.seconds.items() if t > seconds.get(s, 0.0)}
         yield Round(
             number,
             state or nothing,
@@ -104,13 +108,33 @@ def _play(
             scores.metrics,
             scores.noise,
             scores.by_owner,
-            federation.ledger.traffic(since=messages),
-            spent,
+            federation.ledger.traffic(since=before.messages),
+            _since(before.stages, federation.ledger.seconds),
             federation.epsilon(),
             failed,
+            settings,
+            federation.dropouts(number, seed),
+            _since(before.owners, federation.ledger.busy_seconds),
         )
         if failed is not None:
             return
+
+
+class _Marks(NamedTuple):
+    """Where the ledger stood before a round."""
+
+    messages: int
+    stages: Mapping[str, float]
+    owners: Mapping[str, float]
+
+    @classmethod
+    def of(cls, federation: Federation) -> _Marks:
+        ledger = federation.ledger
+        return cls(len(ledger), ledger.seconds, ledger.busy_seconds)
+
+
+def _since(before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    return {name: t - before.get(name, 0.0) for name, t in now.items() if t > before.get(name, 0.0)}
 
 
 def _check_parts(federation: object, strategy: object, after: object) -> None:

@@ -119,11 +119,12 @@ def _check_settings(strategy: FedAvg) -> None:
 
 def _check_continuation(strategy: FedAvg, federation: Federation, after: Round) -> None:
     setup: Setup = after.state.context  # type: ignore[assignment]
-    if setup.protect != federation.house.protect:
+    was = setup.plan.unit if setup.plan else None
+    now = federation.house.protect.unit if federation.house.protect else None
+    if was != now:
         raise RuleError(
-            f"Round {after.number} was protected by {setup.protect or 'nothing'}, and this federation asks for "
-            f"{federation.house.protect or 'nothing'}.",
-            "The noise of every release was fixed before the first round, so another promise would be false.",
+            f"Round {after.number} protected {_promise(was)}, and this federation is to protect {_promise(now)}.",
+            "The statistics before the first round were released under that promise, so another one would be false.",
             "Go on under the same protection, or start anew without after=.",
         )
     if starting_weights(strategy.model, setup, 0).size != after.state.weights["server"].size:
@@ -133,6 +134,10 @@ def _check_continuation(strategy: FedAvg, federation: Federation, after: Round) 
             "A run goes on only with the model that it began with.",
             "Pass the strategy of that run, or start anew without after=.",
         )
+
+
+def _promise(unit: str | None) -> str:
+    return {"row": "single rows", "owner": "whole owners", None: "nothing"}[unit]
 
 
 def _makes_modules(model: object) -> bool:

@@ -6,7 +6,7 @@ Source: McMahan et al. 2017, "Communication-efficient learning of deep networks 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -69,7 +69,7 @@ class FedAvg:
             return state
         federation.tell("model", weights.astype(np.float32), number=number, to=cohort)
         learner, protect = self._learner(setup), federation.house.protect
-        noise_sd = setup.plan.training * protect.clip if setup.plan and protect else 0.0
+        noise_sd = self._noise(setup, federation) * protect.clip if protect else 0.0
         if isinstance(protect, RowLevelDP):
             rows = setup.rows * len(cohort) / len(federation.names)
             total = federation.gather(
@@ -94,6 +94,17 @@ class FedAvg:
         )
         return _moved(state, weights + total.mean)
 
+    def settings(self, federation: Federation, state: State | None) -> dict[str, float]:
+        """Learning rate, local epochs, sample rate, clip norm, noise multiplier and drop-out of the next round.
+
+        At row level an owner makes one step a round, so that there are no local epochs to choose.
+        """
+        one_step = isinstance(federation.house.protect, RowLevelDP)
+        own = {"lr": self._lr(federation)} | ({} if one_step else {"local_epochs": self.local_epochs or 2})
+        setup = state.context if state is not None else None
+        noise = {"noise_multiplier": self._noise(setup, federation)} if federation.house.protect and setup else {}  # type: ignore[arg-type]
+        return {**own, **federation.house.settings, **noise}
+
     def evaluate(self, state: State, federation: Federation, number: int, *, last: bool) -> Scores:
         """The scores of the model on the rows that were held out."""
         setup: Setup = state.context  # type: ignore[assignment]
@@ -110,7 +121,12 @@ class FedAvg:
         if not isinstance(setup, Setup) or setup.plan is None:
             return spending(federation, None)
         open_verdict = record.number < num_rounds and setup.plan.verdict
-        return spending(federation, setup.plan, [verdict_event(setup.plan, num_rounds)] if open_verdict else [])
+        return spending(
+            federation,
+            replace(setup.plan, training=self._noise(setup, federation)),
+            [verdict_event(setup.plan, num_rounds)] if open_verdict else [],
+            rounds_to_come=num_rounds - record.number,
+        )
 
     def _trained(
         self, learner: Learner, weights: np.ndarray, rows: Rows, setup: Setup, fed: Federation, number: int, name: str
@@ -135,8 +151,15 @@ class FedAvg:
     ) -> dict[str, list[PrivacyEvent]]:
         scores = score_events(federation, setup, number, last=last)
         rows = "all" if setup.plan and setup.plan.unit == "owner" else "training"
-        training = event(federation, number, "a round's update", rows, setup.plan.training if setup.plan else 0.0)
+        training = event(federation, number, "a round's update", rows, self._noise(setup, federation))
         return {name: [training, *scores] if name in cohort else scores for name in federation.names}
+
+    def _noise(self, setup: Setup, federation: Federation) -> float:
+        """The noise multiplier in force: the one that was chosen, else the one that the budget was calibrated to."""
+        protect = federation.house.protect
+        if setup.plan is None or protect is None:
+            return 0.0
+        return protect.noise_multiplier or setup.plan.training
 
     def _lr(self, federation: Federation) -> float:
         return self.lr or (2.0 if isinstance(federation.house.protect, RowLevelDP) else 0.1)

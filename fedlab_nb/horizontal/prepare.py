@@ -23,7 +23,7 @@ from fedlab_nb.data.declared import declared_encoding, describe
 from fedlab_nb.errors import SchemaError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.privacy import Account, NoisePlan, implied_budget, plan_owners, plan_rows
-from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
+from fedlab_nb.protect import OwnerLevelDP
 from fedlab_nb.records import PrivacyEvent, Schema, Update
 
 # Counts and sums of values in [-1, 1] stay below this: an owner may have up to a million rows.
@@ -39,9 +39,8 @@ Encoded = tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]
 class Setup:
     """What is fixed before the first round and never changes: it travels with every state, so that runs can resume.
 
-    ``rows`` is the number of training rows over all owners: exact, or as released with noise. ``protect`` is the
-    mechanism that ``plan`` was made for. ``held_out`` is the number of held-out rows as released with noise, 0 if it
-    was not.
+    ``rows`` is the number of training rows over all owners: exact, or as released with noise. ``held_out`` is the
+    number of held-out rows as released with noise, 0 if it was not.
     """
 
     encoding: enc.Encoding
@@ -50,7 +49,6 @@ class Setup:
     plan: NoisePlan | None
     rows: float
     seed: int
-    protect: RowLevelDP | OwnerLevelDP | None = None
     held_out: float = 0.0
 
 
@@ -92,7 +90,7 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
     schema, plan = federation.schema, noise_plan(federation, num_rounds)
     if plan is not None and plan.unit == "owner":
         encoding = declared_encoding(schema)
-        return Setup(encoding, schema, federation.names, plan, 0.0, seed, federation.house.protect)
+        return Setup(encoding, schema, federation.names, plan, 0.0, seed)
     lists = _ask_lists(federation, schema, plan)
     ranges, missing = _ask_ranges(federation, schema, plan)
     sensitivity = sums.moments_sensitivity(schema)
@@ -105,7 +103,7 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
     # A count below its own noise would make every step longer than what was learned of the rows can justify.
     rows = max(float(totals[-1]), in_all, 1.0)
     held_out = _ask_held_out(federation, encoding, plan)
-    return Setup(encoding, schema, federation.names, plan, rows, seed, federation.house.protect, held_out)
+    return Setup(encoding, schema, federation.names, plan, rows, seed, held_out)
 
 
 def _sum(

@@ -15,8 +15,9 @@ from fedlab_nb.aggregate import total
 from fedlab_nb.crypto import CKKS, Adder, KeyHolder, Plan, Sealed, Sealer
 from fedlab_nb.errors import SettingError
 from fedlab_nb.ledger import Ledger, View
+from fedlab_nb.parties.house import House, cohort, dropouts
 from fedlab_nb.parties.owner import DataOwner, Rows
-from fedlab_nb.parties.rules import House, check_apart, check_house, check_numbers, check_owners
+from fedlab_nb.parties.rules import check_apart, check_house, check_numbers, check_owners
 from fedlab_nb.privacy import Account, Budget, Debit, account_of, charge
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, clip_norm, gaussian_share, noise_source
 from fedlab_nb.records import PrivacyEvent, Update
@@ -43,6 +44,7 @@ class Federation:
         protect: ``fl.RowLevelDP()`` or ``fl.OwnerLevelDP()``; with a budget and no mechanism, row level.
         budget: what the owners agree to spend at most.
         sample_rate: the probability with which each owner takes part in a round.
+        dropout: the probability with which an owner that was chosen for a round drops out of it.
         noise_seed: a rehearsal: noise that can be repeated, and therefore protects nobody. Marked on every card.
 
     Raises:
@@ -57,10 +59,11 @@ class Federation:
         protect: RowLevelDP | OwnerLevelDP | None = None,
         budget: Budget | None = None,
         sample_rate: float = 1.0,
+        dropout: float = 0.0,
         noise_seed: int | None = None,
     ) -> None:
         self.owners, self.schema = check_owners(owners)
-        house = House(encrypt, protect, budget, sample_rate, noise_seed)
+        house = House(encrypt, protect, budget, sample_rate, noise_seed, dropout)
         self.house = check_house(house, self.schema, len(self.owners))
         self.ledger = Ledger()
         self._by_name = {owner.name: owner for owner in self.owners}
@@ -97,14 +100,22 @@ class Federation:
         return self._accounts[name]
 
     def cohort(self, number: int, seed: int) -> tuple[str, ...]:
-        """Who takes part in round ``number``: each owner by its own coin. Nobody is a legal answer.
+        """Who takes part in round ``number``: who was chosen and stays. Nobody is a legal answer."""
+        return cohort(self.house, self.names, number, seed)
 
-        With encryption a single owner stays out as well: the sum over one owner would be that owner's update.
+    def dropouts(self, number: int, seed: int) -> tuple[str, ...]:
+        """Who was chosen for round ``number`` and drops out of it."""
+        return dropouts(self.house, self.names, number, seed)
+
+    def adjust(self, **changes: float) -> None:
+        """Change ``sample_rate``, ``dropout``, or the mechanism's ``clip`` and ``noise_multiplier``, from here on.
+
+        Every release is charged with the noise that it has, so that a change of noise is counted as it is.
+
+        Raises:
+            SettingError, RuleError: what cannot be changed, or a value that cannot work; nothing is changed then.
         """
-        rate = self.house.sample_rate
-        coins = np.random.default_rng([seed, number, 1]).random(len(self.owners))
-        present = tuple(name for name, coin in zip(self.names, coins, strict=True) if coin < rate)
-        return () if len(present) == 1 and self.house.encrypt else present
+        self.house = check_house(self.house.adjusted(changes), self.schema, len(self.owners))
 
     def tell(self, kind: str, payload: NDArray[np.float32] | str, *, number: int, to: Sequence[str]) -> None:
         """The server sends the same thing to several owners."""
@@ -209,7 +220,8 @@ class Federation:
         return most if most < np.inf else None
 
     def _beside(self, name: str, kind: str, work: Callable[[str, Rows], T]) -> T:
-        return self._by_name[name]._inside(lambda rows: work(name, rows), stage=kind)  # noqa: SLF001
+        with self.ledger.busy(name):
+            return self._by_name[name]._inside(lambda rows: work(name, rows), stage=kind)  # noqa: SLF001
 
     def _plain_sum(self, kind: str, vectors: dict[str, Floats], plan: Plan, number: int) -> Floats:
         with self.ledger.stage("add"):

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.crypto import CKKS
 from fedlab_nb.errors import RoundError, RuleError, SchemaError, SettingError
+from fedlab_nb.parties.house import House
 from fedlab_nb.parties.owner import DataOwner
 from fedlab_nb.privacy import Account, Budget
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import Column, Schema
 
 Owners = tuple[DataOwner, ...]
-
-
-@dataclass(frozen=True)
-class House:
-    """The settings of a federation that every strategy lives under."""
-
-    encrypt: CKKS | None = None
-    protect: RowLevelDP | OwnerLevelDP | None = None
-    budget: Budget | None = None
-    sample_rate: float = 1.0
-    noise_seed: int | None = None
 
 
 def check_owners(given: object) -> tuple[Owners, Schema]:
@@ -153,6 +143,12 @@ def check_house(house: House, schema: Schema, owners: int) -> House:
             "It is the probability with which each owner takes part in a round.",
             "Use sample_rate=1.0 for all owners in every round.",
         )
+    if not is_number(house.dropout) or not 0.0 <= house.dropout < 1.0:
+        raise SettingError(
+            f"dropout is {house.dropout!r}, not a number from 0 to below 1.",
+            "It is the probability with which an owner that was chosen for a round drops out of it.",
+            "Use dropout=0.0 for none, or dropout=0.3 to lose about a third.",
+        )
     protect = house.protect or (RowLevelDP() if house.budget else None)
     if protect is not None and house.budget is None and protect.noise_multiplier is None:
         raise SettingError(
@@ -162,7 +158,7 @@ def check_house(house: House, schema: Schema, owners: int) -> House:
         )
     if isinstance(protect, OwnerLevelDP):
         _check_owner_level(house, schema, owners)
-    return House(house.encrypt, protect, house.budget, house.sample_rate, house.noise_seed)
+    return replace(house, protect=protect)
 
 
 def _check_kinds(house: House) -> None:

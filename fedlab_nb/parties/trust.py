@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from fedlab_nb.parties.federation import Federation
-from fedlab_nb.privacy import NoisePlan, by_purpose, rounds_left
-from fedlab_nb.records import Access, PrivacyEvent, Spending, Threat
+from fedlab_nb.privacy import Account, NoisePlan, by_purpose, epsilon_after, rounds_left
+from fedlab_nb.records import Access, Message, PrivacyEvent, Spending, Threat, WhatIf
 
 Word = Literal["own", "reads", "sealed", "never"]
 
@@ -24,6 +26,9 @@ KINDS = {
     "verdict": "one owner's noisy verdict",
 }
 
+
+# Noise that the forecast compares, as a multiple of the noise in force.
+WHAT_IF = (0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
 
 # What owners send to the server one by one, in the clear, beside the sealed sums.
 READABLE = {
@@ -43,17 +48,36 @@ class Crossing(NamedTuple):
 
 
 def access(federation: Federation) -> tuple[Access, ...]:
-    """Who sees what, read off the ledger: for each kind of thing what reached whom, and in which form."""
+    """Who sees what, read off the ledger: for each kind of thing what reached whom, how, and the newest of it."""
     crossings = [Crossing(*facts) for facts in federation.ledger.crossings]
     rows = [Access("rows of an owner", "own", "never", "never")]
     kinds = {crossing.kind for crossing in crossings}
     for kind, name in KINDS.items():
         if kind in kinds:
             crossed = [c for c in crossings if c.kind in (kind, f"{kind}, opened")]
-            rows.append(Access(name, _owner(crossed, federation), _server(crossed), _key_holder(crossed)))
+            words = _owner(crossed, federation), _server(crossed), _key_holder(crossed)
+            rows.append(Access(name, *words, samples=_samples(crossed, federation)))
         elif kind.startswith("sum of ") and kind.removeprefix("sum of ").removesuffix("s") in kinds:
             rows.append(Access(name, "never", "reads", "never"))
     return tuple(rows)
+
+
+def _samples(
+    crossed: Sequence[Crossing], federation: Federation
+) -> tuple[Message | None, Message | None, Message | None]:
+    """The newest such message at an owner, the server and the key holder, without its payload."""
+
+    def newest(parties: Sequence[str], *, readable_first: bool) -> Message | None:
+        mine = [c for c in crossed if c.sender in parties or c.receiver in parties]
+        found = [m for m in (federation.ledger.newest(*c) for c in mine) if m is not None]
+        best = max(found, key=lambda m: (readable_first and not m.encrypted, m.number), default=None)
+        return replace(best, payload=None) if best is not None else None
+
+    return (
+        newest(federation.names, readable_first=True),
+        newest(["server"], readable_first=True),
+        newest(["key holder"], readable_first=True),
+    )
 
 
 def _owner(crossed: Sequence[Crossing], federation: Federation) -> Word:
@@ -128,10 +152,12 @@ def _under_encryption(federation: Federation, shield: str, fine: bool | None) ->
     ]
 
 
-def spending(federation: Federation, plan: NoisePlan | None, to_come: Sequence[PrivacyEvent] = ()) -> Spending:
+def spending(
+    federation: Federation, plan: NoisePlan | None, to_come: Sequence[PrivacyEvent] = (), rounds_to_come: int = 0
+) -> Spending:
     """Where the budget stands, for the owner that spent most, and what may be claimed.
 
-    ``to_come`` are releases already promised (the verdict after the last round).
+    ``to_come`` are releases already promised (the verdict after the last round), ``rounds_to_come`` the planned rounds.
     """
     house = federation.house
     spent, claim = federation.epsilon(), _claim(federation)
@@ -141,15 +167,43 @@ def spending(federation: Federation, plan: NoisePlan | None, to_come: Sequence[P
         return Spending(agreed, federation.delta if house.protect else None, None, unit, claim, private=False)
     accounts = [federation.account(name) for name in federation.names]
     most = max(accounts, key=lambda account: account.spent(federation.delta))
-    left = None
-    if plan is not None and house.budget is not None:
-        each = _each_round(plan)
-        left = min(
-            (n for n in (rounds_left(a, house.budget, each, to_come) for a in accounts) if n is not None), default=None
-        )
+    futures = () if plan is None else _what_if(federation, most, plan, to_come, rounds_to_come)
     return Spending(
-        agreed, federation.delta, spent, unit, claim, private=True, left=left, lines=by_purpose(most, federation.delta)
+        agreed,
+        federation.delta,
+        spent,
+        unit,
+        claim,
+        private=True,
+        left=_left(federation, accounts, plan, to_come),
+        lines=by_purpose(most, federation.delta),
+        what_if=futures,
+        noise_multiplier=plan.training if plan else None,
     )
+
+
+def _left(
+    federation: Federation, accounts: Sequence[Account], plan: NoisePlan | None, to_come: Sequence[PrivacyEvent]
+) -> int | None:
+    """Rounds that still fit at the owner with least left, None where nothing limits them."""
+    budget = federation.house.budget
+    if plan is None or budget is None:
+        return None
+    fits = (rounds_left(account, budget, _each_round(plan), to_come) for account in accounts)
+    return min((n for n in fits if n is not None), default=None)
+
+
+def _what_if(
+    federation: Federation, most: Account, plan: NoisePlan, to_come: Sequence[PrivacyEvent], rounds_to_come: int
+) -> tuple[WhatIf, ...]:
+    """Less and more noise in the rounds to come, for the owner that spent most."""
+    futures = []
+    for factor in WHAT_IF:
+        each = _each_round(replace(plan, training=plan.training * factor))
+        fit = rounds_left(most, federation.house.budget, each, to_come) if federation.house.budget else None
+        after = epsilon_after(most, federation.delta, each, rounds_to_come, to_come)
+        futures.append(WhatIf(plan.training * factor, fit, after if after < math.inf else None))
+    return tuple(futures)
 
 
 def _each_round(plan: NoisePlan) -> list[PrivacyEvent]:

@@ -2,7 +2,7 @@
 
 from fedlab_nb.privacy.account import Account, Budget, Debit, account_of, charge
 from fedlab_nb.privacy.accountant import epsilon, gaussian_epsilon, gaussian_mu
-from fedlab_nb.privacy.forecast import by_purpose, rounds_left
+from fedlab_nb.privacy.forecast import by_purpose, epsilon_after, rounds_left
 from fedlab_nb.privacy.plan import NoisePlan, implied_budget, plan_owners, plan_rows
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "by_purpose",
     "charge",
     "epsilon",
+    "epsilon_after",
     "gaussian_epsilon",
     "gaussian_mu",
     "implied_budget",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fedlab_nb.errors import BudgetExceededError, SettingError
-from fedlab_nb.privacy.accountant import epsilon
+from fedlab_nb.privacy.accountant import Total
 from fedlab_nb.records import PrivacyEvent
 
 _ACCOUNTS: dict[str, Account] = {}
@@ -48,40 +48,90 @@ def _is_between(low: float, value: object, high: float) -> bool:
     return number and low < value < high  # type: ignore[operator]
 
 
-@dataclass
-class Account:
-    """All releases from one owner's data in this session, oldest first.
+class Tally:
+    """What some releases add up to, by the rows that they touch; it costs the same however many they are.
 
-    ``entries`` pairs each event with the share of rows that was held out: training rows and held-out rows are
-    disjoint, so their spendings do not add up (parallel composition) as long as that split never changes.
+    Each comes with the share of rows that was held out: training rows and held-out rows are disjoint, so their
+    spendings do not add up (parallel composition) as long as that split never changes.
     """
 
+    def __init__(self) -> None:
+        self._totals: dict[str, Total] = {}
+        self._shares: set[float] = set()
+        self._weakest: set[str] = set()
+
+    def add(self, event: PrivacyEvent, share: float) -> None:
+        """Count one release."""
+        self._shares.add(share)
+        self._weakest.add(event.mechanism if event.mechanism == "none" else event.unit)
+        if event.mechanism != "none":
+            self._totals[event.rows] = self._totals.get(event.rows, Total()) + Total.of(event)
+
+    def copy(self) -> Tally:
+        """The same releases, to try what others after them would add up to."""
+        twin = Tally()
+        twin._totals, twin._shares = dict(self._totals), set(self._shares)
+        twin._weakest = set(self._weakest)
+        return twin
+
+    def lanes(self, held_out: float | None = None) -> list[Total]:
+        """The protected releases by the rows they touch: [training, held-out], or one if the split ever changed.
+
+        ``held_out`` is the share of rows that the coming releases hold out, if known already.
+        """
+        shares = self._shares | (set() if held_out is None else {held_out})
+        if len(shares) > 1:
+            return [sum(self._totals.values(), Total())]
+        all_rows = self._totals.get("all", Total())
+        return [self._totals.get(rows, Total()) + all_rows for rows in ("training", "held-out")]
+
+    def spent(self, delta: float, held_out: float | None = None) -> float:
+        """Epsilon of the protected releases; infinite where lists have used up ``delta``: none holds at it then."""
+        lanes = self.lanes(held_out)
+        if any(lane.delta >= delta for lane in lanes):
+            return math.inf
+        return max(lane.epsilon(delta) for lane in lanes)
+
+    def guaranteed(self, unit: str) -> bool:
+        """True if every release had a mechanism for this unit (protecting an owner protects its rows)."""
+        return "none" not in self._weakest and (unit == "row" or self._weakest <= {"owner"})
+
+
+@dataclass
+class Account:
+    """All releases from one owner's data in this session, oldest first: ``entries`` are (event, share held out)."""
+
     entries: list[tuple[PrivacyEvent, float]] = field(default_factory=list)
+    _tally: Tally = field(default_factory=Tally, repr=False, compare=False)
+    _counted: int = field(default=0, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @property
+    def tally(self) -> Tally:
+        """What the releases so far add up to."""
+        with self._lock:
+            for event, share in self.entries[self._counted :]:
+                self._tally.add(event, share)
+            self._counted = len(self.entries)
+            return self._tally.copy()
 
     def spent(self, delta: float, more: Sequence[PrivacyEvent] = (), held_out: float | None = None) -> float:
         """Epsilon of all releases that had a mechanism (see ``guaranteed`` for others), and of ``more`` after them.
 
         It is infinite where category lists have used up ``delta``: then no epsilon holds at this delta.
         """
-        lanes = self.lanes(more, held_out)
-        if any(sum(event.delta for event in lane) >= delta for lane in lanes):
-            return math.inf
-        return max(epsilon(lane, delta) for lane in lanes)
+        tally = self.tally
+        for event in more:
+            tally.add(event, self.entries[-1][1] if held_out is None and self.entries else held_out or 0.0)
+        return tally.spent(delta, held_out)
 
-    def lanes(self, more: Sequence[PrivacyEvent] = (), held_out: float | None = None) -> list[list[PrivacyEvent]]:
-        """The protected events by the rows they touch: [training, held-out], or one list if the split ever changed.
-
-        ``held_out`` is the share of rows that the coming releases (``more``, if known already) hold out.
-        """
-        events = [event for event in (*(e for e, _ in self.entries), *more) if event.mechanism != "none"]
-        shares = {share for _, share in self.entries} | (set() if held_out is None else {held_out})
-        if len(shares) > 1:
-            return [events]
-        return [[e for e in events if e.rows in (rows, "all")] for rows in ("training", "held-out")]
+    def lanes(self, held_out: float | None = None) -> list[Total]:
+        """What was released by the rows that it touched (see Tally.lanes)."""
+        return self.tally.lanes(held_out)
 
     def guaranteed(self, unit: str) -> bool:
         """True if every release so far had a mechanism for this unit (protecting an owner protects its rows)."""
-        return all(e.mechanism != "none" and (unit == "row" or e.unit == "owner") for e, _ in self.entries)
+        return self.tally.guaranteed(unit)
 
 
 def account_of(fingerprint: str) -> Account:
@@ -110,10 +160,11 @@ def charge(debits: Sequence[Debit], budget: Budget | None) -> None:
     """
     with _LOCK:
         # Two owners may bring the same data: what one of them is about to spend counts for the other.
-        trials: dict[int, Account] = {}
+        trials: dict[int, Tally] = {}
         for debit in debits:
-            trial = trials.setdefault(id(debit.account), Account([*debit.account.entries]))
-            trial.entries.extend((event, debit.held_out) for event in debit.events)
+            trial = trials.setdefault(id(debit.account), debit.account.tally)
+            for event in debit.events:
+                trial.add(event, debit.held_out)
             if budget is not None and debit.events and trial.spent(budget.delta) > budget.epsilon * (1 + 1e-9):
                 raise _refusal(debit, budget, trial.spent(budget.delta))
         for debit in debits:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from fedlab_nb.privacy.account import Account, Budget
-from fedlab_nb.privacy.accountant import epsilon, gaussian_mu
+from fedlab_nb.privacy.accountant import Total, epsilon, gaussian_mu
 from fedlab_nb.records import PrivacyEvent
 
 
@@ -18,20 +18,35 @@ def rounds_left(
     Gaussian releases add up in mu^2 = 1 / noise_multiplier^2, so the answer is a division, for each kind of rows.
     """
     most: list[int] = []
-    for number, lane in enumerate(account.lanes()):
-        rows = ("training", "held-out")[number]
-        together = len(account.lanes()) == 1
-        kept = [*lane, *(e for e in reserved if together or e.rows in (rows, "all"))]
-        cost = sum(e.amount**-2 for e in each if e.mechanism == "gaussian" and (together or e.rows in (rows, "all")))
+    lanes = account.lanes()
+    for number, lane in enumerate(lanes):
+        cost = _touching(each, number, len(lanes)).squares
         if cost == 0.0:
             continue
-        pure = sum(e.amount for e in kept if e.mechanism == "geometric")
-        spent = sum(e.amount**-2 for e in kept if e.mechanism == "gaussian")
-        delta = budget.delta - sum(e.delta for e in kept)
-        room = gaussian_mu(budget.epsilon - pure, delta) ** 2 - spent
+        kept = lane + _touching(reserved, number, len(lanes))
+        room = gaussian_mu(budget.epsilon - kept.pure, budget.delta - kept.delta) ** 2 - kept.squares
         # A hair of tolerance: a run calibrated to exactly twenty rounds has twenty, not 19.9999.
         most.append(max(math.floor(room / cost + 1e-6), 0))
     return min(most, default=None)
+
+
+def epsilon_after(
+    account: Account, delta: float, each: Sequence[PrivacyEvent], times: int, reserved: Sequence[PrivacyEvent] = ()
+) -> float:
+    """Epsilon of all that was released, of ``times`` more rounds with the releases ``each``, and of ``reserved``."""
+    lanes = account.lanes()
+    after = [
+        lane + _touching(each, number, len(lanes), times) + _touching(reserved, number, len(lanes))
+        for number, lane in enumerate(lanes)
+    ]
+    return max(math.inf if lane.delta >= delta else lane.epsilon(delta) for lane in after)
+
+
+def _touching(events: Sequence[PrivacyEvent], lane: int, lanes: int, times: int = 1) -> Total:
+    """What ``times`` such ``events`` add to one lane of an account (see Tally.lanes)."""
+    rows = ("training", "held-out")[lane]
+    counted = (Total.of(event, times) for event in events if lanes == 1 or event.rows in (rows, "all"))
+    return sum(counted, Total())
 
 
 def by_purpose(account: Account, delta: float) -> tuple[tuple[str, str], ...]:

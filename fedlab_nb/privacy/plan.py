@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from fedlab_nb.errors import BudgetExceededError
 from fedlab_nb.privacy.account import Account, Budget
-from fedlab_nb.privacy.accountant import gaussian_epsilon, gaussian_mu
-from fedlab_nb.records import PrivacyEvent
+from fedlab_nb.privacy.accountant import Total, gaussian_epsilon, gaussian_mu
 
 # Shares of the training rows' budget (of mu squared, which is what adds up over Gaussian releases).
 RANGES, MOMENTS, LISTS = 0.05, 0.05, 0.10
@@ -115,28 +114,21 @@ def implied_budget(noise_multiplier: float, num_rounds: int, delta: float, unit:
     return Budget(gaussian_epsilon(math.sqrt(num_rounds / share) / noise_multiplier, delta), delta)
 
 
-def _sums(events: Sequence[PrivacyEvent]) -> tuple[float, float, float]:
-    pure = sum(e.amount for e in events if e.mechanism == "geometric")
-    squares = sum(e.amount**-2 for e in events if e.mechanism == "gaussian")
-    return pure, squares, sum(e.delta for e in events)
-
-
-def _mu2_left(budget: Budget, lane: Sequence[PrivacyEvent], list_delta: float = 0.0, verdict: float = 0.0) -> float:
+def _mu2_left(budget: Budget, lane: Total, list_delta: float = 0.0, verdict: float = 0.0) -> float:
     """Mu squared that the rows of ``lane`` can still give, with ``list_delta`` and the ``verdict`` set aside."""
-    pure, squares, delta = _sums(lane)
-    return gaussian_mu(budget.epsilon - pure - verdict, budget.delta - delta - list_delta) ** 2 - squares
+    room = gaussian_mu(budget.epsilon - lane.pure - verdict, budget.delta - lane.delta - list_delta) ** 2
+    return room - lane.squares
 
 
-def _epsilon_left(budget: Budget, lane: Sequence[PrivacyEvent], list_delta: float = 0.0) -> float:
+def _epsilon_left(budget: Budget, lane: Total, list_delta: float = 0.0) -> float:
     """Pure epsilon that the rows of ``lane`` can still give, with ``list_delta`` set aside."""
-    pure, squares, delta = _sums(lane)
-    open_delta = budget.delta - delta - list_delta
-    return budget.epsilon - pure - gaussian_epsilon(math.sqrt(squares), open_delta) if open_delta > 0.0 else 0.0
+    open_delta = budget.delta - lane.delta - list_delta
+    if open_delta <= 0.0:
+        return 0.0
+    return budget.epsilon - lane.pure - gaussian_epsilon(math.sqrt(lane.squares), open_delta)
 
 
-def _room(
-    budget: Budget, name: str, lanes: Sequence[Sequence[PrivacyEvent]], list_delta: float
-) -> tuple[float, float, float]:
+def _room(budget: Budget, name: str, lanes: Sequence[Total], list_delta: float) -> tuple[float, float, float]:
     """What an account can still give: mu squared for training, epsilon for the verdict, mu squared for rounds' scores.
 
     Training and held-out rows have a budget each. Where the split has changed they are the same rows, and share one.

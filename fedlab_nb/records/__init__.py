@@ -5,16 +5,19 @@ from fedlab_nb.records.history import History
 from fedlab_nb.records.message import Message, Peek
 from fedlab_nb.records.round import Failure, Round, Scores, Traffic
 from fedlab_nb.records.schema import Column, Schema
-from fedlab_nb.records.snapshot import Access, Snapshot, Spending, Threat
+from fedlab_nb.records.snapshot import Access, Branch, Note, OwnerLine, Snapshot, Spending, Threat, WhatIf
 from fedlab_nb.records.state import State
 from fedlab_nb.records.update import Update
 
 __all__ = [
     "Access",
+    "Branch",
     "Column",
     "Failure",
     "History",
     "Message",
+    "Note",
+    "OwnerLine",
     "Peek",
     "PrivacyEvent",
     "Round",
@@ -26,4 +29,5 @@ __all__ = [
     "Threat",
     "Traffic",
     "Update",
+    "WhatIf",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
@@ -48,6 +49,16 @@ class History(tuple[Round, ...]):
     def completed(self) -> History:
         """Only the rounds that did not fail."""
         return History(r for r in self if r.failed is None)
+
+    @property
+    def changes(self) -> tuple[tuple[int, str, float, float], ...]:
+        """Every setting that changed between two rounds: (round from which it holds, name, before, after)."""
+        return tuple(
+            (after.number, name, before.settings[name], value)
+            for before, after in pairwise(self)
+            for name, value in after.settings.items()
+            if name in before.settings and before.settings[name] != value
+        )
 
     def series(self, metric: str) -> tuple[list[int], list[float]]:
         """Round numbers and values of ``metric``, where it was released."""

@@ -46,7 +46,9 @@ class Round:
     ``metrics`` are over the rows that the owners hold out: exact, or released with noise whose standard
     deviation is in ``noise``; a metric that was not released is absent. ``owner_metrics`` has the same by owner.
     ``epsilon`` is the largest spending of any owner so far, None without a privacy guarantee.
-    ``seconds`` are by stage, ``traffic`` by kind of message.
+    ``seconds`` are by stage, ``owner_seconds`` those that each owner took beside its rows; ``traffic`` is by kind of
+    message. ``settings`` are what was in force (``{"lr": 0.1, "dropout": 0.0, ...}``), ``dropped`` the owners who were
+    chosen and dropped out.
     """
 
     number: int
@@ -59,6 +61,9 @@ class Round:
     seconds: Mapping[str, float] = field(default_factory=dict)
     epsilon: float | None = None
     failed: Failure | None = None
+    settings: Mapping[str, float] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    owner_seconds: Mapping[str, float] = field(default_factory=dict)
 
     def row(self) -> dict[str, object]:
         """One flat row for a table: bytes, seconds, and with each noisy metric the noise's standard deviation in it."""
@@ -70,6 +75,7 @@ class Round:
                 row[f"{name}_lowest_owner"], row[f"{name}_highest_owner"] = min(scores), max(scores)
         row["epsilon"] = self.epsilon
         row["owners"] = len(self.cohort)
+        row |= {name: value for name, value in self.settings.items() if name not in row}
         row["bytes_sent"] = sum(t.nbytes for t in self.traffic.values())
         row["bytes_if_plain"] = sum(t.plain_nbytes for t in self.traffic.values())
         row["seconds"] = sum(self.seconds.values())

@@ -13,13 +13,13 @@ PRESSES = ("pause", "resume", "step")
 def goes_on(controls):
     """Whether the gate lets a round through now; None if it waits."""
     answer = []
-    asking = threading.Thread(target=lambda: answer.append(controls.may_go_on()), daemon=True)
+    asking = threading.Thread(target=lambda: answer.append(controls.next_move()), daemon=True)
     asking.start()
     asking.join(0.05)
     if asking.is_alive():
         controls.stop()
         asking.join(5)
-        assert answer == [False], "stop must always end the wait"
+        assert answer == ["end"], "stop must always end the wait"
         return None
     return answer[0]
 
@@ -30,15 +30,15 @@ def test_resume_always_goes_on_and_stop_always_ends(presses):
     for press in presses:
         getattr(controls, press)()
     controls.resume()
-    assert goes_on(controls)
-    assert goes_on(controls)
+    assert goes_on(controls) == "go"
+    assert goes_on(controls) == "go"
 
 
 def test_a_step_lets_exactly_one_round_through():
     controls = Controls()
     controls.pause()
     controls.step()
-    assert goes_on(controls)
+    assert goes_on(controls) == "go"
     assert goes_on(controls) is None
 
 
@@ -54,5 +54,20 @@ def test_nothing_goes_on_after_a_stop_and_no_later_pause_can_hold_the_end():
     controls.stop("interrupted")
     controls.pause()
     assert not controls.paused
-    assert goes_on(controls) is False
+    assert goes_on(controls) == "end"
     assert controls.ended_by == "interrupted"
+
+
+def test_a_nudge_lets_a_paused_side_look_once_and_no_round_through():
+    controls = Controls()
+    controls.pause()
+    controls.nudge()
+    assert goes_on(controls) == "look"
+    assert goes_on(controls) is None
+
+
+def test_an_interruption_after_a_stop_does_not_change_what_ended_the_run():
+    controls = Controls()
+    controls.stop()
+    controls.stop("interrupted")
+    assert controls.ended_by == "stopped"

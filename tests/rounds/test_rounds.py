@@ -81,9 +81,8 @@ def test_a_run_goes_on_only_with_its_own_owners_columns_and_model():
     [
         ({}, {"budget": fl.Budget(8, 1e-3)}),
         ({"budget": fl.Budget(8, 1e-3)}, {}),
-        ({"protect": fl.RowLevelDP(noise_multiplier=2.0)}, {"protect": fl.RowLevelDP(clip=3.0, noise_multiplier=2.0)}),
     ],
-    ids=["plain, then budget", "budget, then plain", "another clip"],
+    ids=["plain, then budget", "budget, then plain"],
 )
 def test_a_run_goes_on_only_under_its_own_protection(first, second):
     owners = cells()
@@ -95,6 +94,49 @@ def test_a_run_goes_on_only_under_its_own_protection(first, second):
     assert_teaches(caught, "Round 2")
     assert ledgers_of(federation) == before
     assert len(federation.ledger) == 0
+
+
+def test_another_clip_norm_and_other_noise_are_taken_over_charged_as_they_are_and_recorded():
+    owners = cells()
+    first, second = fl.RowLevelDP(noise_multiplier=2.0), fl.RowLevelDP(clip=3.0, noise_multiplier=5.0)
+    last = play(fl.Federation(owners, protect=first), num_rounds=2)[-1]
+    federation = fl.Federation(owners, protect=second)
+    (record,) = play(federation, num_rounds=3, after=last)
+    charged = [e.amount for e, _ in federation.account("Owner 1").entries if e.purpose == "a round's update"]
+    assert charged == [2.0, 2.0, 5.0]
+    assert (last.settings["clip"], last.settings["noise_multiplier"]) == (1.0, 2.0)
+    assert (record.settings["clip"], record.settings["noise_multiplier"]) == (3.0, 5.0)
+    assert fl.History([last, record]).changes == ((3, "clip", 1.0, 3.0), (3, "noise_multiplier", 2.0, 5.0))
+
+
+def test_changing_nothing_between_rounds_changes_nothing():
+    owners = cells()
+    whole = play(fl.Federation(owners, dropout=0.3, sample_rate=0.8), num_rounds=6)
+    federation = fl.Federation(owners, dropout=0.3, sample_rate=0.8)
+    parts, last = [], None
+    for number in range(1, 7):
+        federation.adjust(**federation.house.settings)
+        parts.append(last := next(iter(rounds(federation, logistic(), num_rounds=6, after=last))))
+        assert last.number == number
+    assert bits(parts) == bits(whole)
+
+
+def test_owners_who_drop_out_are_named_and_take_no_part():
+    federation = fl.Federation(cells(5), dropout=0.4)
+    history = play(federation, num_rounds=12)
+    assert any(record.dropped for record in history)
+    for record in history:
+        assert not set(record.cohort) & set(record.dropped)
+        assert set(record.cohort) | set(record.dropped) == set(federation.names)
+        senders = {m.sender for m in federation.ledger.messages if (m.round, m.kind) == (record.number, "update")}
+        assert senders == set(record.cohort)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0, "0.3", None, True])
+def test_a_drop_out_that_is_no_probability_is_refused(dropout):
+    with pytest.raises(SettingError) as caught:
+        fl.Federation(cells(), dropout=dropout)
+    assert_teaches(caught, "dropout", repr(dropout))
 
 
 @pytest.mark.parametrize("num_rounds", [0, -1, True, 2.5, "3", None])

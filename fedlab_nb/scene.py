@@ -1,0 +1,69 @@
+"""What the eyes may see of a run, read off the federation, its ledger and its accounts: plain facts in a Snapshot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+
+from fedlab_nb.parties import Federation
+from fedlab_nb.records import History, OwnerLine, Round
+
+
+def headline(history: History) -> str:
+    """The metric that tells most about this run: RMSE where a number is predicted, else accuracy."""
+    return "rmse" if any("rmse" in record.metrics for record in history) else "accuracy"
+
+
+def owner_lines(federation: Federation, history: History) -> tuple[OwnerLine, ...]:
+    """One line an owner: only what was released, what the server could read, and what its account says."""
+    metric, last = headline(history), history[-1] if history else None
+    taken = Counter(chain.from_iterable(record.cohort for record in history))
+    scored = next((r for r in reversed(history) if r.owner_metrics), None)
+    lengths = _readable_lengths(federation, last)
+    whole = sum(lengths.values())
+    return tuple(
+        OwnerLine(
+            name,
+            rounds=taken[name],
+            present=last is not None and name in last.cohort,
+            dropped=last is not None and name in last.dropped,
+            rows=_released_rows(federation, name),
+            score=scored.owner_metrics.get(name, {}).get(metric) if scored else None,
+            share=lengths[name] / whole if name in lengths and whole else None,
+            epsilon_left=_epsilon_left(federation, name),
+            seconds=last.owner_seconds.get(name) if last else None,
+        )
+        for name in federation.names
+    )
+
+
+def _readable_lengths(federation: Federation, last: Round | None) -> dict[str, float]:
+    """The L2 length of each owner's newest update, where the server could read it."""
+    lengths = {}
+    for name in last.cohort if last else ():
+        message = federation.ledger.newest("update", name, "server", encrypted=False)
+        if message is not None and last is not None and message.round == last.number and message.payload is not None:
+            # The last number of a message is the owner's weight.
+            lengths[name] = float(np.linalg.norm(np.asarray(message.payload)[:-1]))
+    return lengths
+
+
+def _released_rows(federation: Federation, name: str) -> int | None:
+    """How many training rows an owner has, if it sent that number to the server readable and without noise."""
+    if federation.house.protect is not None:
+        return None
+    message = federation.ledger.newest("moment", name, "server", encrypted=False)
+    # The last two numbers of such a message are the count of rows and the weight (1).
+    return None if message is None or message.payload is None else int(np.asarray(message.payload)[-2])
+
+
+def _epsilon_left(federation: Federation, name: str) -> float | None:
+    """What is left of the agreed epsilon for this owner's data; None without a budget, or without a guarantee."""
+    house, account = federation.house, federation.account(name)
+    if house.budget is None or house.protect is None or house.noise_seed is not None:
+        return None
+    if not account.guaranteed(house.protect.unit):
+        return None
+    return max(house.budget.epsilon - account.spent(house.budget.delta), 0.0)
