@@ -23,11 +23,11 @@ from fedlab_nb.records import History, Round, Snapshot
 from fedlab_nb.records.snapshot import RunState
 from fedlab_nb.rounds import Strategy
 from fedlab_nb.view.cards import framed, threat_card, threat_text
-from fedlab_nb.view.charts import shown_figure
 from fedlab_nb.view.dashboard import Dashboard
+from fedlab_nb.view.draw.figures import shown_figure
 from fedlab_nb.view.panels import budget_panel, report_html, static_html
-from fedlab_nb.view.svg import budget_text, sentence, text_progress
 from fedlab_nb.view.terminal import Card, in_kernel, say
+from fedlab_nb.view.words import budget_text, sentence, text_progress
 from fedlab_nb.worker import Worker
 
 if TYPE_CHECKING:

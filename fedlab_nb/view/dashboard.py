@@ -10,10 +10,11 @@ from typing import Any
 
 from fedlab_nb.records import Snapshot
 from fedlab_nb.view import panels
-from fedlab_nb.view.charts import load_plotly, progress_layout, progress_numbers, progress_traces, worth_plotly
+from fedlab_nb.view.draw.figures import load_plotly, progress_layout, progress_numbers, progress_traces, worth_plotly
+from fedlab_nb.view.draw.picture import snapshot_svg
 from fedlab_nb.view.style import full_sheet, static
-from fedlab_nb.view.svg import sentence, snapshot_svg
 from fedlab_nb.view.terminal import in_kernel
+from fedlab_nb.view.words import sentence
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CARDS_EVERY, CHART_EVERY, UNANSWERED_EVERY = 0.1, 0.4, 1.0

@@ -7,8 +7,9 @@ from html import escape
 
 from fedlab_nb.records import Snapshot
 from fedlab_nb.view.cards import Html, access_html, panel, table_html, threat_html
-from fedlab_nb.view.charts import chart_title
-from fedlab_nb.view.curves import curve, thinned, traffic_total
+from fedlab_nb.view.draw.curves import curve, thinned, traffic_total
+from fedlab_nb.view.draw.figures import chart_title
+from fedlab_nb.view.draw.picture import snapshot_svg
 from fedlab_nb.view.style import (
     bytes_text,
     delta_text,
@@ -20,7 +21,7 @@ from fedlab_nb.view.style import (
     static,
     times_text,
 )
-from fedlab_nb.view.svg import sentence, snapshot_svg
+from fedlab_nb.view.words import sentence
 
 CHIPS = {
     "preparing": ("…", "fl-soft"),

@@ -70,6 +70,22 @@ def metric_name(metric: str) -> str:
     return NAMES.get(metric, metric.replace("_", " "))
 
 
+SETTING_NAMES = {
+    "lr": "learning rate",
+    "local_epochs": "local epochs",
+    "sample_rate": "sample rate",
+    "clip": "clip norm",
+    "noise_multiplier": "noise multiplier",
+    "dropout": "drop-out of owners",
+}
+
+
+def setting_words(name: str, value: float) -> str:
+    """A setting with its value, such as "learning rate 0.05" or "drop-out of owners 20 %"."""
+    share = name in ("sample_rate", "dropout")
+    return f"{SETTING_NAMES.get(name, name.replace('_', ' '))} {f'{value:.0%}' if share else f'{value:.3g}'}"
+
+
 def number(value: float | None) -> str:
     """Three decimals, or four significant digits of a large number; a dash where there is no finite number."""
     if value is None or not math.isfinite(value):

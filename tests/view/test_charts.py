@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedlab_nb.view.charts import (
+from fedlab_nb.view.draw.figures import (
     FAILED,
     GLOBAL,
     NOISE,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlab_nb.view.curves import bars, curve, round_range, smooth, thinned, traffic_total, value_range
+from fedlab_nb.view.draw.curves import bars, curve, round_range, smooth, thinned, traffic_total, value_range
 from tests.view.fake import fake
 
 floats = st.floats(-5, 5)

@@ -7,9 +7,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from fedlab_nb.view.draw.picture import snapshot_svg
 from fedlab_nb.view.panels import budget_panel, header_panel, report_html, static_html
 from fedlab_nb.view.style import bytes_text, delta_text, epsilon_text, number, seconds_text
-from fedlab_nb.view.svg import sentence, snapshot_svg, text_progress
+from fedlab_nb.view.words import sentence, text_progress
 from tests.view.fake import EVIL, evil, fake, spending
 
 RUNS = {

@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fedlab_nb.records import Snapshot
-from fedlab_nb.view.curves import Bars, Curve, bars, better, curve, round_range, value_range
+from fedlab_nb.view.draw.curves import Bars, Curve, bars, better, curve, round_range, value_range
+from fedlab_nb.view.draw.picture import snapshot_svg
 from fedlab_nb.view.style import (
     GREEN,
     MIDDLE,
@@ -18,7 +19,7 @@ from fedlab_nb.view.style import (
     number,
     template,
 )
-from fedlab_nb.view.svg import sentence, snapshot_svg
+from fedlab_nb.view.words import sentence
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
