@@ -16,9 +16,11 @@ from fedlab_nb.rounds import rounds
 
 if TYPE_CHECKING:
     from fedlab_nb import data, errors
+    from fedlab_nb.checkup import doctor
     from fedlab_nb.crypto import CKKS
+    from fedlab_nb.handle import Run
     from fedlab_nb.horizontal import FedAvg
-    from fedlab_nb.lab import Run, train
+    from fedlab_nb.lab import train
     from fedlab_nb.learn import models
     from fedlab_nb.parties import DataOwner, Federation, split_rows
     from fedlab_nb.privacy import Budget
@@ -38,7 +40,8 @@ _PLACES = {
     "OwnerLevelDP": "protect",
     "Round": "records",
     "RowLevelDP": "protect",
-    "Run": "lab",
+    "Run": "handle",
+    "doctor": "checkup",
     "split_rows": "parties",
     "train": "lab",
 }
@@ -56,6 +59,7 @@ __all__ = [
     "RowLevelDP",
     "Run",
     "data",
+    "doctor",
     "errors",
     "models",
     "rounds",

@@ -1,77 +1,52 @@
-"""The rounds of one run, computed one after the other, with what is known of them at every moment. It draws nothing.
-
-A change of settings and a rewind are nothing but a new ``rounds(..., after=...)``: the loop itself knows of neither.
-"""
+"""The rounds of one run, computed one after the other, with what is known of them at every moment. It draws nothing."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import fields, is_dataclass, replace
 
 from fedlab_nb.controls import Controls
+from fedlab_nb.course import Course
 from fedlab_nb.errors import BudgetExceededError, FedLabError, SettingError
-from fedlab_nb.parties import Federation
-from fedlab_nb.parties.house import House
-from fedlab_nb.parties.rules import check_house, is_number
 from fedlab_nb.parties.trust import access, spending, threats
-from fedlab_nb.records import Branch, History, Note, Round, Snapshot, Spending
+from fedlab_nb.records import History, Note, Round, Snapshot, Spending
 from fedlab_nb.records.snapshot import RunState, Tone
-from fedlab_nb.rounds import Strategy, rounds
 from fedlab_nb.scene import headline, owner_lines
-
-LIVE = ("preparing", "running", "paused")
+from fedlab_nb.units import setting_words
 
 
 class Worker:
-    """Takes rounds while the controls allow it; ``ended`` is set when no more will come.
+    """Takes rounds from ``course`` while the controls allow it; ``ended`` is set when no more will come.
 
     ``work`` may run in any thread, everything else is safe to call meanwhile. The federation is taken at once and
     given back at the end, with the settings that it had: two runs at once would mix their messages in one ledger.
 
     Raises:
-        SettingError, RuleError, BudgetExceededError: what cannot work, or a federation that is training already.
+        SettingError: if the federation is training already.
     """
 
-    def __init__(
-        self,
-        federation: Federation,
-        strategy: Strategy,
-        *,
-        num_rounds: int,
-        seed: int = 0,
-        after: Round | None = None,
-        branches: tuple[Branch, ...] = (),
-    ) -> None:
-        self.federation, self.strategy, self.num_rounds = federation, strategy, num_rounds
-        self.seed, self.after, self.branches = seed, after, branches
-        self._stream = self._from(after)
+    def __init__(self, course: Course) -> None:
+        self.course, self.federation = course, course.federation
         self.controls, self.ended = Controls(), threading.Event()
         self.error: BaseException | None = None
         self.note = ""
         self.notes: list[Note] = []
-        self._records: list[Round] = []
         self._state: RunState = "preparing"
         self._began, self._finished = time.monotonic(), 0.0
         self._wanted: dict[str, float] = {}
         self._target: int | None = None
         self._facts: tuple[object, dict[str, object]] = (None, {})
         self._claim = ExitStack()
-        self._claim.enter_context(federation.in_use())
-        house = federation.house
-        self._claim.callback(lambda: setattr(federation, "house", house))
+        self._claim.enter_context(self.federation.in_use())
+        house = self.federation.house
+        self._claim.callback(lambda: setattr(self.federation, "house", house))
 
     @property
     def history(self) -> History:
-        """The rounds so far, oldest first; those that a rewind left behind are in ``branches``."""
-        return History(self._records)
-
-    @property
-    def last(self) -> Round | None:
-        """The round that the next one will follow."""
-        return self._records[-1] if self._records else self.after
+        """The rounds so far, oldest first; those that a rewind left behind are in the course's ``branches``."""
+        return self.course.history
 
     @property
     def state(self) -> RunState:
@@ -81,13 +56,30 @@ class Worker:
     @property
     def title(self) -> str:
         """What is trained by whom, in a few words."""
-        return f"{type(self.strategy).__name__} over {len(self.federation.names)} owners"
+        return f"{type(self.course.strategy).__name__} over {len(self.federation.names)} owners"
 
     @property
     def settings(self) -> dict[str, float]:
         """What the next round will run under, asked-for changes included."""
-        state = self.last.state if self.last is not None and self.last.state.context is not None else None
-        return {**self.strategy.settings(self.federation, state), **self._wanted}
+        return {**self.course.settings, **self._wanted}
+
+    @property
+    def mark(self) -> tuple[object, ...]:
+        """It differs whenever something has changed that eyes could see."""
+        last = self.course.last
+        return self.state, len(self.course.records), id(last), len(self.notes), tuple(self._wanted.items())
+
+    def pause(self) -> None:
+        """Hold before the next round."""
+        if not self.ended.is_set() and not self.controls.paused:
+            self.controls.pause()
+            self.say("Paused.")
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        if self.controls.paused:
+            self.controls.resume()
+            self.say("Resumed.")
 
     def change(self, settings: Mapping[str, float]) -> None:
         """Other settings from the next round on.
@@ -95,17 +87,9 @@ class Worker:
         Raises:
             SettingError, RuleError: what cannot work; nothing is changed then.
         """
-        self._refuse_if_over("Its settings can no longer be changed.")
-        known = self.settings
-        for name, value in settings.items():
-            if name not in known or not is_number(value):
-                raise SettingError(
-                    f"{name}={value!r} was asked for.",
-                    f"What may be changed in this run are numbers: {', '.join(known)}.",
-                    f"For example run.change({next(iter(known))}={known[next(iter(known))]:g}).",
-                )
+        self._refuse_if_over("Its settings can no longer be changed; fork it: run.fork(lr=0.05), for example.")
         wanted = {**self._wanted, **settings}
-        self._tried(wanted)
+        self.course.tried(wanted)
         self._wanted = wanted
         self.controls.nudge()
 
@@ -115,19 +99,37 @@ class Worker:
         Raises:
             SettingError: if there is no such round to go back to.
         """
-        self._refuse_if_over("It can be forked instead: run.fork(after=...).")
-        first = self.after.number if self.after is not None else 1
-        last = self._records[-1].number if self._records else first
-        if not is_number(to, whole=True) or not first <= to < last:
-            raise SettingError(
-                f"Rewinding to round {to!r} was asked for.",
-                f"The run is at round {last}, so it can go back to round {first} to {last - 1}."
-                if first < last
-                else "There is no earlier round to go back to yet.",
-                "Rewind to one of these; to begin anew, train anew.",
-            )
+        self._refuse_if_over("It can be forked instead: run.fork(after=5), for example.")
+        self.course.check_rewind(to)
         self._target = int(to)
         self.controls.nudge()
+
+    def forked(self, after: int | None, num_rounds: int | None, settings: Mapping[str, float]) -> Worker:
+        """A worker that goes on from round ``after`` of this run, with the settings then in force and ``settings``.
+
+        Raises:
+            SettingError, RuleError, BudgetExceededError: what cannot work, or a run that has not ended.
+        """
+        if not self.ended.is_set():
+            raise SettingError(
+                "The run to be forked is still going on.",
+                "Two runs at once would mix their messages in one ledger.",
+                "Wait for its end or stop it; a run that goes on can be rewound: run.rewind(5), then run.resume().",
+            )
+        twin = Worker(self.course.forked(after, num_rounds))
+        base = twin.course.after
+        try:
+            now = twin.settings
+            then = {name: value for name, value in base.settings.items() if name in now} if base else {}
+            changes = {name: value for name, value in {**then, **settings}.items() if now.get(name) != value}
+            if changes:
+                twin.course.change(changes)
+        except BaseException:
+            twin._claim.close()
+            raise
+        words = ", ".join(setting_words(name, value) for name, value in settings.items()) or "nothing changed"
+        twin.say(f"Forked after round {base.number if base else 0}: {words}.")
+        return twin
 
     def work(self, before: Callable[[], None], after_each: Callable[[], None]) -> None:
         """All rounds; ``before`` is called before the first, ``after_each`` after every one. Never raises."""
@@ -138,7 +140,7 @@ class Worker:
         except KeyboardInterrupt:
             self._state, self.note = "interrupted", "Interrupted; the rounds so far are kept."
         except Exception as error:  # noqa: BLE001 - whatever ends the thread must reach the one who waits for it
-            self.error, self._state, self.note = error, "failed", _told(error, self.last)
+            self.error, self._state, self.note = error, "failed", _told(error, self.course.last)
         finally:
             self._finished = time.monotonic()
             self.say(self.note or f"The run has ended: {self._state}.", "bad" if self._state == "failed" else "plain")
@@ -151,14 +153,14 @@ class Worker:
             self._take_over()
             if move == "look":
                 continue
-            record = next(self._stream, None)
+            record = self.course.next()
             if record is None:
                 return "finished"
             broke = record.failed is not None and isinstance(record.failed.error, BudgetExceededError)
-            if broke and (self._records or self.after):
+            if broke and self.course.last is not None:
                 self.note = str(record.failed.error) if record.failed else ""
                 return "budget spent"
-            self._records.append(record)
+            self.course.records.append(record)
             after_each()
             if record.failed is not None:
                 self.error, self.note = record.failed.error, str(record.failed)
@@ -169,41 +171,17 @@ class Worker:
         """Between two rounds: go back, and change settings, if that was asked for."""
         target, self._target = self._target, None
         wanted, self._wanted = self._wanted, {}
-        if target is not None and self._records and self._records[-1].number > target:
-            self._go_back(target)
-        if wanted and (self.last is None or self.last.number < self.num_rounds):
-            before = self.strategy, self.federation.house
+        at = self.course.records[-1].number if self.course.records else 0
+        if target is not None and target < at:
+            self.course.rewind(target)
+            self.say(f"Rewound from round {at} to round {target}. What was released stays released, and paid for.")
+        if wanted:
             try:
-                self.strategy, self.federation.house = self._tried(wanted)
-                self._stream = self._from(self.last)
+                self.course.change(wanted)
             except FedLabError as error:
-                self.strategy, self.federation.house = before
                 self.say(f"A change was refused: {error}", "warning")
-                return
-            self.say("From the next round on: " + ", ".join(f"{n} {v:g}" for n, v in wanted.items()) + ".")
-
-    def _go_back(self, to: int) -> None:
-        kept = [record for record in self._records if record.number <= to]
-        left = History(self._records[max(len(kept) - 1, 0) :])
-        self.branches = (*self.branches, Branch(f"before rewinding to round {to}", left))
-        self._records = kept
-        self._stream = self._from(self.last)
-        self.say(f"Rewound from round {left[-1].number} to round {to}. What was released stays released, and paid for.")
-
-    def _from(self, after: Round | None) -> Iterator[Round]:
-        return rounds(self.federation, self.strategy, num_rounds=self.num_rounds, seed=self.seed, after=after)
-
-    def _tried(self, changes: Mapping[str, float]) -> tuple[Strategy, House]:
-        """The strategy and the house with these settings, if they can work."""
-        strategy, house = self.strategy, self.federation.house
-        own: set[str] = {f.name for f in fields(strategy)} if is_dataclass(strategy) else set()
-        mine = {name: value for name, value in changes.items() if name in own}
-        changed: Strategy = replace(strategy, **mine) if mine else strategy  # type: ignore[type-var]
-        others = {name: value for name, value in changes.items() if name not in own}
-        house = check_house(house.adjusted(others), self.federation.schema, len(self.federation.owners))
-        if self.last is not None and self.last.state.context is not None:
-            changed.check(self.federation, self.num_rounds, self.last)
-        return changed, house
+            else:
+                self.say("From the next round on: " + ", ".join(setting_words(n, v) for n, v in wanted.items()) + ".")
 
     def _refuse_if_over(self, instead: str) -> None:
         if self.ended.is_set():
@@ -211,7 +189,7 @@ class Worker:
 
     def say(self, words: str, tone: Tone = "plain") -> None:
         """Keep a line of what happened."""
-        at = self._records[-1].number if self._records else 0
+        at = self.course.last.number if self.course.last else 0
         self.notes.append(Note(at, (self._finished or time.monotonic()) - self._began, words, tone))
 
     def interrupt(self) -> None:
@@ -222,13 +200,14 @@ class Worker:
 
     def spent_by_now(self) -> Spending:
         """The budgets as they are: other runs on the same data count, also when they came later."""
-        if self._records:
-            return self.strategy.spending(self.federation, self._records[-1], self.num_rounds)
+        last = self.course.records[-1:]
+        if last:
+            return self.course.strategy.spending(self.federation, last[0], self.course.num_rounds)
         return spending(self.federation, None)
 
     def _look(self) -> dict[str, object]:
         """What has to be asked of the federation, once a round; after the end as it was then. It never raises."""
-        key = (len(self.federation.ledger), len(self._records), self.federation.house)
+        key = (len(self.federation.ledger), id(self.course.last), self.course.strategy, self.federation.house)
         if self._facts[0] == key or self.ended.is_set():
             return self._facts[1]
         facts: dict[str, object] = {
@@ -237,10 +216,10 @@ class Worker:
             "lines": owner_lines(self.federation, self.history),
         }
         try:
-            facts |= {"spending": self.spent_by_now(), "settings": self.settings}
+            facts |= {"spending": self.spent_by_now(), "settings": self.course.settings}
         except Exception as error:  # noqa: BLE001 - a strategy that cannot say what it spends must not go on unseen
             self.error = self.error or error
-            self.note = _told(error, self.last)
+            self.note = _told(error, self.course.last)
             self.controls.stop()
             facts |= {"spending": spending(self.federation, None), "settings": {}}
         self._facts = (key, facts)
@@ -248,14 +227,15 @@ class Worker:
 
     def snapshot(self) -> Snapshot:
         """The run at this moment, as plain facts."""
-        history, live = self.history, self.state in LIVE
+        history, num_rounds = self.history, self.course.num_rounds
         recent = [sum(r.seconds.values()) for r in history[-20:]]
-        rest = self.num_rounds - (history[-1].number if history else 0)
-        facts = self._look()
+        rest = num_rounds - (history[-1].number if history else 0)
+        facts = dict(self._look())
+        settings = {**facts.pop("settings", {}), **self._wanted}  # type: ignore[dict-item]
         return Snapshot(
             title=self.title,
             state=self.state,
-            num_rounds=self.num_rounds,
+            num_rounds=num_rounds,
             history=history,
             metric=headline(history),
             note=self.note,
@@ -263,8 +243,10 @@ class Worker:
             left=rest * sum(recent) / len(recent) if recent and self.state == "running" else None,
             owners=self.federation.names,
             notes=tuple(self.notes),
-            branches=self.branches,
-            **{**facts, "settings": {**facts["settings"], **self._wanted} if live else facts["settings"]},  # type: ignore[arg-type, dict-item]
+            branches=self.course.branches,
+            before=self.course.after,
+            settings=settings,
+            **facts,  # type: ignore[arg-type]
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
+from fedlab_nb.cards import card
 from fedlab_nb.data.intake import load, make_schema
 from fedlab_nb.data.samples import invented
 from fedlab_nb.errors import FedLabError, PrivateDataError, RoundError, SchemaError, SettingError
@@ -151,8 +152,6 @@ class DataOwner:
         return repr(self)
 
     def _repr_html_(self) -> str:
-        from fedlab_nb.view.cards import card
-
         target = self.schema.target
         return card(
             f"Data owner: {self.name}",

@@ -243,7 +243,7 @@ def _claim(federation: Federation) -> str:
 
 def federation_card(federation: Federation) -> str:
     """The HTML card of a federation: who holds what, and the house rules."""
-    from fedlab_nb.view.cards import card
+    from fedlab_nb.cards import card
 
     house = federation.house
     rows: list[tuple[str, object]] = [

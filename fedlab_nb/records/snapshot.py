@@ -8,6 +8,7 @@ from typing import Literal
 
 from fedlab_nb.records.history import History
 from fedlab_nb.records.message import Message
+from fedlab_nb.records.round import Round
 
 RunState = Literal["preparing", "running", "paused", "finished", "stopped", "interrupted", "failed", "budget spent"]
 Word = Literal["own", "reads", "sealed", "never"]
@@ -119,7 +120,7 @@ class Snapshot:
     """A run at one moment, ready to be drawn. ``left`` is the estimated seconds to the end, None if unknown.
 
     ``settings`` are those that the next round will have. ``branches`` are the rounds that a rewind left behind, or
-    those of the run that this one was forked from.
+    those of the run that this one was forked from; ``before`` is the round that this run goes on from.
     """
 
     title: str
@@ -138,3 +139,9 @@ class Snapshot:
     notes: tuple[Note, ...] = ()
     settings: Mapping[str, float] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
+    before: Round | None = None
+
+    @property
+    def changes(self) -> tuple[tuple[int, str, float, float], ...]:
+        """Every setting that changed in this run (see History.changes), at its start too where it goes on from one."""
+        return (self.history if self.before is None else History((self.before, *self.history))).changes

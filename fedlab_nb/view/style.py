@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from fedlab_nb.cards import core_css
+from fedlab_nb.units import (
+    LOWER_IS_BETTER,
+    SETTING_NAMES,
+    bytes_text,
+    delta_text,
+    epsilon_text,
+    metric_name,
+    number,
+    seconds_text,
+    setting_words,
+    times_text,
+)
+
+__all__ = ["LOWER_IS_BETTER", "SETTING_NAMES", "bytes_text", "delta_text", "epsilon_text", "metric_name", "number"]
+__all__ += ["seconds_text", "setting_words", "times_text"]
 
 # Okabe and Ito's colours: told apart with any colour vision.
 BLUE, SKY, GREEN, VERMILLION, PURPLE, ORANGE = "#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#E69F00"
@@ -13,9 +29,7 @@ BLUE, SKY, GREEN, VERMILLION, PURPLE, ORANGE = "#0072B2", "#56B4E9", "#009E73", 
 MIDDLE = "#7f858d"
 MIDDLE_BLUE, MIDDLE_RED = "#1f86c7", "#d9640f"
 
-NAMES = {"auc": "AUC", "rmse": "RMSE", "r2": "R²", "mae": "MAE", "accuracy": "accuracy", "loss": "loss"}
 UNIT_METRICS = ("accuracy", "auc", "r2", "f1", "precision", "recall")
-LOWER_IS_BETTER = ("loss", "rmse", "mae", "mse")
 
 
 @cache
@@ -25,15 +39,9 @@ def static(name: str) -> str:
 
 
 @cache
-def core_sheet() -> str:
-    """The style element that a single card carries: colours of both themes, card, table."""
-    return f"<style>{static('core.css')}</style>"
-
-
-@cache
 def full_sheet() -> str:
     """The style element of a whole dashboard: the card's, and the layout."""
-    return f"<style>{static('core.css')}{static('style.css')}</style>"
+    return f"<style>{core_css()}{static('style.css')}</style>"
 
 
 def template() -> Any:
@@ -63,75 +71,3 @@ def template() -> Any:
             "bargroupgap": 0.05,
         }
     )
-
-
-def metric_name(metric: str) -> str:
-    """The metric as a reader knows it: ``auc`` -> ``AUC``."""
-    return NAMES.get(metric, metric.replace("_", " "))
-
-
-SETTING_NAMES = {
-    "lr": "learning rate",
-    "local_epochs": "local epochs",
-    "sample_rate": "sample rate",
-    "clip": "clip norm",
-    "noise_multiplier": "noise multiplier",
-    "dropout": "drop-out of owners",
-}
-
-
-def setting_words(name: str, value: float) -> str:
-    """A setting with its value, such as "learning rate 0.05" or "drop-out of owners 20 %"."""
-    share = name in ("sample_rate", "dropout")
-    return f"{SETTING_NAMES.get(name, name.replace('_', ' '))} {f'{value:.0%}' if share else f'{value:.3g}'}"
-
-
-def number(value: float | None) -> str:
-    """Three decimals, or four significant digits of a large number; a dash where there is no finite number."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    size = abs(value)
-    return f"{value:.3f}" if size < 10 else f"{value:.4g}" if size < 1e6 else f"{value:.3e}"
-
-
-def epsilon_text(value: float | None) -> str:
-    """Epsilon with two decimals (two significant digits where it is small); a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    return f"{value:.2g}" if 0 < value < 0.1 else f"{value:.2f}".removesuffix(".00")
-
-
-def delta_text(value: float | None) -> str:
-    """Delta as a power of ten where it is one, as ``0.001`` or ``10⁻⁵``."""
-    if value is None:
-        return "–"
-    power = round(math.log10(value)) if value > 0 else 0
-    if power < -3 and math.isclose(value, 10.0**power, rel_tol=1e-9):
-        return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{value:g}"
-
-
-def bytes_text(count: float) -> str:
-    """Bytes with a unit a reader can compare: ``331 kB``, ``6.6 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return (
-                f"{count:.0f} {unit}" if count >= 100 or unit == "B" else f"{count:.1f}".removesuffix(".0") + f" {unit}"
-            )
-        count /= 1000
-    return ""
-
-
-def seconds_text(seconds: float) -> str:
-    """Seconds in the unit a reader would say: ``4 s``, ``2 min 10 s``, ``1 h 5 min``."""
-    whole = max(0, round(seconds)) if math.isfinite(seconds) else 0
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def times_text(factor: float) -> str:
-    """A factor: ``32×``, ``1.4×``."""
-    return f"{factor:.0f}×" if factor >= 10 else f"{factor:.1f}×"

@@ -1,26 +1,8 @@
-"""What to do where there is no page: know it, print plain lines, and show a card as text."""
+"""What to do where there is no page: know it, and print plain lines."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Card:
-    """Something that shows as HTML in a notebook and prints as text everywhere else."""
-
-    text: str
-    html: str
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_html_(self) -> str:
-        return self.html
 
 
 def in_kernel() -> bool:

@@ -9,7 +9,23 @@ from dataclasses import replace
 import numpy as np
 
 from fedlab_nb.errors import RoundError
-from fedlab_nb.records import Access, Failure, History, Round, Snapshot, Spending, State, Threat, Traffic
+from fedlab_nb.records import (
+    Access,
+    Branch,
+    Failure,
+    History,
+    Message,
+    Note,
+    OwnerLine,
+    Peek,
+    Round,
+    Snapshot,
+    Spending,
+    State,
+    Threat,
+    Traffic,
+    WhatIf,
+)
 
 EVIL = '<img src=x onerror="alert(1)">'
 ACCESS = (
@@ -71,7 +87,8 @@ def spending(spent, *, agreed=8.0, private=True, total=20, left=3):
         )
     claim = f"Every row: epsilon {spent:.2f}, delta 0.001, counting training, statistics and metrics together."
     lines = (("training", "7.1"), ("column statistics", "0.6"), ("metrics", "0.3"))
-    return Spending(agreed, 1e-3, spent, "row", claim, True, left, lines)
+    what_if = (WhatIf(1.0, 2 * left, 6.1), WhatIf(0.5, left // 2, None), WhatIf(2.0, None, 4.0))
+    return Spending(agreed, 1e-3, spent, "row", claim, True, left, lines, what_if, 1.0)
 
 
 def fake(
@@ -105,7 +122,22 @@ def fake(
         elapsed=0.8 * done,
         left=0.8 * (total - done) if state == "running" else None,
         owners=tuple(f"Owner {i + 1}" for i in range(owners)),
+        lines=tuple(owner_line(i, history) for i in range(owners)),
+        notes=(Note(0, 0.1, "Training began."), Note(min(3, done), 2.0, "Paused.", "warning")),
+        settings={"lr": 0.1, "local_epochs": 2, "dropout": 0.0},
     )
+
+
+def owner_line(i, history):
+    name = f"Owner {i + 1}"
+    scores = history[-1].owner_metrics.get(name, {}) if history else {}
+    return OwnerLine(
+        name, len(history), bool(history) and i != 1, i == 1, 90 + i, next(iter(scores.values()), None), 0.2
+    )
+
+
+def with_settings(snapshot, **settings):
+    return replace(snapshot, settings=settings)
 
 
 def evil(snapshot):
@@ -114,7 +146,14 @@ def evil(snapshot):
         title=EVIL,
         note=EVIL,
         owners=(EVIL, *snapshot.owners[1:]),
-        access=(Access(EVIL, "own", "never", "never"),),
+        access=(Access(EVIL, "own", "reads", "never", (None, evil_message(), None)),),
+        lines=(OwnerLine(EVIL, 3, present=True, dropped=False), *snapshot.lines[1:]),
+        notes=(Note(1, 0.5, EVIL, "bad"),),
+        branches=(Branch(EVIL, snapshot.history[1:]),),
         threats=(Threat(EVIL, EVIL, None),),
         spending=replace(snapshot.spending, claim=EVIL, lines=((EVIL, EVIL),)),
     )
+
+
+def evil_message():
+    return Message(3, 1, EVIL, EVIL, EVIL, 10, 10, False, Peek(True, EVIL, (9,), EVIL), "d", "p")

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from fedlab_nb.cards import card, table
 from fedlab_nb.records import Access, Threat
-from fedlab_nb.view.cards import access_table, access_text, card, table, threat_card, threat_text
+from fedlab_nb.view.cards import access_table, access_text, threat_card, threat_text
 from tests.view.fake import ACCESS, EVIL, THREATS
 
 

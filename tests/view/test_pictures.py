@@ -7,9 +7,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from fedlab_nb.units import bytes_text, delta_text, epsilon_text, number, seconds_text
 from fedlab_nb.view.draw.picture import snapshot_svg
-from fedlab_nb.view.panels import budget_panel, header_panel, report_html, static_html
-from fedlab_nb.view.style import bytes_text, delta_text, epsilon_text, number, seconds_text
+from fedlab_nb.view.panels import report_html, static_html
+from fedlab_nb.view.panels.budget import budget_panel
+from fedlab_nb.view.panels.head import header_panel
 from fedlab_nb.view.words import sentence, text_progress
 from tests.view.fake import EVIL, evil, fake, spending
 
@@ -106,7 +108,7 @@ def test_every_opened_element_is_closed(snapshot) -> None:
 
 def test_no_string_of_a_user_becomes_an_element() -> None:
     page = static_html(RUNS["evil"])
-    assert page.count("<img") == 1, "the picture itself, and nothing else"
+    assert page.count("<img") == 2, "the picture itself, wide and narrow, and nothing else"
     assert EVIL not in page
 
 

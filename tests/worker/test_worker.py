@@ -5,8 +5,9 @@ import threading
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.course import Course
 from fedlab_nb.errors import SettingError
-from fedlab_nb.lab import Run
+from fedlab_nb.handle import Run
 from fedlab_nb.worker import Worker
 from tests.rounds.common import cells, logistic
 
@@ -14,7 +15,7 @@ from tests.rounds.common import cells, logistic
 def started(num_rounds=4, paused=True):
     """A run whose worker is at work in a thread, as in a notebook, but without a page."""
     federation = fl.Federation(cells())
-    worker = Worker(federation, logistic(), num_rounds=num_rounds)
+    worker = Worker(Course(federation, logistic(), num_rounds=num_rounds))
     if paused:
         worker.controls.pause()
     thread = threading.Thread(target=worker.work, args=(lambda: None, lambda: None), daemon=True)

@@ -83,10 +83,10 @@ def snapshot_svg(snapshot: Snapshot, *, width: int = WIDE, headline: bool = True
     plane = Plane(width, top, round_range(snapshot), low, high)
     body = [
         _text(8, 20, said, size=min(15, int(1.74 * width / len(said))), anchor="start", weight="600") * headline,
-        _text(8, top - 26, _legend(line), size=11, anchor="start") * key,
+        _text(8, top - 26, _legend(snapshot, line), size=11, anchor="start") * key,
         _grid(line, plane),
-        *(_branch(branch.label, branch.history, snapshot.metric, plane) for branch in snapshot.branches),
-        _changes(snapshot.history, plane),
+        *(_branch(branch.history, snapshot.metric, plane) for branch in snapshot.branches),
+        _changes(snapshot, plane),
         _metric(line, plane),
         _bytes(bars(snapshot), plane),
         _text((plane.left + plane.right) / 2, plane.height - 4, "round", size=11),
@@ -119,7 +119,7 @@ def _rule(
     )
 
 
-def _legend(line: Curve) -> str:
+def _legend(snapshot: Snapshot, line: Curve) -> str:
     key = [f'<tspan fill="{MIDDLE_BLUE}">━ {escape(metric_name(line.metric))} on held-out rows, all owners</tspan>']
     if line.noisy:
         key = [
@@ -129,6 +129,7 @@ def _legend(line: Curve) -> str:
         ]
     if line.banded:
         key.append(f'<tspan fill="{MIDDLE_BLUE}" fill-opacity=".8">▒ single owners, lowest to highest</tspan>')
+    key += [f"- - {escape(branch.label)}" for branch in snapshot.branches[-1:]]
     if line.failed:
         key.append(f'<tspan fill="{MIDDLE_RED}">✕ failed round</tspan>')
     return "   ".join(key)
@@ -155,32 +156,30 @@ def _step(last: int, most: int) -> int:
     return next((s for m in range(6) for s in (10**m, 2 * 10**m, 5 * 10**m) if last / s <= most), last)
 
 
-def _branch(label: str, history: History, metric: str, plane: Plane) -> str:
-    """Another course of the run, faintly, with its name at its end."""
+def _branch(history: History, metric: str, plane: Plane) -> str:
+    """Another course of the run, faintly."""
     points = [p for p in zip(*history.series(metric), strict=True) if math.isfinite(p[1])]
     if not points:
         return ""
     path = " ".join(f"{plane.x(n):.1f},{plane.y(v):.1f}" for n, v in thinned(points))
     x, y = plane.x(points[-1][0]), plane.y(points[-1][1])
-    middle = x > (plane.left + plane.right) / 2
     return (
         f'<polyline points="{path}" fill="none" stroke="{MIDDLE}" stroke-width="1.8" stroke-dasharray="5 3"/>'
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6"/>'
-        + _text(x + (-4 if middle else 6), y + 15, escape(label), size=10, anchor="end" if middle else "start")
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{MIDDLE}"/>'
     )
 
 
-def _changes(history: History, plane: Plane) -> str:
+def _changes(snapshot: Snapshot, plane: Plane) -> str:
     """A mark from each round on at which a setting changed; the newest ones with their words."""
     changed: dict[int, list[str]] = {}
-    for number_, name, _, after in history.changes:
+    for number_, name, _, after in snapshot.changes:
         changed.setdefault(number_, []).append(setting_words(name, after))
     shown = list(changed.items())
     parts, free = [], plane.right + 1.0
     for at, words in reversed(shown[-40:]):
         x = plane.x(at - 0.5)
         parts.append(_rule(x, plane.top - 4, x, plane.bottom, opacity=0.75, dash="3 3"))
-        parts.append(f'<path d="M{x:.1f} {plane.top - 10}l4.5 5l-4.5 5l-4.5 -5z" class="fl-change"/>')
+        parts.append(f'<path d="M{x:.1f} {plane.top - 10}l4.5 5l-4.5 5l-4.5 -5z" fill="{MIDDLE}"/>')
         label = words[0] if len(words) == 1 else f"{words[0]}, …"
         if free - x > 6.4 * len(label) + 14 and len(parts) <= 3 * MOST_LABELS:
             parts.append(_text(x + 8, plane.top - 2, escape(label), size=10, anchor="start"))
@@ -263,9 +262,9 @@ def _bytes(data: Bars, plane: Plane) -> str:
     return "".join(parts) + _text(8, plane.floor + GAP - 12, words, anchor="start")
 
 
-def change_words(history: History) -> dict[int, str]:
+def change_words(snapshot: Snapshot) -> dict[int, str]:
     """What changed from which round on, in words."""
     told: dict[int, list[str]] = {}
-    for at, name, before, after in history.changes:
+    for at, name, before, after in snapshot.changes:
         told.setdefault(at, []).append(f"{setting_words(name, after)} (before: {number(before)})")
     return {at: ", ".join(words) for at, words in told.items()}

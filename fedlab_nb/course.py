@@ -1,0 +1,152 @@
+"""The course of one run: its rounds so far, and how it goes on from any of them with other settings.
+
+A change of settings and a rewind are nothing but a new ``rounds(..., after=...)``: the loop itself knows of neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+
+from fedlab_nb.errors import SettingError
+from fedlab_nb.parties import Federation
+from fedlab_nb.parties.house import House
+from fedlab_nb.parties.rules import check_house, is_number
+from fedlab_nb.records import Branch, History, Round
+from fedlab_nb.rounds import Strategy, rounds
+
+
+class Course:
+    """Rounds of a strategy over a federation, one at a time; between two of them it can be changed or go back.
+
+    ``branches`` are other courses: what a rewind left behind, or the rounds of the run that this one was forked from.
+
+    Raises:
+        SettingError, RuleError, BudgetExceededError: what cannot work, before anything leaves.
+    """
+
+    def __init__(
+        self,
+        federation: Federation,
+        strategy: Strategy,
+        *,
+        num_rounds: int,
+        seed: int = 0,
+        after: Round | None = None,
+        branches: tuple[Branch, ...] = (),
+    ) -> None:
+        self.federation, self.strategy, self.num_rounds = federation, strategy, num_rounds
+        self.seed, self.after, self.branches = seed, after, branches
+        self.records: list[Round] = []
+        self._stream = self._from(after)
+
+    def _from(self, after: Round | None) -> Iterator[Round]:
+        return rounds(self.federation, self.strategy, num_rounds=self.num_rounds, seed=self.seed, after=after)
+
+    @property
+    def history(self) -> History:
+        """The rounds so far, oldest first."""
+        return History(self.records)
+
+    @property
+    def last(self) -> Round | None:
+        """The round that the next one will follow."""
+        return self.records[-1] if self.records else self.after
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """What the next round will run under."""
+        state = self.last.state if self.last is not None and self.last.state.context is not None else None
+        return dict(self.strategy.settings(self.federation, state))
+
+    def next(self) -> Round | None:
+        """The next round, not yet among ``records``; None after the last."""
+        return next(self._stream, None)
+
+    def tried(self, changes: Mapping[str, float]) -> tuple[Strategy, House]:
+        """The strategy and the house with these settings; nothing is changed yet.
+
+        Raises:
+            SettingError, RuleError: what cannot work.
+        """
+        known = self.settings
+        for name, value in changes.items():
+            if name not in known or not is_number(value):
+                raise SettingError(
+                    f"{name}={value!r} was asked for.",
+                    f"What may be changed in this run are numbers: {', '.join(known)}.",
+                    f"For example run.change({next(iter(known))}={known[next(iter(known))]:g}).",
+                )
+        strategy, house = self.strategy, self.federation.house
+        own: set[str] = {f.name for f in fields(strategy)} if is_dataclass(strategy) else set()
+        mine = {name: value for name, value in changes.items() if name in own}
+        changed: Strategy = replace(strategy, **mine) if mine else strategy  # type: ignore[type-var]
+        others = {name: value for name, value in changes.items() if name not in own}
+        house = check_house(house.adjusted(others), self.federation.schema, len(self.federation.owners))
+        if self.last is not None and self.last.state.context is not None:
+            changed.check(self.federation, self.num_rounds, self.last)
+        return changed, house
+
+    def change(self, changes: Mapping[str, float]) -> None:
+        """Other settings from the next round on.
+
+        Raises:
+            SettingError, RuleError, BudgetExceededError: what cannot work; nothing is changed then.
+        """
+        before = self.strategy, self.federation.house
+        try:
+            self.strategy, self.federation.house = self.tried(changes)
+            if self.last is None or self.last.number < self.num_rounds:
+                self._stream = self._from(self.last)
+        except BaseException:
+            self.strategy, self.federation.house = before
+            raise
+
+    def check_rewind(self, to: object) -> None:
+        """Refuse to go back to a round that there is not.
+
+        Raises:
+            SettingError: saying which rounds there are.
+        """
+        first = self.after.number if self.after is not None else 1
+        last = self.records[-1].number if self.records else first
+        if not is_number(to, whole=True) or not first <= to < last:  # type: ignore[operator]
+            there = f"The run is at round {last}, so it can go back to any of rounds {first} to {last - 1}."
+            raise SettingError(
+                f"Rewinding to round {to!r} was asked for.",
+                there if first < last else "There is no earlier round to go back to yet.",
+                "Rewind to one of these; to begin anew, train anew.",
+            )
+
+    def rewind(self, to: int) -> Branch:
+        """Go back to how things were after round ``to``; what was played after it becomes a branch."""
+        kept = [record for record in self.records if record.number <= to]
+        left = Branch(f"before rewinding to round {to}", History(self.records[max(len(kept) - 1, 0) :]))
+        self.records, self.branches = kept, (*self.branches, left)
+        self._stream = self._from(self.last)
+        return left
+
+    def forked(self, after: int | None, num_rounds: int | None) -> Course:
+        """Another course from round ``after`` of this one (its last), which is drawn beside it.
+
+        Raises:
+            SettingError: if there is no such round.
+        """
+        done = self.history.completed
+        number = done[-1].number if after is None and done else after
+        base = next((record for record in done if record.number == number), None)
+        if base is None:
+            there = f"rounds {done[0].number} to {done[-1].number}" if done else "no round"
+            raise SettingError(
+                f"A fork after round {number!r} was asked for.",
+                f"This run completed {there}, and a fork starts from the model of one of them.",
+                f"For example run.fork(after={done[0].number})." if done else "Train again, for at least a round.",
+            )
+        rest = Branch("the run it was forked from", History(r for r in self.records if r.number >= base.number))
+        return Course(
+            self.federation,
+            self.strategy,
+            num_rounds=self.num_rounds if num_rounds is None else num_rounds,
+            after=base,
+            branches=(rest,),
+        )

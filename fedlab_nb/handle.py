@@ -1,0 +1,298 @@
+"""The run handle: what ``train`` gives back at once, and what the dashboard's buttons act on.
+
+In a notebook kernel the rounds are computed in a worker thread, and only the kernel's own loop touches widgets: so the
+cell returns at once, buttons work, and a closed tab changes nothing. In a script the loop simply runs and prints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Generator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedlab_nb.cards import Card, framed
+from fedlab_nb.errors import FedLabError, SettingError
+from fedlab_nb.learn import TrainedModel
+from fedlab_nb.parties.trust import threats
+from fedlab_nb.records import Branch, History, Snapshot
+from fedlab_nb.records.snapshot import RunState
+from fedlab_nb.view.cards import threat_card, threat_text
+from fedlab_nb.view.draw.figures import shown_figure
+from fedlab_nb.view.live.dashboard import Dashboard
+from fedlab_nb.view.panels import report_html, static_html
+from fedlab_nb.view.panels.budget import budget_panel
+from fedlab_nb.view.terminal import in_kernel, say
+from fedlab_nb.view.words import budget_text, sentence, text_progress
+from fedlab_nb.worker import Worker
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# How long training waits for a page to show the dashboard, so that a short run can be watched from its first round.
+PAGE_WAIT = 1.5
+TICK = 0.05
+
+
+class Run:
+    """A training run: what there is so far, the end when it is there, and the buttons.
+
+    ``history`` is what there is so far and never waits. ``frame()``, ``model``, ``wait()`` and ``await run`` wait for
+    the end; while ``await run`` waits, the buttons of the dashboard work, while the others wait they do not (interrupt
+    the kernel to stop). ``pause()``, ``resume()``, ``step()``, ``stop()``, ``change(lr=0.05)`` and ``rewind(5)`` act
+    between rounds. ``run`` by itself, as the last line of a cell, shows the dashboard there.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._dashboard: Dashboard | None = None
+        self._drawing: asyncio.Task[None] | None = None
+
+    @property
+    def history(self) -> History:
+        """The rounds so far, oldest first; what a rewind left behind is in ``branches``."""
+        return self._worker.history
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Other courses of this run: the rounds that a rewind left behind, or those of the run it was forked from."""
+        return self._worker.course.branches
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """What the next round will run under, and ``change`` may change."""
+        return self._worker.settings
+
+    @property
+    def state(self) -> RunState:
+        """Where the run is: preparing, running, paused, finished, stopped, interrupted, failed, or budget spent."""
+        return self._worker.state
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the run failed; None if it did not."""
+        return self._worker.error
+
+    def pause(self) -> None:
+        """Hold before the next round."""
+        self._worker.pause()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._worker.resume()
+
+    def step(self) -> None:
+        """While paused: compute exactly one more round."""
+        self._worker.controls.step()
+
+    def stop(self) -> None:
+        """End after the round that is being computed; what there is stays usable."""
+        self._worker.controls.stop()
+
+    def change(self, **settings: float) -> None:
+        """Other settings from the next round on, such as ``lr``, ``local_epochs``, ``sample_rate`` or ``dropout``.
+
+        With a privacy mechanism also ``clip`` and ``noise_multiplier``. Every change is marked on the chart and stands
+        in ``history``. See ``settings`` for what there is.
+
+        Raises:
+            SettingError, RuleError: what cannot work; nothing is changed then.
+        """
+        self._worker.change(settings)
+
+    def rewind(self, to: int) -> None:
+        """Go back to how things were after round ``to``, and take another course from there.
+
+        The rounds left behind stay in ``branches`` and on the chart. What was released stays released: its epsilon
+        stays spent, and rounds that are played again are paid for again.
+
+        Raises:
+            SettingError: if there is no such round to go back to.
+        """
+        self._worker.rewind(to)
+
+    def fork(self, after: int | None = None, *, num_rounds: int | None = None, **settings: float) -> Run:
+        """Another run from round ``after`` of this one (its last), with other ``settings``, drawn over this one.
+
+        It starts from the model of that round and the settings then in force, and pays for its own rounds.
+
+        Raises:
+            SettingError, RuleError, BudgetExceededError: what cannot work, or a run that has not ended.
+        """
+        return start(self._worker.forked(after, num_rounds, settings))
+
+    def wait(self) -> History:
+        """Wait for the end, keep drawing, and give all rounds. Interrupting ends the run well and gives what there is.
+
+        Raises:
+            FedLabError: why the run failed, if it did; ``history`` keeps the rounds before that.
+            SettingError: if the run is paused: no button works while a cell waits like this.
+        """
+        try:
+            while not self._worker.ended.wait(TICK):
+                self._draw_while_waiting(buttons=False)
+        except KeyboardInterrupt:
+            self._worker.interrupt()
+        if self._dashboard is not None:
+            self._dashboard.freeze()
+        return self._result()
+
+    def __await__(self) -> Generator[object, None, History]:
+        return self._wait_without_blocking().__await__()
+
+    async def _wait_without_blocking(self) -> History:
+        try:
+            while not self._worker.ended.is_set():
+                self._draw_while_waiting(buttons=self._dashboard is not None and self._dashboard.watched)
+                await asyncio.sleep(TICK)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self._worker.interrupt()
+        if self._dashboard is not None:
+            await self._dashboard.close_up()
+        return self._result()
+
+    def frame(self) -> pd.DataFrame:
+        """Wait for the end; one row a round, bytes and seconds included. A failed round says why in ``failed``."""
+        self._wait_for_what_there_is()
+        return self.history.frame()
+
+    @property
+    def model(self) -> TrainedModel:
+        """Wait for the end; the trained model, for frames of your own.
+
+        Raises:
+            FedLabError: if no round was completed: why not.
+        """
+        self._wait_for_what_there_is()
+        done = [
+            *([self._worker.course.after] if self._worker.course.after is not None else []),
+            *self.history.completed,
+        ]
+        if done:
+            return self._worker.course.strategy.model_of(done[-1].state)
+        if isinstance(self.error, FedLabError):
+            raise self.error
+        raise SettingError(
+            "The run ended before its first round was complete.",
+            "So there is no model yet.",
+            "Train again, and let it run for a round.",
+        )
+
+    @property
+    def epsilon(self) -> float | None:
+        """What the owner that spent most has spent by now; None without a guarantee."""
+        return self._worker.spent_by_now().spent
+
+    @property
+    def budget(self) -> Card:
+        """Where the privacy budget stands, what it went on, and what may be claimed in words."""
+        snapshot = replace(self.snapshot(), spending=self._worker.spent_by_now())
+        return Card(budget_text(snapshot), framed(budget_panel(snapshot)))
+
+    @property
+    def threat_card(self) -> Card:
+        """Who could learn what with these settings: shows as a card, prints as text."""
+        lines, note = threats(self._worker.federation), self._worker.spent_by_now().claim
+        return Card(threat_text(lines, note), threat_card(lines, note))
+
+    def figure(self) -> Any:
+        """The rounds so far as an interactive plotly figure: hover, zoom, ``write_html``."""
+        return shown_figure(self.snapshot())
+
+    def report(self, path: str | Path) -> Path:
+        """Write the run as one HTML page that needs nothing else, and return its path."""
+        path = Path(path)
+        path.write_text(report_html(self.snapshot(), self._worker.title), encoding="utf-8")
+        return path
+
+    def snapshot(self) -> Snapshot:
+        """The run at this moment, as plain facts."""
+        return self._worker.snapshot()
+
+    def _begin(self) -> None:
+        if not in_kernel():
+            self._worker.work(lambda: None, lambda: say(text_progress(self.snapshot())))
+            say(sentence(self.snapshot()))
+            return
+        self._dashboard = Dashboard(self.snapshot, self._act)
+        self._dashboard.show()
+        steps = (self._await_page, lambda: None)
+        threading.Thread(target=self._worker.work, args=steps, name="fedlab-rounds", daemon=True).start()
+        with suppress(RuntimeError):
+            self._drawing = asyncio.get_running_loop().create_task(self._keep_drawing())
+
+    def _act(self, name: str, facts: Mapping[str, Any]) -> None:
+        """What a person did on the page. A wish that cannot be granted is told there, not raised into nowhere."""
+        try:
+            if name == "change":
+                self.change(**{str(facts["name"]): facts["value"]})
+            elif name == "rewind":
+                self.rewind(int(facts["to"]))
+            elif name in ("pause", "resume", "step", "stop"):
+                getattr(self, name)()
+        except FedLabError as error:
+            self._worker.say(str(error), "warning")
+
+    def _await_page(self) -> None:
+        until = time.monotonic() + PAGE_WAIT
+        while self._dashboard is not None and not self._dashboard.watched and time.monotonic() < until:
+            time.sleep(TICK)
+
+    async def _keep_drawing(self) -> None:
+        while not self._worker.ended.is_set():
+            self._draw()
+            await asyncio.sleep(TICK)
+        if self._dashboard is not None:
+            await self._dashboard.close_up()
+
+    def _draw(self) -> None:
+        if self._dashboard is not None:
+            self._dashboard.draw(self._worker.mark, moving=self.state in ("preparing", "running"))
+
+    def _draw_while_waiting(self, *, buttons: bool) -> None:
+        if self.state == "paused" and not buttons:
+            raise SettingError(
+                "The run is paused, and while this cell waits no button could resume it.",
+                "Waiting for it would never end.",
+                "Call run.resume() or run.stop() first; await run waits with the dashboard's buttons alive.",
+            )
+        self._draw()
+
+    def _wait_for_what_there_is(self) -> None:
+        """Wait for the end; that the run failed is no reason not to show what came before."""
+        try:
+            self.wait()
+        except FedLabError as error:
+            if error is not self.error:
+                raise
+
+    def _result(self) -> History:
+        if self.error is not None:
+            raise self.error
+        return self.history
+
+    def __repr__(self) -> str:
+        return f"Run({self._worker.title}: {self.state}, {sentence(self.snapshot())})"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": static_html(self.snapshot())}
+
+    def _ipython_display_(self) -> None:
+        if self._dashboard is not None and not self._worker.ended.is_set():
+            self._dashboard.show()
+            return
+        from IPython.display import display
+
+        put: Any = display
+        put(self._repr_mimebundle_(), raw=True)
+
+
+def start(worker: Worker) -> Run:
+    """The run of this worker, begun: in a notebook it goes on by itself, in a script it is over when this returns."""
+    run = Run(worker)
+    run._begin()  # noqa: SLF001
+    return run

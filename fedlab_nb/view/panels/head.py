@@ -1,0 +1,116 @@
+"""What stands first: state, round and metric, the road of a round, and the chart's title with its key."""
+
+from __future__ import annotations
+
+from html import escape
+
+from fedlab_nb.records import Snapshot
+from fedlab_nb.units import metric_name, number, seconds_text
+from fedlab_nb.view.draw.curves import curve, traffic_total
+from fedlab_nb.view.draw.figures import chart_title
+
+CHIPS = {
+    "preparing": ("…", "fl-soft"),
+    "running": ("▶", "fl-run"),
+    "paused": ("❚❚", "fl-maybe"),
+    "finished": ("✓", "fl-good"),
+    "stopped": ("■", "fl-soft"),
+    "interrupted": ("■", "fl-maybe"),
+    "failed": ("✕", "fl-bad"),
+    "budget spent": ("◆", "fl-maybe"),
+}
+MOST_DOTS = 24
+
+
+def header_panel(snapshot: Snapshot) -> str:
+    """Title, state, round, metric, time and a progress bar; below, why a round failed, if one did."""
+    line = curve(snapshot)
+    last = snapshot.history[-1].number if snapshot.history else 0
+    share = 100 * min(last / max(snapshot.num_rounds, 1), 1.0)
+    symbol, style = CHIPS[snapshot.state]
+    about = "about " if line.rounds and line.noise[-1] else ""
+    value = about + number(line.level[-1]) if line.rounds else "–"
+    time = f"{seconds_text(snapshot.elapsed)} elapsed"
+    if snapshot.state == "running" and snapshot.left is not None:
+        time += f" · about {seconds_text(snapshot.left)} left"
+    return (
+        f'<section class="fl-card fl-head{" fl-failed" if snapshot.state == "failed" else ""}"><div class="fl-line">'
+        f'<span class="fl-name" data-testid="header-title">{escape(snapshot.title)}</span> '
+        f'<span class="fl-chip {style}" role="status"><span aria-hidden="true">{symbol}</span> '
+        f'<span data-testid="header-state">{snapshot.state}</span></span> '
+        f'<span>round <b class="fl-big" data-testid="header-round">{last}</b> of {snapshot.num_rounds}</span> '
+        f'<span class="fl-soft" data-testid="header-time">{time}</span> '
+        f'<span class="fl-right">{escape(metric_name(snapshot.metric))} '
+        f'<b class="fl-big" data-testid="header-metric">{value}</b></span></div>'
+        f'<div class="fl-bar" role="progressbar" aria-label="rounds" aria-valuemin="0" aria-valuenow="{last}" '
+        f'aria-valuemax="{snapshot.num_rounds}"><i class="{style}" style="width:{share:.1f}%"></i></div>'
+        f"{_alarm(snapshot)}</section>"
+    )
+
+
+def _alarm(snapshot: Snapshot) -> str:
+    """Why the run failed, in full; of failures that it got over their number."""
+    failed = [r for r in snapshot.history if r.failed is not None]
+    if failed and (failed[-1] is snapshot.history[-1] or snapshot.state == "failed"):
+        told = f"✕ Round {failed[-1].number} failed · {failed[-1].failed}"
+    elif snapshot.state == "failed":
+        told = f"✕ The run failed · {snapshot.note}"
+    elif failed:
+        many = f"✕ {len(failed)} failed round{'s' if len(failed) > 1 else ''}, marked on the chart"
+        return f'<div class="fl-bad" data-testid="header-failed">{many}</div>'
+    else:
+        return ""
+    return f'<p class="fl-alarm" role="alert" data-testid="header-failed">{escape(told)}</p>'
+
+
+def road_panel(snapshot: Snapshot) -> str:
+    """The road of one round, party by party: who took part, what travels sealed, who opens what."""
+    names = snapshot.owners
+    taking = set(snapshot.history[-1].cohort) if snapshot.history else set()
+    absent = snapshot.history[-1].failed.party if snapshot.history and snapshot.history[-1].failed else None
+    dots = "".join(
+        f'<i class="{"fl-out" if name == absent else "fl-on" if name in taking else ""}" '
+        f'title="{escape(name, quote=True)}"></i>'
+        for name in names[:MOST_DOTS]
+    )
+    more = f" +{len(names) - MOST_DOTS}" if len(names) > MOST_DOTS else ""
+    part = (
+        f"{len(taking)} of {len(names)} took part in round {snapshot.history[-1].number}"
+        if taking
+        else "keep their rows"
+    )
+    sealed = traffic_total(snapshot.history).sealed_bytes > 0
+    crowd = f'Owners<span class="fl-dots" aria-hidden="true">{dots}</span>{more}'
+    owners = f'<div class="fl-stop"><b>{crowd}</b> <span>{part}</span></div>'
+    if not snapshot.history:
+        hop, server, after = _hop("", "updates"), "adds the updates", ""
+    elif sealed:
+        hop, server = _hop("fl-seal", "◆ sealed"), "adds ciphertexts, has no key"
+        opens = '<div class="fl-stop"><b>Key holder</b> <span>opens the sum of a round</span></div>'
+        after = _hop("fl-seal", "◆ sealed sum") + opens
+    else:
+        hop, server, after = _hop("fl-maybe", "○ readable"), "reads what arrives, and adds it", ""
+    stops = f'{owners}{hop}<div class="fl-stop"><b>Server</b> <span>{server}</span></div>{after}'
+    return f'<section class="fl-card"><div class="fl-road" data-testid="road">{stops}</div></section>'
+
+
+def _hop(style: str, words: str) -> str:
+    return f'<div class="fl-hop {style}"><b aria-hidden="true">→</b> {words}</div>'
+
+
+def chart_head(snapshot: Snapshot) -> str:
+    """The chart's title in words and its key; a key beside the picture fits narrow pages, plotly's own does not."""
+    line = curve(snapshot)
+    keys = [("k-line", "best estimate" if line.noisy else "all owners together")]
+    if line.noisy:
+        keys += [("k-dot", "release with privacy noise"), ("k-band", "±1 sd of the noise")]
+    if line.banded:
+        keys.append(("k-band", "single owners, lowest to highest"))
+    spans = "".join(f'<span><i class="{style}"></i>{words}</span>' for style, words in keys)
+    for branch in snapshot.branches[-3:]:
+        spans += f'<span><i class="k-branch"></i>{escape(branch.label)}</span>'
+    if snapshot.changes:
+        spans += '<span><i class="k-change"></i>settings changed</span>'
+    if line.failed:
+        spans += '<span><i class="k-fail">✕</i>failed round</span>'
+    return f'<h4 data-testid="chart-title">{escape(chart_title(snapshot))}</h4><div class="fl-key">{spans}</div>'
