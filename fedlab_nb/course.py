@@ -118,13 +118,14 @@ class Course:
                 "Rewind to one of these; to begin anew, train anew.",
             )
 
-    def rewind(self, to: int) -> Branch:
+    def rewind(self, to: int) -> None:
         """Go back to how things were after round ``to``; what was played after it becomes a branch."""
         kept = [record for record in self.records if record.number <= to]
-        left = Branch(f"before rewinding to round {to}", History(self.records[max(len(kept) - 1, 0) :]))
-        self.records, self.branches = kept, (*self.branches, left)
+        parting = kept[-1] if kept else self.after
+        left = [record for record in (parting, *self.records[len(kept) :]) if record is not None]
+        self.records = kept
+        self.branches = (*self.branches, Branch(f"before rewinding to round {to}", History(left), own=True))
         self._stream = self._from(self.last)
-        return left
 
     def forked(self, after: int | None, num_rounds: int | None) -> Course:
         """Another course from round ``after`` of this one (its last), which is drawn beside it.

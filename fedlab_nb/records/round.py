@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fedlab_nb.records.state import State
 
@@ -65,19 +67,37 @@ class Round:
     dropped: tuple[str, ...] = ()
     owner_seconds: Mapping[str, float] = field(default_factory=dict)
 
+    @cached_property
+    def spread(self) -> Mapping[str, tuple[float, float]]:
+        """The lowest and highest value of each metric over the owners whose own was released."""
+        scores: dict[str, list[float]] = {}
+        for own in self.owner_metrics.values():
+            for name, value in own.items():
+                if math.isfinite(value):
+                    scores.setdefault(name, []).append(value)
+        return {name: (min(values), max(values)) for name, values in scores.items()}
+
+    @cached_property
+    def sent(self) -> int:
+        """Bytes that crossed in this round."""
+        return sum(flow.nbytes for flow in self.traffic.values())
+
+    @cached_property
+    def sent_if_plain(self) -> int:
+        """Bytes that the same numbers take in the clear."""
+        return sum(flow.plain_nbytes for flow in self.traffic.values())
+
     def row(self) -> dict[str, object]:
         """One flat row for a table: bytes, seconds, and with each noisy metric the noise's standard deviation in it."""
         row: dict[str, object] = {"round": self.number, **self.metrics}
         row |= {f"{name}_noise": sd for name, sd in self.noise.items()}
         for name in ("accuracy", "rmse"):
-            scores = [m[name] for m in self.owner_metrics.values() if name in m]
-            if scores:
-                row[f"{name}_lowest_owner"], row[f"{name}_highest_owner"] = min(scores), max(scores)
+            if name in self.spread:
+                row[f"{name}_lowest_owner"], row[f"{name}_highest_owner"] = self.spread[name]
         row["epsilon"] = self.epsilon
         row["owners"] = len(self.cohort)
         row |= {name: value for name, value in self.settings.items() if name not in row}
-        row["bytes_sent"] = sum(t.nbytes for t in self.traffic.values())
-        row["bytes_if_plain"] = sum(t.plain_nbytes for t in self.traffic.values())
+        row["bytes_sent"], row["bytes_if_plain"] = self.sent, self.sent_if_plain
         row["seconds"] = sum(self.seconds.values())
         row["failed"] = str(self.failed) if self.failed else ""
         return row

@@ -109,10 +109,14 @@ class Note:
 
 @dataclass(frozen=True)
 class Branch:
-    """Rounds of another course of the same run, drawn faintly: ``label`` says which."""
+    """Rounds of another course, drawn faintly: ``label`` says which; the first is the round where the ways part.
+
+    ``own`` says that a rewind left them behind: they count among this run's bytes.
+    """
 
     label: str
     history: History
+    own: bool = False
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def budget_words(snapshot: Snapshot) -> str:
 
 def traffic_words(snapshot: Snapshot) -> str:
     """What crossed: ``6.6 MB sent encrypted (32×)``, or bytes sent in the clear."""
-    total = traffic_total(snapshot.history)
+    total = traffic_total(snapshot)
     if total.factor is not None:
         return f"{bytes_text(total.sealed_bytes)} sent encrypted ({times_text(total.factor)})"
     return f"{bytes_text(total.all_bytes)} sent in the clear"
@@ -64,7 +64,7 @@ def text_progress(snapshot: Snapshot) -> str:
         return f"{head}  failed at {last.failed}"
     scores = [f"{metric_name(name)} {number(value)}" for name, value in last.metrics.items()]
     seconds = f"{sum(last.seconds.values()):.1f} s"
-    crossed = bytes_text(sum(flow.nbytes for flow in last.traffic.values()))
+    crossed = bytes_text(last.sent)
     return "  ".join([head, *scores, budget_words(snapshot), crossed, seconds])
 
 

@@ -68,7 +68,7 @@ def test_a_failed_round_is_marked_and_has_no_value() -> None:
 @pytest.mark.parametrize("snapshot", [fake(), fake(encrypted=False), fake(500, 500), fake(fail=(2,)), fake(0)])
 def test_no_byte_is_lost_between_ledger_and_picture(snapshot) -> None:
     sent = sum(t.nbytes for r in snapshot.history for t in r.traffic.values())
-    total, drawn = traffic_total(snapshot.history), bars(snapshot)
+    total, drawn = traffic_total(snapshot), bars(snapshot)
     assert total.all_bytes == sent == sum(b for _, _, b, _ in total.kinds)
     sizes = [len(snapshot.history[i : i + drawn.each]) for i in range(0, len(snapshot.history), drawn.each)]
     assert sum(s * n for s, n in zip(drawn.sent, sizes, strict=True)) == pytest.approx(sent)
@@ -76,9 +76,9 @@ def test_no_byte_is_lost_between_ledger_and_picture(snapshot) -> None:
 
 
 def test_the_price_of_secrecy_compares_sealed_messages_with_the_same_numbers_in_the_clear() -> None:
-    total = traffic_total(fake(1).history)
+    total = traffic_total(fake(1))
     assert total.factor == pytest.approx((331_000 * 5 + 331_000) / (41_000 + 8_200))
-    assert traffic_total(fake(encrypted=False).history).factor is None
+    assert traffic_total(fake(encrypted=False)).factor is None
 
 
 @given(st.integers(0, 1000), st.integers(2, 90))

@@ -1,6 +1,8 @@
 """The worker by itself, and what waiting for it means where no page can press a button."""
 
 import threading
+import time
+from dataclasses import dataclass
 
 import pytest
 
@@ -9,7 +11,7 @@ from fedlab_nb.course import Course
 from fedlab_nb.errors import SettingError
 from fedlab_nb.handle import Run
 from fedlab_nb.worker import Worker
-from tests.rounds.common import cells, logistic
+from tests.rounds.common import bits, cells, logistic
 
 
 def started(num_rounds=4, paused=True):
@@ -56,3 +58,134 @@ def test_cards_say_what_holds_now_also_after_a_later_run_without_protection():
     assert private.epsilon is None
     assert "No guarantee" in str(private.budget)
     assert "No guarantee" in str(private.threat_card)
+
+
+def until(true, seconds=30):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
+
+
+def test_a_paused_run_takes_over_a_change_and_a_rewind_and_stays_paused():
+    run, thread = started(num_rounds=5000, paused=False)
+    until(lambda: len(run.history) >= 4)
+    run.pause()
+    until(lambda: run.state == "paused")
+    thread_rounds = settled(run)
+    run.change(lr=0.7)
+    until(lambda: any("learning rate 0.7" in note.words for note in run.snapshot().notes))
+    run.rewind(2)
+    until(lambda: len(run.history) == 2)
+    assert run.state == "paused"
+    assert run.branches[0].history[-1].number == thread_rounds
+    run.step()
+    until(lambda: len(run.history) == 3)
+    assert run.history[-1].settings["lr"] == 0.7
+    run.stop()
+    thread.join(10)
+    assert run.state == "stopped"
+    assert len(run.history) == 3
+
+
+def settled(run):
+    """The round at which a paused run stands: the one being computed may still end."""
+    last = -1
+    while last != len(run.history):
+        last = len(run.history)
+        time.sleep(0.2)
+    return last
+
+
+def test_a_wish_that_cannot_be_granted_is_told_among_what_happened_and_nothing_breaks():
+    run, thread = started()
+    run._act("change", {"name": "lr", "value": -3})
+    run._act("rewind", {"to": 7})
+
+    def told():
+        return sorted(note.words for note in run.snapshot().notes if note.tone == "warning")
+
+    until(lambda: len(told()) == 2)
+    assert "lr=-3" in told()[0]
+    assert "Rewinding to round 7" in told()[1]
+    run._act("change", {"name": "lr", "value": 0.3})
+    run._act("resume", {})
+    thread.join(20)
+    assert run.state == "finished"
+    assert {r.settings["lr"] for r in run.history} == {0.3}
+
+
+def test_what_was_changed_in_one_run_does_not_leak_into_the_next():
+    run, thread = started()
+    run.change(dropout=0.4)
+    run.resume()
+    thread.join(20)
+    assert run.history[-1].settings["dropout"] == 0.4
+    again = fl.train(run._worker.federation, logistic(), num_rounds=1)
+    assert again.history[-1].settings["dropout"] == 0.0
+
+
+def test_an_ended_run_is_changed_and_rewound_by_a_fork_only():
+    run = fl.train(fl.Federation(cells()), logistic(), num_rounds=4)
+    for act in (lambda: run.change(lr=0.5), lambda: run.rewind(2)):
+        with pytest.raises(SettingError, match="has ended"):
+            act()
+    fork = run.fork(after=2, lr=0.5)
+    assert [r.number for r in fork.history] == [3, 4]
+    assert {r.settings["lr"] for r in fork.history} == {0.5}
+    assert bits(run.fork(after=2).history) == bits(run.history[2:])
+
+
+def test_a_fork_takes_up_the_settings_of_the_round_it_starts_from():
+    run, thread = started(num_rounds=5000, paused=False)
+    until(lambda: len(run.history) >= 2)
+    run.change(lr=0.02, dropout=0.3)
+    until(lambda: run.history[-1].settings["lr"] == 0.02)
+    run.stop()
+    thread.join(10)
+    last = run.history[-1].number
+    assert run.fork(num_rounds=last + 1).history[-1].settings == run.history[-1].settings
+    assert run.fork(after=1, num_rounds=2).history[-1].settings == run.history[0].settings
+
+
+def test_a_run_that_goes_on_is_not_forked_and_a_refused_fork_frees_the_federation():
+    run, thread = started()
+    with pytest.raises(SettingError, match="still going on"):
+        run.fork(after=1)
+    run.resume()
+    thread.join(20)
+    with pytest.raises(SettingError, match="momentum"):
+        run.fork(after=1, momentum=0.9)
+    assert run.fork(after=1).state == "finished"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A strategy of somebody's own whose ``verb`` fails in round three."""
+
+    inner: fl.FedAvg
+    verb: str
+
+    def __getattr__(self, name):
+        if name != self.verb:
+            return getattr(self.inner, name)
+
+        def fail(*arguments, **more):
+            if any(getattr(a, "number", a) == 3 for a in arguments):
+                raise ValueError("shapes (3,) and (4,) do not fit")
+            return getattr(self.inner, name)(*arguments, **more)
+
+        return fail
+
+
+@pytest.mark.parametrize("verb", ["step", "evaluate", "spending"])
+def test_an_exception_in_a_strategy_ends_the_run_with_a_lesson_and_keeps_the_rounds_before_it(verb):
+    federation = fl.Federation(cells())
+    run = fl.train(federation, Broken(logistic(), verb), num_rounds=6)
+    assert run.state == "failed"
+    assert len(run.history) == (3 if verb == "spending" else 2)
+    note = run.snapshot().note
+    assert "ValueError: shapes (3,) and (4,) do not fit" in note
+    assert "Correct the strategy" in note
+    assert isinstance(run.error, ValueError)
+    assert fl.train(federation, logistic(), num_rounds=1).state == "finished", "the federation is free again"

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from itertools import chain
+from typing import TypeVar, cast
+from weakref import ref
 
-from fedlab_nb.records import History, Round, Snapshot
+from fedlab_nb.records import Snapshot
 from fedlab_nb.view.style import LOWER_IS_BETTER, UNIT_METRICS
+
+T = TypeVar("T")
 
 PROCESS_SD = 0.02
 MOST_BARS = 40
@@ -67,6 +73,20 @@ class Curve:
         return sum(v is not None for v in self.lowest) > 1
 
 
+def remembered(work: Callable[[Snapshot], T]) -> Callable[[Snapshot], T]:
+    """``work``, done once for the snapshot that all panels are being drawn from."""
+    last: list[object] = [None, None]
+
+    @wraps(work)
+    def once(snapshot: Snapshot) -> T:
+        if last[0] is None or last[0]() is not snapshot:  # type: ignore[operator]
+            last[:] = [ref(snapshot), work(snapshot)]
+        return cast("T", last[1])
+
+    return once
+
+
+@remembered
 def curve(snapshot: Snapshot) -> Curve:
     """The snapshot's headline metric, read from its history."""
     metric = snapshot.metric
@@ -74,7 +94,7 @@ def curve(snapshot: Snapshot) -> Curve:
     values = [r.metrics[metric] for r in done]
     noise = [r.noise.get(metric, 0.0) for r in done]
     level, level_sd = smooth(values, noise, PROCESS_SD * _scale(metric, values))
-    bands = [_band(r, metric) for r in done]
+    bands: list[tuple[float | None, float | None]] = [r.spread.get(metric, (None, None)) for r in done]
     return Curve(
         metric=metric,
         rounds=tuple(r.number for r in done),
@@ -93,11 +113,6 @@ def _scale(metric: str, values: Sequence[float]) -> float:
     if metric in UNIT_METRICS or not values:
         return 1.0
     return sorted(abs(v) for v in values)[len(values) // 2] or 1.0
-
-
-def _band(record: Round, metric: str) -> tuple[float | None, float | None]:
-    scores = [s for m in record.owner_metrics.values() if math.isfinite(s := m.get(metric, math.nan))]
-    return (min(scores), max(scores)) if scores else (None, None)
 
 
 def value_range(line: Curve) -> tuple[float, float]:
@@ -153,11 +168,10 @@ def bars(snapshot: Snapshot) -> Bars:
     middles, plain, sent = [], [], []
     for start in range(0, len(snapshot.history), each):
         group = snapshot.history[start : start + each]
-        flows = [t for r in group for t in r.traffic.values()]
         middles.append(sum(r.number for r in group) / len(group))
-        plain.append(sum(t.plain_nbytes for t in flows) / len(group))
-        sent.append(sum(t.nbytes for t in flows) / len(group))
-    return Bars(tuple(middles), tuple(plain), tuple(sent), each, traffic_total(snapshot.history).sealed_bytes > 0)
+        plain.append(sum(r.sent_if_plain for r in group) / len(group))
+        sent.append(sum(r.sent for r in group) / len(group))
+    return Bars(tuple(middles), tuple(plain), tuple(sent), each, traffic_total(snapshot).sealed_bytes > 0)
 
 
 @dataclass(frozen=True)
@@ -180,11 +194,13 @@ class TrafficTotal:
         return self.sealed_bytes / self.sealed_plain if self.sealed_plain else None
 
 
-def traffic_total(history: History) -> TrafficTotal:
-    """Sums of the traffic of all rounds, and (kind, messages, bytes, encrypted) by kind, largest first."""
+@remembered
+def traffic_total(snapshot: Snapshot) -> TrafficTotal:
+    """Sums over all rounds, rewound ones too, and (kind, messages, bytes, encrypted) by kind, largest first."""
+    rewound = (record for branch in snapshot.branches if branch.own for record in branch.history[1:])
     clear = sealed = sealed_plain = 0
     kinds: dict[tuple[str, bool], list[int]] = {}
-    for record in history:
+    for record in chain(snapshot.history, rewound):
         for kind, flow in record.traffic.items():
             if flow.encrypted:
                 sealed += flow.nbytes

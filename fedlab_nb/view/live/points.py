@@ -23,7 +23,7 @@ def _point(record: Round, snapshot: Snapshot, changes: Mapping[int, str]) -> dic
         "v": _finite(record.metrics.get(metric)),
         "s": _finite(record.noise.get(metric)),
         "o": own,
-        "b": sum(flow.nbytes for flow in record.traffic.values()),
+        "b": record.sent,
         "t": round(sum(record.seconds.values()), 3),
         "e": _finite(record.epsilon),
         "d": [owners.index(name) for name in record.dropped],

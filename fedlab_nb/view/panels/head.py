@@ -79,7 +79,7 @@ def road_panel(snapshot: Snapshot) -> str:
         if taking
         else "keep their rows"
     )
-    sealed = traffic_total(snapshot.history).sealed_bytes > 0
+    sealed = traffic_total(snapshot).sealed_bytes > 0
     crowd = f'Owners<span class="fl-dots" aria-hidden="true">{dots}</span>{more}'
     owners = f'<div class="fl-stop"><b>{crowd}</b> <span>{part}</span></div>'
     if not snapshot.history:

@@ -25,7 +25,7 @@ def owners_panel(snapshot: Snapshot) -> str:
         columns.append(("rows", lambda o: "–" if o.rows is None else f"{o.rows:,}"))
     if any(o.score is not None for o in lines):
         columns.append((metric_name(snapshot.metric), lambda o: number(o.score)))
-    columns.append(("contribution", _contribution(sealed=traffic_total(snapshot.history).sealed_bytes > 0)))
+    columns.append(("contribution", _contribution(sealed=traffic_total(snapshot).sealed_bytes > 0)))
     if any(o.epsilon_left is not None for o in lines):
         columns.append(("ε left", lambda o: epsilon_text(o.epsilon_left)))
     if any(o.seconds is not None for o in lines):
@@ -68,7 +68,7 @@ def _note(snapshot: Snapshot) -> str:
     parts = ["✕ dropped out of the newest round."] if any(o.dropped for o in lines) else []
     if any(o.share is not None for o in lines):
         parts.append("Contribution: the length (L2) of an owner's update among all readable ones of the newest round.")
-    elif traffic_total(snapshot.history).sealed_bytes:
+    elif traffic_total(snapshot).sealed_bytes:
         parts.append("Contribution: single updates are sealed, so nobody can tell how much an owner moved the model.")
     if snapshot.history and all(o.rows is None for o in lines):
         parts.append("Numbers of rows were not released.")

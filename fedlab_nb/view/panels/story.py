@@ -39,7 +39,7 @@ def rounds_panel(snapshot: Snapshot, *, unfolded: bool = False) -> str:
             *(number(r.metrics.get(n)) for n in names),
             epsilon_text(r.epsilon) if snapshot.spending.private else "–",
             len(r.cohort),
-            bytes_text(sum(t.nbytes for t in r.traffic.values())),
+            bytes_text(r.sent),
             f"{sum(r.seconds.values()):.2f}",
             str(r.failed)[:200] if r.failed else "",
         )

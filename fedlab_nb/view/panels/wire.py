@@ -16,7 +16,7 @@ PARTIES = ("Owner", "Server", "Key holder")
 
 def traffic_panel(snapshot: Snapshot) -> str:
     """Bytes so far: sealed messages if sent in the clear and as sent, the price of secrecy, and each kind."""
-    total = traffic_total(snapshot.history)
+    total = traffic_total(snapshot)
     if not total.all_bytes:
         return panel("Traffic so far", "<p>Nothing has been sent yet.</p>", name="traffic")
     rows: list[tuple[object, ...]] = []
