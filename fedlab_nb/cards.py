@@ -106,3 +106,22 @@ def card(title: str, rows: Sequence[tuple[str, object]], note: str = "") -> str:
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> str:
     """Static HTML for a table with a title; every string is escaped, numbers are right-aligned."""
     return framed(panel(title, table_html(columns, rows), note=note))
+
+
+def folded(summary: object, body: str) -> str:
+    """A body of HTML that a reader opens by its summary; without script."""
+    return f"<details><summary>{shown(summary)}</summary>{body}</details>"
+
+
+def code(text: object) -> Html:
+    """Text in letters of one width: bytes, digests, formulas."""
+    return Html(f"<code>{shown(text)}</code>")
+
+
+def one_line(text: object) -> str:
+    r"""Text without line breaks, for what must stay one line whatever a user called it.
+
+    >>> one_line("Clinic\n  A")
+    'Clinic A'
+    """
+    return " ".join(str(text).split())

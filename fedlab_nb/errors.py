@@ -5,6 +5,8 @@ No error quotes a private value: names of owners, columns and settings are publi
 
 from __future__ import annotations
 
+from types import TracebackType
+
 
 class FedLabError(Exception):
     """An error with three clauses: ``what`` happened, ``why`` it matters, what to ``do``."""
@@ -13,9 +15,27 @@ class FedLabError(Exception):
         super().__init__(f"{what} {why} {do}")
         self.what, self.why, self.do = what, why, do
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and Jupyter show in place of forty lines of this package's own code: the three clauses."""
+        lines = [("What", self.what), ("Why", self.why), ("What to do", self.do)]
+        place = _line_of_user(self.__traceback__)
+        if place:
+            lines.append(("Where", f"line {place} of your code"))
+        return [type(self).__name__, *(f"  {name:<12}{' '.join(text.split())}" for name, text in lines)]
+
     def __reduce__(self) -> tuple[type[FedLabError], tuple[str, ...]]:
         # Python would rebuild the error from its joined text alone; histories hold errors and may be copied or pickled.
         return type(self), (self.what, self.why, self.do)
+
+
+def _line_of_user(trace: TracebackType | None) -> int | None:
+    """The line in the notebook's own code that led to an error; its text stays out, as it may hold a private value."""
+    place = None
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == "__main__":
+            place = trace.tb_lineno
+        trace = trace.tb_next
+    return place
 
 
 class PrivateDataError(FedLabError, AttributeError):

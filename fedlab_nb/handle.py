@@ -1,41 +1,30 @@
-"""The run handle: what ``train`` gives back at once, and what the dashboard's buttons act on.
-
-In a notebook kernel the rounds are computed in a worker thread, and only the kernel's own loop touches widgets: so the
-cell returns at once, buttons work, and a closed tab changes nothing. In a script the loop simply runs and prints.
-"""
+"""The run handle: what ``train`` gives back at once, and what the dashboard's buttons act on."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections.abc import Generator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlab_nb.cards import Card, framed
 from fedlab_nb.errors import FedLabError, SettingError
+from fedlab_nb.eyes import TICK, Eyes
 from fedlab_nb.learn import TrainedModel
 from fedlab_nb.parties.trust import threats
 from fedlab_nb.records import Branch, History, Snapshot
 from fedlab_nb.records.snapshot import RunState
 from fedlab_nb.view.cards import threat_card, threat_text
 from fedlab_nb.view.draw.figures import shown_figure
-from fedlab_nb.view.live.dashboard import Dashboard
-from fedlab_nb.view.panels import report_html, static_html
+from fedlab_nb.view.export import save
+from fedlab_nb.view.panels import static_html
 from fedlab_nb.view.panels.budget import budget_panel
-from fedlab_nb.view.terminal import in_kernel, say
-from fedlab_nb.view.words import budget_text, sentence, text_progress
+from fedlab_nb.view.words import budget_text, sentence
 from fedlab_nb.worker import Worker
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# How long training waits for a page to show the dashboard, so that a short run can be watched from its first round.
-PAGE_WAIT = 1.5
-TICK = 0.05
 
 
 class Run:
@@ -49,8 +38,7 @@ class Run:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._dashboard: Dashboard | None = None
-        self._drawing: asyncio.Task[None] | None = None
+        self._eyes = Eyes(worker, self._act)
 
     @property
     def history(self) -> History:
@@ -134,11 +122,10 @@ class Run:
         """
         try:
             while not self._worker.ended.wait(TICK):
-                self._draw_while_waiting(buttons=False)
+                self._look_while_waiting(buttons=False)
         except KeyboardInterrupt:
             self._worker.interrupt()
-        if self._dashboard is not None:
-            self._dashboard.freeze()
+        self._eyes.leave()
         return self._result()
 
     def __await__(self) -> Generator[object, None, History]:
@@ -147,12 +134,11 @@ class Run:
     async def _wait_without_blocking(self) -> History:
         try:
             while not self._worker.ended.is_set():
-                self._draw_while_waiting(buttons=self._dashboard is not None and self._dashboard.watched)
+                self._look_while_waiting(buttons=self._eyes.watched)
                 await asyncio.sleep(TICK)
         except (asyncio.CancelledError, KeyboardInterrupt):
             self._worker.interrupt()
-        if self._dashboard is not None:
-            await self._dashboard.close_up()
+        await self._eyes.close_up()
         return self._result()
 
     def frame(self) -> pd.DataFrame:
@@ -203,27 +189,17 @@ class Run:
         """The rounds so far as an interactive plotly figure: hover, zoom, ``write_html``."""
         return shown_figure(self.snapshot())
 
-    def report(self, path: str | Path) -> Path:
-        """Write the run as one HTML page that needs nothing else, and return its path."""
-        path = Path(path)
-        path.write_text(report_html(self.snapshot(), self._worker.title), encoding="utf-8")
-        return path
+    def save(self, path: str | Path) -> Path:
+        """Write the run to a file and return its path: ``.html`` a whole page, ``.svg`` or ``.png`` the picture.
+
+        Raises:
+            SettingError: for another kind of file.
+        """
+        return save(self.snapshot(), Path(path), self._worker.title)
 
     def snapshot(self) -> Snapshot:
         """The run at this moment, as plain facts."""
         return self._worker.snapshot()
-
-    def _begin(self) -> None:
-        if not in_kernel():
-            self._worker.work(lambda: None, lambda: say(text_progress(self.snapshot())))
-            say(sentence(self.snapshot()))
-            return
-        self._dashboard = Dashboard(self.snapshot, self._act)
-        self._dashboard.show()
-        steps = (self._await_page, lambda: None)
-        threading.Thread(target=self._worker.work, args=steps, name="fedlab-rounds", daemon=True).start()
-        with suppress(RuntimeError):
-            self._drawing = asyncio.get_running_loop().create_task(self._keep_drawing())
 
     def _act(self, name: str, facts: Mapping[str, Any]) -> None:
         """What a person did on the page. A wish that cannot be granted is told there, not raised into nowhere."""
@@ -237,30 +213,14 @@ class Run:
         except FedLabError as error:
             self._worker.say(str(error), "warning")
 
-    def _await_page(self) -> None:
-        until = time.monotonic() + PAGE_WAIT
-        while self._dashboard is not None and not self._dashboard.watched and time.monotonic() < until:
-            time.sleep(TICK)
-
-    async def _keep_drawing(self) -> None:
-        while not self._worker.ended.is_set():
-            self._draw()
-            await asyncio.sleep(TICK)
-        if self._dashboard is not None:
-            await self._dashboard.close_up()
-
-    def _draw(self) -> None:
-        if self._dashboard is not None:
-            self._dashboard.draw(self._worker.mark, moving=self.state in ("preparing", "running"))
-
-    def _draw_while_waiting(self, *, buttons: bool) -> None:
+    def _look_while_waiting(self, *, buttons: bool) -> None:
         if self.state == "paused" and not buttons:
             raise SettingError(
                 "The run is paused, and while this cell waits no button could resume it.",
                 "Waiting for it would never end.",
                 "Call run.resume() or run.stop() first; await run waits with the dashboard's buttons alive.",
             )
-        self._draw()
+        self._eyes.look()
 
     def _wait_for_what_there_is(self) -> None:
         """Wait for the end; that the run failed is no reason not to show what came before."""
@@ -282,8 +242,7 @@ class Run:
         return {"text/plain": repr(self), "text/html": static_html(self.snapshot())}
 
     def _ipython_display_(self) -> None:
-        if self._dashboard is not None and not self._worker.ended.is_set():
-            self._dashboard.show()
+        if self._eyes.show():
             return
         from IPython.display import display
 
@@ -294,5 +253,5 @@ class Run:
 def start(worker: Worker) -> Run:
     """The run of this worker, begun: in a notebook it goes on by itself, in a script it is over when this returns."""
     run = Run(worker)
-    run._begin()  # noqa: SLF001
+    run._eyes.start()  # noqa: SLF001
     return run

@@ -9,15 +9,17 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from html import escape
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlab_nb.cards import code, framed, pairs_html, panel, table_html
 from fedlab_nb.errors import SettingError
 from fedlab_nb.records import Message, Peek, Traffic
+from fedlab_nb.records.message import messages_html
+from fedlab_nb.units import bytes_text, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 # Payloads beyond this many bytes are dropped, oldest first; their heads and digests stay. It bounds the memory of
 # long runs: fifty owners and five hundred rounds would otherwise keep more than a gigabyte of ciphertexts.
 KEPT_BYTES = 64 * 2**20
+MOST_MESSAGES = 25
 GENESIS = "0" * 64
 
 
@@ -93,8 +96,11 @@ class View:
         return f"View of {self.party!r}: {len(self.messages)} messages, {sealed} of them sealed"
 
     def _repr_html_(self) -> str:
-        rows = self.frame().tail(25).to_html(escape=True, border=0)
-        return f"<div><b>{escape(repr(self))}</b> (the last 25 below; .open(number) opens one){rows}</div>"
+        sealed = sum(m.encrypted for m in self.messages)
+        title = f"All that crossed to and from {self.party}: {counted(len(self), 'message')}, {sealed} of them sealed"
+        newest = f"The newest {MOST_MESSAGES} are shown. " if len(self) > MOST_MESSAGES else ""
+        note = f"{newest}.frame() has all of them, .open(number) opens one."
+        return framed(panel(title, messages_html(self.messages[-MOST_MESSAGES:]), note=note))
 
 
 class Ledger:
@@ -229,6 +235,21 @@ class Ledger:
         total = sum(m.nbytes for m in self._messages)
         head = self._messages[-1].digest[:12] if self._messages else "empty"
         return f"Ledger({len(self._messages)} messages, {total:,} bytes, chain head {head})"
+
+    def _repr_html_(self) -> str:
+        columns = ("Kind of message", "Messages", "Sent", "In the clear", "Sealed")
+        rows = [
+            (kind, f"{t.messages:,}", bytes_text(t.nbytes), bytes_text(t.plain_nbytes), "yes" if t.encrypted else "no")
+            for kind, t in self.traffic().items()
+        ]
+        size = bytes_text(sum(m.nbytes for m in self._messages))
+        title = f"Ledger: {counted(len(self), 'message')}, {size}"
+        note = "Append-only and chained by hashes: .verify() proves that nothing is missing, added or altered."
+        head = pairs_html([("Head of the chain", code(f"{self._head[:32]}…")), ("Oldest kept payload", self._oldest())])
+        return framed(panel(title, head + (table_html(columns, rows) if rows else ""), note=note))
+
+    def _oldest(self) -> str:
+        return f"message {self._kept[0][0]}" if self._kept else "none"
 
 
 def _body(payload: Payload | object) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 NAMES = {"auc": "AUC", "rmse": "RMSE", "r2": "R²", "mae": "MAE", "accuracy": "accuracy", "loss": "loss"}
 LOWER_IS_BETTER = ("loss", "rmse", "mae", "mse")
@@ -27,6 +28,22 @@ def setting_words(name: str, value: float) -> str:
     """A setting with its value, such as "learning rate 0.05" or "drop-out of owners 20 %"."""
     share = name in ("sample_rate", "dropout")
     return f"{SETTING_NAMES.get(name, name.replace('_', ' '))} {f'{value:.0%}' if share else f'{value:.3g}'}"
+
+
+def listed(names: Iterable[object], most: int = 6) -> str:
+    """Names in a row, the first ``most`` of them, and how many more there are.
+
+    >>> listed("abcd", most=2)
+    'a, b and 2 more'
+    """
+    known = [str(name) for name in names]
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more
+
+
+def counted(count: int, word: str, words: str = "") -> str:
+    """How many of something: ``1 row``, ``1,200 rows``; ``words`` where the plural is not ``word`` + s."""
+    return f"{count:,} {word if count == 1 else words or word + 's'}"
 
 
 def number(value: float | None) -> str:

@@ -60,7 +60,7 @@ def memory_words(machine: Machine) -> str:
     whole = f"{bytes_text(machine.total)}, {bytes_text(machine.available)} of it available"
     if machine.limit is not None:
         whole = (
-            f"this container may use {bytes_text(machine.limit)}, {bytes_text(machine.available)} of it are available "
+            f"This container may use {bytes_text(machine.limit)}, {bytes_text(machine.available)} of it are available "
             f"(the machine has {bytes_text(machine.total)})"
         )
     return f"{whole}; this process holds {bytes_text(machine.resident)}"
@@ -71,7 +71,8 @@ def cores_words(machine: Machine) -> str:
     cores = f"{machine.cores} core{'s' if machine.cores > 1 else ''}"
     if machine.allowed is not None and machine.allowed < machine.cores:
         cores += f", of which this container may use {machine.allowed:.3g}"
-    return f"{cores}; OMP_NUM_THREADS is {machine.threads or 'not set'}"
+    many = "as many threads as they like (OMP_NUM_THREADS is not set)"
+    return f"{cores}; libraries may use {f'{machine.threads} (OMP_NUM_THREADS)' if machine.threads else many}"
 
 
 def _cores() -> int:

@@ -14,7 +14,7 @@ from fedlab_nb.units import bytes_text, delta_text, epsilon_text, seconds_text
 from fedlab_nb.view.frontend import FrontEnd
 
 WIDTH = 110
-MARKS = {True: ("✓", "fine", "fl-good"), False: ("✕", "to do", "fl-bad"), None: ("·", "to know", "fl-soft")}
+MARKS = {True: ("✓", "fine", "fl-good"), False: ("✕", "to do", "fl-bad")}
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ def text(title: str, lines: Iterable[Line], note: str = "") -> str:
     """The lines for a terminal: symbol, word, what, words."""
     parts = []
     for line in lines:
-        symbol, word, _ = MARKS[line.fine]
-        parts.append(f"  {symbol} {word:<8} {line.what}: {line.words}{' ' + line.do if line.do else ''}")
-    told = [fill(part, WIDTH, subsequent_indent=" " * 13) for part in parts]
+        mark = "" if line.fine is None else "{} {}".format(*MARKS[line.fine])
+        parts.append(f"  {mark:<9}{line.what}: {line.words}{' ' + line.do if line.do else ''}")
+    told = [fill(part, WIDTH, subsequent_indent=" " * 11) for part in parts]
     return "\n".join(
         [title, *told, *([fill(note, WIDTH, initial_indent="  ", subsequent_indent="  ")] if note else [])]
     )
@@ -41,19 +41,18 @@ def text(title: str, lines: Iterable[Line], note: str = "") -> str:
 
 def html(title: str, lines: Iterable[Line], note: str = "", name: str = "", more: str = "") -> str:
     """The lines as a card without a frame, ``more`` HTML below them."""
-    rows = [
-        (
-            line.what,
-            Html(f"{marked(*MARKS[line.fine])} {shown(line.words)}" + (f"<br><b>{shown(line.do)}</b>" * bool(line.do))),
-        )
-        for line in lines
-    ]
+    rows = [(line.what, _cell(line)) for line in lines]
     return panel(title, pairs_html(rows) + more, note=note, name=name)
+
+
+def _cell(line: Line) -> Html:
+    mark = "" if line.fine is None else f"{marked(*MARKS[line.fine])} · "
+    return Html(f"{mark}{shown(line.words)}" + (f"<br><b>{shown(line.do)}</b>" if line.do else ""))
 
 
 def place_lines(front: FrontEnd, versions: Sequence[Version], machine: Machine) -> list[Line]:
     """What this front end can do, whether the packages fit, and what the machine has."""
-    lines = [Line("Front end", f"{front.name}. {front.note}", True if front.live else None)]
+    lines = [Line("Front end", f"{_sentence(front.name)}. {front.note}", True if front.live else None)]
     if front.buttons:
         lines.append(_buttons(versions))
     lines += [_missing(version, front) for version in versions if not version.fits]
@@ -75,11 +74,11 @@ def version_words(versions: Iterable[Version]) -> str:
 def _buttons(versions: Sequence[Version]) -> Line:
     found = next((v.found for v in versions if v.name == "ipykernel"), None) or "missing"
     if buttons_while_waiting(versions):
-        words = f"ipykernel {found}: they work while no cell runs, and while a cell waits with `await run`."
+        words = f"They work while no cell runs, and while a cell waits with await run (ipykernel {found})."
         return Line("Buttons", words, True)
     return Line(
         "Buttons",
-        f"ipykernel {found}: they work while no cell runs, but not while a cell waits with `await run`.",
+        f"They work while no cell runs, but not while a cell waits with await run (ipykernel {found}).",
         False,
         f'For that, install ipykernel {BUTTONS_SINCE} or newer: %pip install "ipykernel>={BUTTONS_SINCE}".',
     )
@@ -87,12 +86,12 @@ def _buttons(versions: Sequence[Version]) -> Line:
 
 def _missing(version: Version, front: FrontEnd) -> Line:
     if not version.wanted:
-        words = "it is imported from a folder and not installed, so its packages could not be compared."
+        words = "It is imported from a folder and not installed, so its packages could not be compared."
         return Line(version.name, words, False, "Install it, for example with pip install -e in its folder.")
     if version.name == "Python":
-        words = f"this is {version.found}, and fedlab_nb needs {version.wanted}."
+        words = f"This is {version.found}, and fedlab_nb needs {version.wanted}."
         return Line("Python", words, False, f"Make an environment with Python {version.wanted} and install it there.")
-    held = f"version {version.found} is installed" if version.found else "it is not installed"
+    held = f"Version {version.found} is installed" if version.found else "It is not installed"
     command = f'install "{version.name}{version.wanted}"'
     cure = f"Run %pip {command} and restart the kernel." if front.html else f"Run python -m pip {command}."
     return Line(version.name, f"{held}, and fedlab_nb needs {version.wanted}.", False, cure)
@@ -128,7 +127,7 @@ def planned_note(plan: Planned) -> str:
 
 
 def _time(cost: Cost) -> Line:
-    words = f"about {_seconds(cost.whole.seconds)}"
+    words = f"About {_seconds(cost.whole.seconds)}"
     if cost.num_rounds > 2:
         beginning = max(cost.first.seconds - cost.middle.seconds, 0.0)
         words += f": {_seconds(beginning)} to begin, then {_seconds(cost.middle.seconds)} a round"
@@ -141,7 +140,7 @@ def _seconds(seconds: float) -> str:
 
 def _bytes(cost: Cost, plan: Planned) -> Line:
     about = "about " * plan.sampled
-    words = f"{about}{bytes_text(cost.whole.sent)} will be sent"
+    words = _sentence(f"{about}{bytes_text(cost.whole.sent)} will be sent")
     if cost.num_rounds > 2:
         words += f", {about}{bytes_text(cost.middle.sent)} a round"
     if plan.encrypted:
@@ -153,7 +152,7 @@ def _bytes(cost: Cost, plan: Planned) -> Line:
 
 def _memory(cost: Cost, machine: Machine) -> Line:
     fits = cost.memory < machine.available
-    words = f"about {bytes_text(cost.memory)} more than now; {bytes_text(machine.available)} are available."
+    words = f"About {bytes_text(cost.memory)} more than now; {bytes_text(machine.available)} are available."
     return Line("Memory", words, fits, "" if fits else "Plan fewer rounds or a smaller model, or use a larger machine.")
 
 
@@ -163,15 +162,20 @@ def _privacy(outlook: Outlook, plan: Planned) -> list[Line]:
     terms = f"(delta {delta_text(outlook.delta)}, per {outlook.unit})"
     end = f"{'at most ' * plan.sampled}epsilon {epsilon_text(outlook.epsilon)}"
     if outlook.agreed is None or outlook.left is None:
-        return [Line("Privacy", f"{end} at the end {terms}; no limit is agreed.")]
-    of = f"of {epsilon_text(outlook.agreed)}"
-    now = f"{epsilon_text(outlook.left)} {of} is left now{outlook.where}"
+        return [Line("Privacy", f"{_sentence(end)} will be spent at the end {terms}; no limit is agreed.")]
+    agreed = epsilon_text(outlook.agreed)
+    now = f"{epsilon_text(outlook.left)} of {agreed} is left now{outlook.where}"
     planned = plan.cost.num_rounds if plan.cost is not None else 0
     if outlook.rounds is None or outlook.rounds >= planned:
-        return [Line("Privacy", f"{end} {of} agreed at the end {terms}; {now}.", True)]
+        words = f"{_sentence(end)} of the agreed {agreed} will be spent at the end {terms}; {now}."
+        return [Line("Privacy", words, True)]
     least = "At least" if plan.sampled else "Only"
     advice = (
         f"{least} {outlook.rounds} of {planned} rounds fit, and the run would end there: plan fewer, choose more "
         "noise, or agree on a larger epsilon."
     )
-    return [Line("Privacy", f"all rounds would take {end} {terms}; {now}.", False, advice)]
+    return [Line("Privacy", f"All rounds would take {end} {terms}, and {now}.", False, advice)]
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -97,6 +97,11 @@ class CKKS:
         bits = " and ".join(str(b) for b in PRIME_BITS)
         return f"CKKS(preset={self.preset!r}: ring {RING}, primes of {bits} bits, {SLOTS} numbers a ciphertext)"
 
+    def _repr_html_(self) -> str:
+        from fedlab_nb.crypto.card import ckks_card
+
+        return ckks_card(self)
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Plan:
@@ -222,6 +227,11 @@ class Plan:
             f"Plan(numbers within ±{self.bound:g}, sums of up to {self.owners} owners, grid 2**-{self.grid_bits}, "
             f"{self.bytes_per_value:.1f} bytes a number)"
         )
+
+    def _repr_html_(self) -> str:
+        from fedlab_nb.crypto.card import plan_card
+
+        return plan_card(self)
 
 
 def _check_settings(bound: float, owners: int) -> None:

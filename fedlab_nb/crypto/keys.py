@@ -126,6 +126,11 @@ class KeyHolder:
     def __repr__(self) -> str:
         return f"KeyHolder(key {self.fingerprint}, opens sums only)"
 
+    def _repr_html_(self) -> str:
+        from fedlab_nb.crypto.card import key_holder_card
+
+        return key_holder_card(self)
+
 
 def fingerprint(public_key: bytes) -> str:
     """The first 16 hex characters of the SHA-256 of a public key: its short name."""

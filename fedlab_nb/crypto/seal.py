@@ -84,6 +84,11 @@ class Sealed:
         ciphertexts = "1 ciphertext" if len(self.chunks) == 1 else f"{len(self.chunks):,} ciphertexts"
         return f"Sealed({numbers} in {ciphertexts}, {self.nbytes:,} bytes)"
 
+    def _repr_html_(self) -> str:
+        from fedlab_nb.crypto.card import sealed_card
+
+        return sealed_card(self)
+
 
 class Sealer:
     """An owner's side: seals vectors under a public key, and cannot open anything, not even its own.

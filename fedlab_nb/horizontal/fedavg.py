@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from fedlab_nb.cards import card, code, one_line
 from fedlab_nb.errors import RoundError
 from fedlab_nb.horizontal.checks import check, starting_weights
 from fedlab_nb.horizontal.evaluate import evaluate, score_events, verdict_event
@@ -161,11 +162,39 @@ class FedAvg:
             return 0.0
         return protect.noise_multiplier or setup.plan.training
 
+    def __repr__(self) -> str:
+        asked = {name: getattr(self, name) for name in ("lr", "local_epochs", "batch_size", "weighting")}
+        chosen = "".join(f", {name}={value!r}" for name, value in asked.items() if value is not None)
+        return one_line(f"FedAvg({self.model!r}{chosen})")
+
+    def _repr_html_(self) -> str:
+        return _strategy_card(self)
+
     def _lr(self, federation: Federation) -> float:
         return self.lr or (2.0 if isinstance(federation.house.protect, RowLevelDP) else 0.1)
 
     def _learner(self, setup: Setup) -> Learner:
         return Learner(self.model, setup.encoding.n_inputs, setup.encoding.n_outputs, setup.encoding.task)
+
+
+def _strategy_card(strategy: FedAvg) -> str:
+    """The formula and the settings, those that were left out with their default."""
+
+    def chosen(value: object, default: str) -> str:
+        return f"{default}, by default" if value is None else f"{value}, as chosen"
+
+    equal = "1 for every owner" if strategy.weighting == "equal" else "the owner's share of all training rows"
+    rows = [
+        ("The formula", code("w ← w + Σ weight · change / Σ weight, over the owners of a round")),
+        ("change", "what training on its own rows does to the weights w at one owner"),
+        ("weight", f"{equal} (1 for every owner under fl.OwnerLevelDP)"),
+        ("Model", one_line(repr(strategy.model))),
+        ("Learning rate", chosen(strategy.lr, "0.1 (2.0 under fl.RowLevelDP)")),
+        ("Local epochs", chosen(strategy.local_epochs, "2")),
+        ("Batch size", chosen(strategy.batch_size, "16 rows")),
+    ]
+    note = "Under fl.RowLevelDP an owner makes one step a round on all its rows: no local epochs, no batches."
+    return card("Federated averaging", rows, note)
 
 
 def _moved(state: State, weights: np.ndarray) -> State:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.learn.models import Architecture, build, load_weights
+from fedlab_nb.learn.models import Architecture, build, load_weights, own_generator
 from fedlab_nb.records.schema import Task
 
 if TYPE_CHECKING:
@@ -175,11 +175,10 @@ def _alone(seed: int) -> Iterator[None]:
     """One thread, and dropout from ``seed``: equal seeds then give equal bits, and small models run fastest so."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+    with own_generator(seed):
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
             yield
-    finally:
-        torch.set_num_threads(before)
+        finally:
+            torch.set_num_threads(before)

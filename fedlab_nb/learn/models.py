@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlab_nb.cards import card
 from fedlab_nb.errors import SettingError
 
 if TYPE_CHECKING:
@@ -38,6 +41,25 @@ class Layers:
 
     def __repr__(self) -> str:
         return f"mlp(hidden={self.hidden})" if self.hidden else "logistic()"
+
+    def size(self, inputs: int, outputs: int) -> int:
+        """How many weights it has with ``inputs`` features and ``outputs`` scores.
+
+        >>> mlp(16).size(30, 1)
+        513
+        """
+        return sum((size + 1) * following for size, following in pairwise((inputs, *self.hidden, outputs)))
+
+    def _repr_html_(self) -> str:
+        kind = "Neural network, fully connected" if self.hidden else "Logistic regression (linear for a number)"
+        layers = " → ".join(["inputs", *(f"{width} ReLU" for width in self.hidden), "scores"])
+        rows = [
+            ("Layers", layers),
+            ("Hidden layers", f"{len(self.hidden)}"),
+            ("Weights, for 30 inputs and one score", f"{self.size(30, 1):,}"),
+            ("Scores", "one for two classes or a number, else one a class"),
+        ]
+        return card(kind, rows, "A plan of a model: the federation's columns give the number of inputs and scores.")
 
 
 def mlp(hidden: tuple[int, ...] | int = (16,)) -> Layers:
@@ -84,8 +106,7 @@ def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) 
     """
     import torch
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with own_generator(seed):
         module = architecture(inputs, outputs)
     if not isinstance(module, torch.nn.Module) or not list(module.parameters()):
         raise SettingError(
@@ -106,6 +127,20 @@ def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) 
             "Use torch.nn.LayerNorm or torch.nn.GroupNorm instead.",
         )
     return _copied(module)
+
+
+# Torch has one random generator and one number of threads for the whole process: runs in one notebook take turns.
+_TORCH = threading.RLock()
+
+
+@contextmanager
+def own_generator(seed: int) -> Iterator[None]:
+    """Torch's global generator begins at ``seed`` inside, and is left as it was; one at a time in the whole process."""
+    import torch
+
+    with _TORCH, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def _copied(module: nn.Module) -> nn.Module:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlab_nb.cards import card, one_line
 from fedlab_nb.errors import SchemaError
 from fedlab_nb.learn.local import Learner
 from fedlab_nb.learn.metrics import area_under_curve, probabilities
 from fedlab_nb.learn.models import Architecture, build, load_weights
 from fedlab_nb.records.schema import Task
+from fedlab_nb.units import bytes_text, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,10 +98,25 @@ class TrainedModel:
         return learner.scores(self.weights, self.read(frame))
 
     def __repr__(self) -> str:
-        return (
+        return one_line(
             f"TrainedModel({self.architecture!r}, {self.weights.size} weights, {len(self.inputs)} inputs, "
             f"predicts {self.target!r})"
         )
+
+    def _repr_html_(self) -> str:
+        kind = {"binary": "two classes", "multiclass": "classes", "regression": "a number"}[self.task]
+        answers = f"{kind}: {listed(self.classes, most=12)}" if self.classes else kind
+        rows = [
+            ("Predicts", f"{self.target}, {answers}"),
+            ("Architecture", repr(self.architecture)),
+            ("Weights", f"{self.weights.size:,}, {bytes_text(4 * self.weights.size)} as 32-bit numbers"),
+            ("Inputs", f"{len(self.inputs):,}: {listed(self.inputs)}"),
+            ("Holds", "no row of anybody"),
+        ]
+        note = (
+            ".predict(frame), .probabilities(frame) and .evaluate(frame) take frames of your own; .module() is torch."
+        )
+        return card("Trained model", rows, note)
 
 
 def _exact_area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:

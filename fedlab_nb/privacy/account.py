@@ -12,6 +12,7 @@ import numpy as np
 from fedlab_nb.errors import BudgetExceededError, SettingError
 from fedlab_nb.privacy.accountant import Total
 from fedlab_nb.records import PrivacyEvent
+from fedlab_nb.units import counted
 
 _ACCOUNTS: dict[str, Account] = {}
 _LOCK = threading.Lock()
@@ -41,6 +42,11 @@ class Budget:
                 "Delta is the probability that the epsilon does not hold, so it must be small and above 0.",
                 "Choose a delta well below 1 / (rows of an owner), such as 1e-3 for a hundred rows.",
             )
+
+    def _repr_html_(self) -> str:
+        from fedlab_nb.privacy.card import budget_card
+
+        return budget_card(self)
 
 
 def _is_between(low: float, value: object, high: float) -> bool:
@@ -132,6 +138,15 @@ class Account:
     def guaranteed(self, unit: str) -> bool:
         """True if every release so far had a mechanism for this unit (protecting an owner protects its rows)."""
         return self.tally.guaranteed(unit)
+
+    def __repr__(self) -> str:
+        bare = sum(event.mechanism == "none" for event, _ in self.entries)
+        return f"Account({counted(len(self.entries), 'release')}, {bare} of them unprotected)"
+
+    def _repr_html_(self) -> str:
+        from fedlab_nb.privacy.card import account_card
+
+        return account_card(self)
 
 
 def account_of(fingerprint: str) -> Account:

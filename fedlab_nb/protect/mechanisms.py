@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlab_nb.cards import card
 from fedlab_nb.errors import SettingError
 
 
@@ -24,6 +25,19 @@ def _check(name: str, clip: float, noise_multiplier: float | None) -> None:
             "Without noise there is no differential privacy, whatever the clip norm.",
             "Leave it out to have it calibrated to the budget, or choose a value such as 1.0.",
         )
+
+
+SHARES = (
+    "Under encryption each owner adds its share of the noise and any one of them may know its own; without encryption "
+    "each owner adds all of it."
+)
+
+
+def _noise(clip: float, noise_multiplier: float | None) -> str:
+    """How much noise, in words."""
+    if noise_multiplier is None:
+        return "as much as the federation's budget asks for, for the planned rounds"
+    return f"standard deviation {noise_multiplier * clip:.4g} = multiplier {noise_multiplier:g} × {clip:g}"
 
 
 def _is_positive(value: object) -> bool:
@@ -50,6 +64,17 @@ class RowLevelDP:
     def __post_init__(self) -> None:
         _check("RowLevelDP", self.clip, self.noise_multiplier)
 
+    def _repr_html_(self) -> str:
+        rows = [
+            ("Hides", "whether any single row took part"),
+            ("Clipped", f"the gradient of each row, to length {self.clip:g} at most"),
+            ("Noise", f"on the sum over all rows of all owners: {_noise(self.clip, self.noise_multiplier)}"),
+            ("Protects against", "whoever sees the model, the sums or the scores, with any other knowledge"),
+            ("Does not hide", "what many rows have in common, such as all rows of one owner or one person"),
+            ("Does not stop", "owners who put their shares of the noise together; whoever runs this process"),
+        ]
+        return card("Row-level differential privacy", rows, SHARES)
+
 
 @dataclass(frozen=True)
 class OwnerLevelDP:
@@ -67,6 +92,17 @@ class OwnerLevelDP:
 
     def __post_init__(self) -> None:
         _check("OwnerLevelDP", self.clip, self.noise_multiplier)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("Hides", "whether any single owner, with all its rows, took part"),
+            ("Clipped", f"the whole update of each owner, to length {self.clip:g} at most"),
+            ("Noise", f"on the sum over all owners: {_noise(self.clip, self.noise_multiplier)}"),
+            ("Protects against", "whoever sees the model, the sums or the scores, with any other knowledge"),
+            ("Does not hide", "what many owners have in common"),
+            ("Does not stop", "owners who put their shares of the noise together; whoever runs this process"),
+        ]
+        return card("Owner-level differential privacy", rows, f"{SHARES} It needs about fifty owners or more.")
 
 
 def clip_norm(value: NDArray[np.float64], clip: float) -> NDArray[np.float64]:

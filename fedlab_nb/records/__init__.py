@@ -6,8 +6,7 @@ from fedlab_nb.records.message import Message, Peek
 from fedlab_nb.records.round import Failure, Round, Scores, Traffic
 from fedlab_nb.records.schema import Column, Schema
 from fedlab_nb.records.snapshot import Access, Branch, Note, OwnerLine, Snapshot, Spending, Threat, WhatIf
-from fedlab_nb.records.state import State
-from fedlab_nb.records.update import Update
+from fedlab_nb.records.state import State, Update
 
 __all__ = [
     "Access",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fedlab_nb.cards import card
+from fedlab_nb.units import delta_text
+
 Mechanism = Literal["gaussian", "geometric", "none"]
 Rows = Literal["training", "held-out", "all"]
 
@@ -25,3 +28,24 @@ class PrivacyEvent:
     mechanism: Mechanism
     amount: float = 0.0
     delta: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """How the release was protected, with the amount of it."""
+        if self.mechanism == "gaussian":
+            listed = f", delta {delta_text(self.delta)} for the list" if self.delta else ""
+            return f"Gaussian noise, multiplier {self.amount:.3g}{listed}"
+        return "not protected" if self.mechanism == "none" else f"geometric noise, epsilon {self.amount:.3g}"
+
+    def __repr__(self) -> str:
+        return f"PrivacyEvent(round {self.round}, {self.purpose!r}, {self.rows} rows, unit {self.unit}, {self.words})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("What left the owner", self.purpose),
+            ("In round", self.round or "0, before the first one"),
+            ("Computed on", f"{self.rows} rows"),
+            ("Protection", self.words),
+            ("Hides a single", self.unit if self.mechanism != "none" else "nothing"),
+        ]
+        return card("Privacy event: one release that depends on private rows", rows)

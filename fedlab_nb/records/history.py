@@ -6,10 +6,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
+from fedlab_nb.cards import framed, one_line, panel, table_html
 from fedlab_nb.records.round import Round
+from fedlab_nb.units import LOWER_IS_BETTER, bytes_text, counted, epsilon_text, metric_name, number
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# A card shows that many rounds: the newest.
+MOST_ROUNDS = 10
 
 
 class History(tuple[Round, ...]):
@@ -68,6 +73,44 @@ class History(tuple[Round, ...]):
     def __repr__(self) -> str:
         if not self:
             return "History(no rounds yet)"
-        last = self[-1]
-        scores = ", ".join(f"{name} {value:.3f}" for name, value in last.metrics.items())
-        return f"History({len(self)} rounds; last: {last.failed or scores})"
+        return one_line(f"History({counted(len(self), 'round')}; last: {self[-1].score_words()})")
+
+    def _repr_html_(self) -> str:
+        title = f"History of {counted(len(self), 'round')}" if self else "History: no rounds yet"
+        if not self:
+            return framed(panel(title, ""))
+        failed = [r for r in self if r.failed is not None]
+        note = f"The newest {MOST_ROUNDS} rounds are shown. " * (len(self) > MOST_ROUNDS)
+        note += "".join(f"Round {r.number} failed at {r.failed} " for r in failed[-3:])
+        return framed(panel(title, self._scores_html() + self._rounds_html(), note=f"{note}.frame() has all of it."))
+
+    def _scores_html(self) -> str:
+        """Each metric's first, best and last value; the best of noisy releases is but the luckiest, so none is told."""
+        rows = []
+        for name in dict.fromkeys(name for r in self for name in r.metrics):
+            numbers, values = self.series(name)
+            if not values:
+                continue
+            best = (min if name in LOWER_IS_BETTER else max)(values)
+            noise = self.completed[-1].noise.get(name)
+            told = f"{number(best)} in round {numbers[values.index(best)]}"
+            last = number(values[-1]) + (f" (noise ±{number(noise)})" if noise else "")
+            rows.append((metric_name(name), number(values[0]), "not told: noise" if noise else told, last))
+        return table_html(("On held-out rows", "First", "Best", "Last"), rows) if rows else ""
+
+    def _rounds_html(self) -> str:
+        names = list(dict.fromkeys(name for r in self for name in r.metrics))
+        rows = [
+            (
+                r.number,
+                *(number(r.metrics.get(name)) for name in names),
+                epsilon_text(r.epsilon),
+                len(r.cohort),
+                bytes_text(r.sent),
+                f"{sum(r.seconds.values()):.2f} s",
+                "" if r.failed is None else f"failed: {r.failed.party}",
+            )
+            for r in self[-MOST_ROUNDS:]
+        ]
+        columns = ("Round", *map(metric_name, names), "Epsilon", "Owners", "Sent", "Took", "")
+        return table_html(columns, rows)

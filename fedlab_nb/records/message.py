@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from fedlab_nb.cards import Html, card, code, marked, one_line, table_html
+from fedlab_nb.units import bytes_text, times_text
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,38 @@ class Message:
     content: str = ""
 
     def __repr__(self) -> str:
-        return (
-            f"Message {self.number}, round {self.round}: {self.kind}, from {self.sender!r} to {self.receiver!r}, "
-            f"{self.nbytes:,} bytes\n  {self.peek}\n  digest {self.digest[:16]}…, after {self.previous[:16]}…"
+        return one_line(
+            f"Message {self.number}, round {self.round}: {self.kind} from {self.sender!r} to {self.receiver!r}, "
+            f"{self.nbytes:,} bytes, {self.peek}"
         )
+
+    @property
+    def mark(self) -> Html:
+        """Sealed or readable: symbol and word, never colour alone."""
+        return marked("◆", "sealed", "fl-seal") if self.encrypted else marked("○", "readable", "fl-maybe")
+
+    def _repr_html_(self) -> str:
+        clear = f"{bytes_text(self.plain_nbytes)} in the clear" if self.plain_nbytes else "key material, no numbers"
+        if self.encrypted and self.plain_nbytes:
+            clear = f"{times_text(self.nbytes / self.plain_nbytes)} the {clear}"
+        rows = [
+            ("From", self.sender),
+            ("To", self.receiver),
+            ("Round", self.round or "0, before the first one"),
+            ("Kind", self.kind),
+            ("How", self.mark),
+            ("Size", f"{bytes_text(self.nbytes)} sent: {clear}"),
+            ("What is found on opening it", code(self.peek)),
+            ("Digest", code(f"{self.digest[:32]}…")),
+            ("Follows the digest", code(f"{self.previous[:32]}…")),
+        ]
+        kept = "Its whole payload is kept: .payload" if self.payload is not None else "Only its head and hash are kept."
+        return card(f"Message {self.number}", rows, kept)
+
+
+def messages_html(messages: Iterable[Message]) -> str:
+    """A table of messages: which round, who to whom, what, how large, sealed or readable, and what is found in it."""
+    rows = [
+        (m.number, m.round, m.sender, m.receiver, m.kind, bytes_text(m.nbytes), m.mark, code(m.peek)) for m in messages
+    ]
+    return table_html(("No.", "Round", "From", "To", "Kind", "Size", "How", "On opening it"), rows)

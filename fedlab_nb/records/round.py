@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from fedlab_nb.cards import card, framed, one_line, pairs_html, panel, table_html
 from fedlab_nb.records.state import State
+from fedlab_nb.units import bytes_text, counted, epsilon_text, listed, metric_name, number, setting_words
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,16 @@ class Traffic:
     nbytes: int
     plain_nbytes: int
     encrypted: bool
+
+    def _repr_html_(self) -> str:
+        return card(
+            "Traffic of one kind of message",
+            [
+                ("Messages", f"{self.messages:,}"),
+                ("Sent", f"{bytes_text(self.nbytes)}{', sealed' if self.encrypted else ', in the clear'}"),
+                ("The same numbers in the clear", bytes_text(self.plain_nbytes)),
+            ],
+        )
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,13 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.party}, {self.stage}: {self.error}"
+
+    def __repr__(self) -> str:
+        return one_line(f"Failure({self})")
+
+    def _repr_html_(self) -> str:
+        rows = [("Who", self.party), ("At", self.stage), ("What it says", self.error)]
+        return card("Failure of a round", rows, "Nothing more of that round was released.")
 
 
 @dataclass(frozen=True)
@@ -86,6 +105,41 @@ class Round:
     def sent_if_plain(self) -> int:
         """Bytes that the same numbers take in the clear."""
         return sum(flow.plain_nbytes for flow in self.traffic.values())
+
+    def score_words(self) -> str:
+        """The scores over all owners in a row, with the standard deviation of their noise; or why there are none."""
+        if self.failed is not None:
+            return f"failed at {self.failed}"
+        parts = (
+            f"{metric_name(name)} {number(value)}"
+            + (f" (noise ±{number(self.noise[name])})" if self.noise.get(name) else "")
+            for name, value in self.metrics.items()
+        )
+        return ", ".join(parts) or "no score released"
+
+    def __repr__(self) -> str:
+        spent = "" if self.epsilon is None else f", epsilon {epsilon_text(self.epsilon)}"
+        parts = f"{counted(len(self.cohort), 'owner')}, {self.score_words()}{spent}, {bytes_text(self.sent)}"
+        return one_line(f"Round({self.number}: {parts})")
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, object]] = [
+            ("Took part", f"{len(self.cohort)}: {listed(self.cohort)}" if self.cohort else "nobody"),
+            *([("Dropped out", listed(self.dropped))] if self.dropped else []),
+            ("On held-out rows", self.score_words()),
+            *((f"{metric_name(name)} by owner", f"{number(a)} to {number(b)}") for name, (a, b) in self.spread.items()),
+            ("Epsilon so far", "no guarantee" if self.epsilon is None else epsilon_text(self.epsilon)),
+            ("Settings", ", ".join(setting_words(name, value) for name, value in self.settings.items()) or "not told"),
+            ("Sent", f"{bytes_text(self.sent)} ({bytes_text(self.sent_if_plain)} in the clear)"),
+            ("Took", f"{sum(self.seconds.values()):.2f} s"),
+        ]
+        flows = [
+            (kind, f"{t.messages:,}", bytes_text(t.nbytes), bytes_text(t.plain_nbytes), "yes" if t.encrypted else "no")
+            for kind, t in self.traffic.items()
+        ]
+        columns = ("Kind of message", "Messages", "Sent", "In the clear", "Sealed")
+        body = pairs_html(rows) + (table_html(columns, flows) if flows else "")
+        return framed(panel(f"Round {self.number}", body, note="after=history[-1] goes on from a round."))
 
     def row(self) -> dict[str, object]:
         """One flat row for a table: bytes, seconds, and with each noisy metric the noise's standard deviation in it."""

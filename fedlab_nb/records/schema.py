@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from fedlab_nb.cards import framed, panel, table_html
+from fedlab_nb.units import counted, listed
+
+MOST_COLUMNS = 60
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -21,6 +27,20 @@ class Column:
     dtype: str
     bounds: tuple[float, float] | None = None
     categories: tuple[object, ...] | None = None
+
+    @property
+    def declared(self) -> str:
+        """What its owner declared about its values, in words."""
+        if self.categories is not None:
+            return listed(self.categories)
+        return "not declared" if self.bounds is None else f"{self.bounds[0]:g} to {self.bounds[1]:g}"
+
+    def __repr__(self) -> str:
+        kind = "numeric" if self.kind == "numeric" else "categories"
+        return f"Column({self.name!r}, {kind}, {self.dtype}, values {self.declared!r})"
+
+    def _repr_html_(self) -> str:
+        return framed(panel(f"Column: {self.name}", columns_html([self])))
 
 
 @dataclass(frozen=True)
@@ -45,3 +65,26 @@ class Schema:
             f"Schema({len(self.numeric)} numeric and {len(self.categorical)} categorical columns, "
             f"target {self.target.name!r} ({self.target.kind}))"
         )
+
+    def _repr_html_(self) -> str:
+        title = f"Schema: {counted(len(self.features), 'feature column')} and the target {self.target.name}"
+        return framed(panel(title, self.columns_html(), note="Declared values are public. Rows are not part of it."))
+
+    def columns_html(self) -> str:
+        """The table of all columns, the target first, without a frame."""
+        return columns_html([self.target, *self.features], target=self.target.name)
+
+
+def columns_html(columns: Sequence[Column], target: str = "") -> str:
+    """A table of columns: kind, type and declared values; of very many, the first ones."""
+    rows = [
+        (
+            f"{column.name} (target)" if column.name == target else column.name,
+            "number" if column.kind == "numeric" else "category",
+            column.dtype,
+            column.declared,
+        )
+        for column in columns[:MOST_COLUMNS]
+    ]
+    more = f"<p>and {len(columns) - MOST_COLUMNS} more</p>" if len(columns) > MOST_COLUMNS else ""
+    return table_html(("Column", "Kind", "Type", "Declared values"), rows) + more

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fedlab_nb.cards import card, one_line
 from fedlab_nb.records.history import History
 from fedlab_nb.records.message import Message
 from fedlab_nb.records.round import Round
+from fedlab_nb.units import delta_text, epsilon_text, listed, seconds_text, setting_words
 
 RunState = Literal["preparing", "running", "paused", "finished", "stopped", "interrupted", "failed", "budget spent"]
 Word = Literal["own", "reads", "sealed", "never"]
@@ -48,6 +50,21 @@ class Spending:
     what_if: tuple[WhatIf, ...] = ()
     noise_multiplier: float | None = None
 
+    def __repr__(self) -> str:
+        spent = f"epsilon {epsilon_text(self.spent)}, unit {self.unit}" if self.private else "no guarantee"
+        return f"Spending({spent})"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, object]] = [
+            ("Epsilon spent", epsilon_text(self.spent) if self.private else "no guarantee"),
+            ("Epsilon agreed", epsilon_text(self.agreed)),
+            ("Delta", delta_text(self.delta)),
+            ("Hides a single", self.unit if self.private else "nothing"),
+            ("Rounds that still fit", "–" if self.left is None else f"{self.left:,}"),
+            *((f"{what}, alone", f"epsilon {alone}") for what, alone in self.lines),
+        ]
+        return card("Privacy budget of the owner that spent most", rows, self.claim)
+
     @property
     def forecast(self) -> float | None:
         """Epsilon after the planned last round, if the noise stays as it is."""
@@ -68,6 +85,13 @@ class Access:
     key_holder: Word
     samples: tuple[Message | None, Message | None, Message | None] = (None, None, None)
 
+    def __repr__(self) -> str:
+        return f"Access({self.kind!r}: owner {self.owner}, server {self.server}, key holder {self.key_holder})"
+
+    def _repr_html_(self) -> str:
+        rows = [("Owner", self.owner), ("Server", self.server), ("Key holder", self.key_holder)]
+        return card(f"Who sees what: {self.kind}", rows)
+
 
 @dataclass(frozen=True)
 class Threat:
@@ -76,6 +100,10 @@ class Threat:
     who: str
     could_read: str
     safe: bool | None
+
+    def _repr_html_(self) -> str:
+        verdict = {True: "safe", False: "exposed", None: "depends"}[self.safe]
+        return card("Threat", [("Who", self.who), ("Could learn", self.could_read), ("Verdict", verdict)])
 
 
 @dataclass(frozen=True)
@@ -144,6 +172,26 @@ class Snapshot:
     settings: Mapping[str, float] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
     before: Round | None = None
+
+    def __repr__(self) -> str:
+        return one_line(f"Snapshot({self.title}: {self.state}, {self._round_words()}, {self.history!r})")
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, object]] = [
+            ("State", f"{self.state}, {self._round_words()}"),
+            ("Owners", listed(self.owners)),
+            ("Last scores", self.history[-1].score_words() if self.history else "none yet"),
+            ("Privacy", self.spending.claim),
+            (
+                "Settings of the next round",
+                ", ".join(setting_words(*pair) for pair in self.settings.items()) or "not told",
+            ),
+            ("Time so far", seconds_text(self.elapsed)),
+        ]
+        return card(f"{self.title}: the run at one moment", rows, self.note)
+
+    def _round_words(self) -> str:
+        return f"round {self.history[-1].number if self.history else 0} of {self.num_rounds}"
 
     @property
     def changes(self) -> tuple[tuple[int, str, float, float], ...]:

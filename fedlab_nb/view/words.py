@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fedlab_nb.records import Snapshot
-from fedlab_nb.view.draw.curves import Curve, curve, traffic_total
+from fedlab_nb.view.draw.curves import Curve, better, curve, traffic_total
 from fedlab_nb.view.style import bytes_text, delta_text, epsilon_text, metric_name, number, times_text
 
 
@@ -73,3 +73,21 @@ def budget_text(snapshot: Snapshot) -> str:
     lines = [budget_words(snapshot), snapshot.spending.claim]
     lines += [f"  {what}: epsilon {alone} alone" for what, alone in snapshot.spending.lines]
     return "\n".join(lines)
+
+
+def chart_title(snapshot: Snapshot) -> str:
+    """What is seen, in words: "Accuracy rises from 0.73 to 0.96 in 14 rounds"."""
+    line = curve(snapshot)
+    name = metric_name(line.metric)
+    name = name[0].upper() + name[1:]
+    if not line.rounds:
+        return f"{name} by round: none has been released yet"
+    first, last = line.level[0], line.level[-1]
+    if len(line.rounds) == 1:
+        return f"{name} {number(last)} after the first round"
+    moves = "stays near" if abs(last - first) < 0.005 * max(abs(first), 1e-12) else ""
+    if moves:
+        return f"{name} stays near {number(last)} over {line.rounds[-1]} rounds"
+    verb = "rises" if last > first else "falls"
+    close = "" if better(line.metric, first, last) else " (worse)"
+    return f"{name} {verb} from {number(first)} to {number(last)} in {line.rounds[-1]} rounds{close}"

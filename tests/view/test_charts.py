@@ -1,21 +1,13 @@
-"""The figures: titles that say what is seen, axes with names and units, a fixed number of traces."""
+"""The figures: titles that say what is seen, axes with names and units, and every released number in them."""
+
+from dataclasses import replace
 
 import pytest
 
-from fedlab_nb.view.draw.figures import (
-    FAILED,
-    GLOBAL,
-    NOISE,
-    PLAIN,
-    RELEASES,
-    SENT,
-    budget_figure,
-    chart_title,
-    progress_figure,
-    progress_traces,
-    worth_plotly,
-)
-from tests.view.fake import fake
+from fedlab_nb.records import Branch, History
+from fedlab_nb.view.draw.figures import progress_figure, shown_figure
+from fedlab_nb.view.words import chart_title
+from tests.view.fake import EVIL, evil, fake
 
 RUNS = [
     fake(),
@@ -27,20 +19,17 @@ RUNS = [
 ]
 
 
+def traces(snapshot):
+    return {trace.name: trace for trace in progress_figure(snapshot).data}
+
+
 @pytest.mark.parametrize("snapshot", RUNS)
 def test_every_figure_has_a_title_that_says_what_is_seen_and_named_axes(snapshot) -> None:
-    for figure in (progress_figure(snapshot), budget_figure(snapshot)):
-        assert figure.layout.title.text
-        assert figure.layout.xaxis.title.text == "round"
-        assert figure.layout.yaxis.title.text
-    assert progress_figure(snapshot).layout.yaxis2.title.text.startswith("bytes a round")
-
-
-@pytest.mark.parametrize("snapshot", RUNS)
-def test_there_are_always_the_same_traces_and_none_is_empty(snapshot) -> None:
-    traces = progress_traces(snapshot)
-    assert [t["type"] for t in traces] == ["scatter"] * 5 + ["bar"] * 2
-    assert all(len(t["x"]) == len(t["y"]) >= 1 for t in traces)
+    layout = progress_figure(snapshot).layout
+    assert layout.title.text == chart_title(snapshot)
+    assert layout.xaxis.title.text == "round"
+    assert layout.yaxis.title.text.endswith("on held-out rows")
+    assert layout.yaxis2.title.text.startswith("bytes a round")
 
 
 def test_the_axis_of_rounds_stands_still_while_a_run_grows() -> None:
@@ -49,30 +38,47 @@ def test_the_axis_of_rounds_stands_still_while_a_run_grows() -> None:
 
 def test_noisy_releases_are_dots_with_a_band_and_the_line_is_an_estimate() -> None:
     snapshot = fake(20, sd=0.03)
-    data = progress_figure(snapshot).data
-    assert list(data[RELEASES].y) == [r.metrics["accuracy"] for r in snapshot.history]
-    assert data[RELEASES].mode == "markers"
-    assert data[GLOBAL].name == "accuracy, best estimate"
-    assert max(data[NOISE].y) > max(data[GLOBAL].y)
+    drawn = traces(snapshot)
+    assert list(drawn["release with noise"].y) == [r.metrics["accuracy"] for r in snapshot.history]
+    assert drawn["release with noise"].mode == "markers"
+    assert max(drawn["±1 sd of the noise"].y) > max(drawn["accuracy, best estimate"].y)
 
 
 def test_exact_releases_are_joined_by_the_line_itself() -> None:
     snapshot = fake(20)
-    data = progress_figure(snapshot).data
-    assert list(data[GLOBAL].y) == [r.metrics["accuracy"] for r in snapshot.history]
-    assert not data[RELEASES].showlegend
+    drawn = traces(snapshot)
+    assert list(drawn["accuracy, all owners"].y) == [r.metrics["accuracy"] for r in snapshot.history]
+    assert "release with noise" not in drawn
+
+
+def test_each_owner_has_a_line_that_can_be_switched_on_but_not_when_there_are_very_many() -> None:
+    snapshot = fake(8)
+    line = traces(snapshot)["Owner 3"]
+    assert list(line.y) == [r.owner_metrics["Owner 3"]["accuracy"] for r in snapshot.history]
+    assert line.visible == "legendonly"
+    assert len(traces(fake(8, owners=50))) < 20
+
+
+def test_other_courses_and_changes_of_settings_are_marked() -> None:
+    history = History(replace(r, settings={"lr": 0.1 if r.number < 4 else 0.5}) for r in fake(8).history)
+    snapshot = replace(fake(8), history=history, branches=(Branch("before rewinding to round 3", fake(6).history[2:]),))
+    figure = progress_figure(snapshot)
+    branch = next(t for t in figure.data if t.name == "before rewinding to round 3")
+    assert list(branch.x) == [3, 4, 5, 6]
+    assert [shape.x0 for shape in figure.layout.shapes] == [3.5]
+    assert "learning rate 0.5" in figure.layout.annotations[0].hovertext
 
 
 def test_a_failed_round_is_marked_with_its_reason() -> None:
-    mark = progress_figure(fake(6, fail=(4,))).data[FAILED]
+    mark = traces(fake(6, fail=(4,)))["failed round"]
     assert list(mark.x) == [4]
     assert "Owner 2 sent a number" in mark.text[0].replace("<br>", " ")
 
 
 def test_encrypted_bytes_are_told_apart_by_a_pattern_and_absent_without_encryption() -> None:
-    assert progress_figure(fake()).data[SENT].marker.pattern.shape == "/"
-    assert not progress_figure(fake(encrypted=False)).data[SENT].showlegend
-    assert progress_figure(fake(encrypted=False)).data[PLAIN].showlegend
+    assert traces(fake())["bytes as sent, encrypted"].marker.pattern.shape == "/"
+    assert set(traces(fake(encrypted=False))) >= {"bytes in the clear"}
+    assert "bytes as sent, encrypted" not in traces(fake(encrypted=False))
 
 
 def test_titles_name_the_direction_in_the_sense_of_the_metric() -> None:
@@ -83,14 +89,7 @@ def test_titles_name_the_direction_in_the_sense_of_the_metric() -> None:
     assert chart_title(fake(0)) == "Accuracy by round: none has been released yet"
 
 
-def test_without_a_guarantee_the_budget_figure_is_empty_and_says_so() -> None:
-    figure = budget_figure(fake(private=False))
-    assert figure.layout.title.text == "No privacy guarantee"
-    assert not figure.data[0].x
-
-
-def test_a_short_run_is_not_slowed_by_loading_plotly() -> None:
-    assert not worth_plotly(fake(5, 20))
-    assert worth_plotly(fake(5, 5000))
-    assert not worth_plotly(fake(0, 5000, state="preparing"))
-    assert worth_plotly(fake(5, 20, state="paused"))
+def test_names_are_escaped_and_the_figure_shows_as_a_picture_where_plotly_cannot_run() -> None:
+    bundle = shown_figure(evil(fake()))._repr_mimebundle_()
+    assert set(bundle) == {"application/vnd.plotly.v1+json", "image/svg+xml", "text/plain"}
+    assert EVIL not in str(bundle)

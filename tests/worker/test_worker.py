@@ -11,7 +11,7 @@ from fedlab_nb.course import Course
 from fedlab_nb.errors import SettingError
 from fedlab_nb.handle import Run
 from fedlab_nb.worker import Worker
-from tests.rounds.common import bits, cells, logistic
+from tests.rounds.common import bits, cells, logistic, play
 
 
 def started(num_rounds=4, paused=True):
@@ -189,3 +189,24 @@ def test_an_exception_in_a_strategy_ends_the_run_with_a_lesson_and_keeps_the_rou
     assert "Correct the strategy" in note
     assert isinstance(run.error, ValueError)
     assert fl.train(federation, logistic(), num_rounds=1).state == "finished", "the federation is free again"
+
+
+def with_dropout(inputs, outputs):
+    from torch import nn
+
+    return nn.Sequential(nn.Linear(inputs, 8), nn.Dropout(0.5), nn.Linear(8, outputs))
+
+
+def test_two_runs_at_once_give_the_bits_of_each_alone_even_with_dropout():
+    def begun():
+        run = Run(Worker(Course(fl.Federation(cells()), fl.FedAvg(with_dropout), num_rounds=12)))
+        thread = threading.Thread(target=run._worker.work, args=(lambda: None, lambda: None), daemon=True)
+        thread.start()
+        return run, thread
+
+    first, second = begun(), begun()
+    for _, thread in (first, second):
+        thread.join(60)
+    alone = play(fl.Federation(cells()), fl.FedAvg(with_dropout), num_rounds=12)
+    assert bits(first[0].history) == bits(alone)
+    assert bits(second[0].history) == bits(alone)

@@ -7,7 +7,7 @@ from html import escape
 from fedlab_nb.records import Snapshot
 from fedlab_nb.units import metric_name, number, seconds_text
 from fedlab_nb.view.draw.curves import curve, traffic_total
-from fedlab_nb.view.draw.figures import chart_title
+from fedlab_nb.view.words import chart_title
 
 CHIPS = {
     "preparing": ("…", "fl-soft"),
