@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -111,6 +112,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 def folded(summary: object, body: str) -> str:
     """A body of HTML that a reader opens by its summary; without script."""
     return f"<details><summary>{shown(summary)}</summary>{body}</details>"
+
+
+def image(svg: str, said: str) -> str:
+    """A picture as an image element with ``said`` for who cannot see it.
+
+    Such an element stays where a front end cleans an untrusted notebook of inline drawings.
+    """
+    data = b64encode(svg.encode()).decode()
+    return f'<img alt="{shown(said)}" style="width:100%" src="data:image/svg+xml;base64,{data}">'
 
 
 def code(text: object) -> Html:

@@ -21,7 +21,9 @@ class FedLabError(Exception):
         place = _line_of_user(self.__traceback__)
         if place:
             lines.append(("Where", f"line {place} of your code"))
-        return [type(self).__name__, *(f"  {name:<12}{' '.join(text.split())}" for name, text in lines)]
+        said = (f"\n  {name:<12}{' '.join(text.split())}" for name, text in lines)
+        # One string: IPython joins the parts of a list with or without line breaks, as its mode is.
+        return [type(self).__name__ + "".join(said)]
 
     def __reduce__(self) -> tuple[type[FedLabError], tuple[str, ...]]:
         # Python would rebuild the error from its joined text alone; histories hold errors and may be copied or pickled.

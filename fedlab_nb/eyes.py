@@ -77,11 +77,6 @@ class Eyes:
         if self._dashboard is not None:
             self._dashboard.freeze()
 
-    async def close_up(self) -> None:
-        """The run has ended: leave a static picture in its cells, if the page is still there to take it."""
-        if self._dashboard is not None:
-            await self._dashboard.close_up()
-
     def _await_page(self) -> None:
         until = time.monotonic() + PAGE_WAIT
         while not self.watched and time.monotonic() < until:
@@ -91,7 +86,7 @@ class Eyes:
         while not self._worker.ended.is_set():
             self._draw()
             await asyncio.sleep(TICK)
-        await self.close_up()
+        self.leave()
 
     def _draw(self) -> None:
         if self._dashboard is not None:

@@ -138,7 +138,7 @@ class Run:
                 await asyncio.sleep(TICK)
         except (asyncio.CancelledError, KeyboardInterrupt):
             self._worker.interrupt()
-        await self._eyes.close_up()
+        self._eyes.leave()
         return self._result()
 
     def frame(self) -> pd.DataFrame:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.cards import code, framed, pairs_html, panel, table_html
+from fedlab_nb.cards import code, framed, pairs_html, panel
 from fedlab_nb.errors import SettingError
 from fedlab_nb.records import Message, Peek, Traffic
 from fedlab_nb.records.message import messages_html
+from fedlab_nb.records.round import traffic_html
 from fedlab_nb.units import bytes_text, counted
 
 if TYPE_CHECKING:
@@ -237,16 +238,11 @@ class Ledger:
         return f"Ledger({len(self._messages)} messages, {total:,} bytes, chain head {head})"
 
     def _repr_html_(self) -> str:
-        columns = ("Kind of message", "Messages", "Sent", "In the clear", "Sealed")
-        rows = [
-            (kind, f"{t.messages:,}", bytes_text(t.nbytes), bytes_text(t.plain_nbytes), "yes" if t.encrypted else "no")
-            for kind, t in self.traffic().items()
-        ]
         size = bytes_text(sum(m.nbytes for m in self._messages))
         title = f"Ledger: {counted(len(self), 'message')}, {size}"
         note = "Append-only and chained by hashes: .verify() proves that nothing is missing, added or altered."
         head = pairs_html([("Head of the chain", code(f"{self._head[:32]}…")), ("Oldest kept payload", self._oldest())])
-        return framed(panel(title, head + (table_html(columns, rows) if rows else ""), note=note))
+        return framed(panel(title, head + traffic_html(self.traffic()), note=note))
 
     def _oldest(self) -> str:
         return f"message {self._kept[0][0]}" if self._kept else "none"

@@ -67,8 +67,13 @@ def delta_text(value: float | None) -> str:
         return "–"
     power = round(math.log10(value)) if value > 0 else 0
     if power < -3 and math.isclose(value, 10.0**power, rel_tol=1e-9):
-        return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return power_text(10, power)
     return f"{value:g}"
+
+
+def power_text(base: int, power: int) -> str:
+    """A power as it is written: ``2⁻³⁰``."""
+    return str(base) + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def bytes_text(count: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fedlab_nb.cards import card, code, framed, pairs_html, panel, table_html
-from fedlab_nb.units import bytes_text, counted, listed, times_text
+from fedlab_nb.units import bytes_text, counted, listed, power_text, times_text
 
 if TYPE_CHECKING:
     from fedlab_nb.crypto.ckks import CKKS, Plan
@@ -45,8 +45,11 @@ def plan_card(plan: Plan) -> str:
     rows = [
         ("Each number lies within", f"±{plan.bound:g}"),
         ("Owners in one sum, at most", f"{plan.owners:,}"),
-        ("Grid", f"steps of 2^-{plan.grid_bits}; rounding a number to it changes it by at most {half:.1e}"),
-        ("Scale", f"2^{plan.scale_bits}"),
+        (
+            "Grid",
+            f"steps of {power_text(2, -plan.grid_bits)}; rounding a number to it changes it by at most {half:.1e}",
+        ),
+        ("Scale", power_text(2, plan.scale_bits)),
         ("Room", f"a sum wraps beyond {plan.capacity:,.6g}, {room} the largest one there can be"),
         ("Noise of the encryption", f"{plan.sigma:.1e} (standard deviation) in a full sum"),
         ("Rounding removes it", f"half a step of the grid is {half / plan.sigma:,.0f} times as large"),
@@ -66,7 +69,7 @@ def sealed_card(sealed: Sealed) -> str:
             f"{bytes_text(sealed.nbytes)}, {times_text(sealed.nbytes / clear)} the {bytes_text(clear)} in the clear",
         ),
         ("Sealed for key", code(sealed.fingerprint)),
-        ("Planned for", f"numbers within ±{sealed.bound:g}, grid 2^-{sealed.grid_bits}"),
+        ("Planned for", f"numbers within ±{sealed.bound:g}, grid {power_text(2, -sealed.grid_bits)}"),
         ("Without the secret key one sees", code(f"{sealed.head}…")),
     ]
     return card("Sealed numbers", rows, "Only the key holder can open them, and it opens sums.")

@@ -279,7 +279,7 @@ class Federation:
         return f"Federation({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        from fedlab_nb.parties.trust import federation_card
+        from fedlab_nb.parties.card import federation_card
 
         return federation_card(self)
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
-from fedlab_nb.cards import card
+from fedlab_nb.cards import folded, framed, pairs_html, panel
 from fedlab_nb.data.intake import load, make_schema
 from fedlab_nb.data.samples import invented
 from fedlab_nb.errors import FedLabError, PrivateDataError, RoundError, SchemaError, SettingError
 from fedlab_nb.parties.rows import Rows, divide
 from fedlab_nb.records import Schema
+from fedlab_nb.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,16 +154,15 @@ class DataOwner:
 
     def _repr_html_(self) -> str:
         target = self.schema.target
-        return card(
-            f"Data owner: {self.name}",
-            [
-                ("Columns", f"{len(self.schema.numeric)} numeric, {len(self.schema.categorical)} categorical"),
-                ("Target", f"{target.name} ({'a number' if target.kind == 'numeric' else 'classes'})"),
-                ("Held out for testing", f"{self.held_out:.0%} of the rows"),
-                ("Rows", "private"),
-            ],
-            note="You may ask for .schema and .mock(). Inside one process the wall teaches; it does not secure.",
-        )
+        rows = [
+            ("Rows", "private"),
+            ("Columns", f"{len(self.schema.numeric)} numeric, {len(self.schema.categorical)} categorical"),
+            ("Target", f"{target.name} ({'a number' if target.kind == 'numeric' else 'classes'})"),
+            ("Held out for testing", f"about {self.held_out:.0%} of the rows"),
+        ]
+        columns = folded(f"All {counted(len(self.schema.features) + 1, 'column')}", self.schema.columns_html())
+        note = "You may ask for .schema and .mock(). Inside one process the wall teaches; it does not secure."
+        return framed(panel(f"Data owner: {self.name}", pairs_html(rows) + columns, note=note))
 
     def __dir__(self) -> Iterable[str]:
         return PUBLIC

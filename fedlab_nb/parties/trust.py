@@ -239,22 +239,3 @@ def _claim(federation: Federation) -> str:
         f"with probability delta = {federation.delta:g}. Every round, statistic and score of the same table since this "
         f"session began is counted, without credit for sampling.{shares}"
     )
-
-
-def federation_card(federation: Federation) -> str:
-    """The HTML card of a federation: who holds what, and the house rules."""
-    from fedlab_nb.cards import card
-
-    house = federation.house
-    rows: list[tuple[str, object]] = [
-        ("owners", ", ".join(federation.names)),
-        ("columns", f"{len(federation.schema.features)}, to predict {federation.schema.target.name!r}"),
-        ("encryption", repr(house.encrypt) if house.encrypt else "none: the server reads every update"),
-        ("privacy", repr(house.protect) if house.protect else "no mechanism, no guarantee"),
-        ("budget", repr(house.budget) if house.budget else "none agreed"),
-        ("messages so far", f"{len(federation.ledger):,}"),
-    ]
-    if house.noise_seed is not None:
-        rows.append(("rehearsal", "not private: the noise can be repeated from its seed"))
-    note = "All parties live in this one Python process: their walls are simulated. seen_by(party) shows what each saw."
-    return card("Federation", rows, note)

@@ -2,6 +2,7 @@
 
 from fedlab_nb.records.event import PrivacyEvent
 from fedlab_nb.records.history import History
+from fedlab_nb.records.holding import Holding
 from fedlab_nb.records.message import Message, Peek
 from fedlab_nb.records.round import Failure, Round, Scores, Traffic
 from fedlab_nb.records.schema import Column, Schema
@@ -14,6 +15,7 @@ __all__ = [
     "Column",
     "Failure",
     "History",
+    "Holding",
     "Message",
     "Note",
     "OwnerLine",

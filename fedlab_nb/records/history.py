@@ -95,7 +95,7 @@ class History(tuple[Round, ...]):
             noise = self.completed[-1].noise.get(name)
             told = f"{number(best)} in round {numbers[values.index(best)]}"
             last = number(values[-1]) + (f" (noise ±{number(noise)})" if noise else "")
-            rows.append((metric_name(name), number(values[0]), "not told: noise" if noise else told, last))
+            rows.append((metric_name(name), number(values[0]), "not said: each has noise" if noise else told, last))
         return table_html(("On held-out rows", "First", "Best", "Last"), rows) if rows else ""
 
     def _rounds_html(self) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from fedlab_nb.cards import Html, card, code, marked, one_line, table_html
 from fedlab_nb.units import bytes_text, times_text
 
+SEALED, READABLE = marked("◆", "sealed", "fl-seal"), marked("○", "readable", "fl-maybe")
+
 
 @dataclass(frozen=True)
 class Peek:
@@ -25,6 +27,14 @@ class Peek:
         numbers = (f"{v:.6g}" for v in self.head if isinstance(v, float))
         body = ", ".join(numbers) if not isinstance(self.head, str) else self.head
         return f"{body}, …" if math.prod(self.shape) > len(self.head) else body
+
+    @property
+    def beginning(self) -> str:
+        """Its first two numbers, or its first letters: short enough for a table."""
+        if isinstance(self.head, str):
+            return self.head[:20] + "…" * (len(self.head) > 20 or not self.readable)
+        rest = ", …" if math.prod(self.shape) > 2 else ""
+        return ", ".join(f"{value:.3g}" for value in self.head[:2]) + rest
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +69,7 @@ class Message:
     @property
     def mark(self) -> Html:
         """Sealed or readable: symbol and word, never colour alone."""
-        return marked("◆", "sealed", "fl-seal") if self.encrypted else marked("○", "readable", "fl-maybe")
+        return SEALED if self.encrypted else READABLE
 
     def _repr_html_(self) -> str:
         clear = f"{bytes_text(self.plain_nbytes)} in the clear" if self.plain_nbytes else "key material, no numbers"
@@ -81,8 +91,9 @@ class Message:
 
 
 def messages_html(messages: Iterable[Message]) -> str:
-    """A table of messages: which round, who to whom, what, how large, sealed or readable, and what is found in it."""
+    """A table of messages: in which round, what, from whom to whom, how large, sealed or readable, how it begins."""
     rows = [
-        (m.number, m.round, m.sender, m.receiver, m.kind, bytes_text(m.nbytes), m.mark, code(m.peek)) for m in messages
+        (m.number, m.round, m.kind, m.mark, f"{m.sender} → {m.receiver}", bytes_text(m.nbytes), code(m.peek.beginning))
+        for m in messages
     ]
-    return table_html(("No.", "Round", "From", "To", "Kind", "Size", "How", "On opening it"), rows)
+    return table_html(("No.", "Round", "What", "How", "From → to", "Size", "Begins with"), rows)

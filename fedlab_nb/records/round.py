@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fedlab_nb.cards import card, framed, one_line, pairs_html, panel, table_html
+from fedlab_nb.records.message import READABLE, SEALED
 from fedlab_nb.records.state import State
 from fedlab_nb.units import bytes_text, counted, epsilon_text, listed, metric_name, number, setting_words
 
@@ -30,6 +31,21 @@ class Traffic:
                 ("The same numbers in the clear", bytes_text(self.plain_nbytes)),
             ],
         )
+
+
+def traffic_html(traffic: Mapping[str, Traffic]) -> str:
+    """A table of bytes by kind of message: as they crossed, and in the clear (none where no numbers are inside)."""
+    rows = [
+        (
+            kind,
+            SEALED if t.encrypted else READABLE,
+            f"{t.messages:,}",
+            bytes_text(t.nbytes),
+            bytes_text(t.plain_nbytes) if t.plain_nbytes else "–",
+        )
+        for kind, t in traffic.items()
+    ]
+    return table_html(("Kind", "How", "Messages", "Sent", "In the clear"), rows) if rows else ""
 
 
 @dataclass(frozen=True)
@@ -133,12 +149,7 @@ class Round:
             ("Sent", f"{bytes_text(self.sent)} ({bytes_text(self.sent_if_plain)} in the clear)"),
             ("Took", f"{sum(self.seconds.values()):.2f} s"),
         ]
-        flows = [
-            (kind, f"{t.messages:,}", bytes_text(t.nbytes), bytes_text(t.plain_nbytes), "yes" if t.encrypted else "no")
-            for kind, t in self.traffic.items()
-        ]
-        columns = ("Kind of message", "Messages", "Sent", "In the clear", "Sealed")
-        body = pairs_html(rows) + (table_html(columns, flows) if flows else "")
+        body = pairs_html(rows) + traffic_html(self.traffic)
         return framed(panel(f"Round {self.number}", body, note="after=history[-1] goes on from a round."))
 
     def row(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How things look: colours, the style sheet, the chart template, and numbers in words."""
+"""How things look: colours, the style sheet, the chart template."""
 
 from __future__ import annotations
 
@@ -7,21 +7,6 @@ from importlib.resources import files
 from typing import Any
 
 from fedlab_nb.cards import core_css
-from fedlab_nb.units import (
-    LOWER_IS_BETTER,
-    SETTING_NAMES,
-    bytes_text,
-    delta_text,
-    epsilon_text,
-    metric_name,
-    number,
-    seconds_text,
-    setting_words,
-    times_text,
-)
-
-__all__ = ["LOWER_IS_BETTER", "SETTING_NAMES", "bytes_text", "delta_text", "epsilon_text", "metric_name", "number"]
-__all__ += ["seconds_text", "setting_words", "times_text"]
 
 # Okabe and Ito's colours: told apart with any colour vision.
 BLUE, SKY, GREEN, VERMILLION, PURPLE, ORANGE = "#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#E69F00"

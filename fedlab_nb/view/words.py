@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from fedlab_nb.records import Snapshot
+from fedlab_nb.units import bytes_text, delta_text, epsilon_text, metric_name, number, times_text
 from fedlab_nb.view.draw.curves import Curve, better, curve, traffic_total
-from fedlab_nb.view.style import bytes_text, delta_text, epsilon_text, metric_name, number, times_text
 
 
 def metric_words(line: Curve) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 import fedlab_nb as fl
-from fedlab_nb.parties.trust import access, federation_card, spending, threats
+from fedlab_nb.parties.trust import access, spending, threats
 from tests.rounds.common import cells, declared, play
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
@@ -149,13 +149,3 @@ def test_a_delta_that_is_used_up_already_leaves_no_guarantee():
     assert "a larger delta" in stand.claim
     assert exposed(federation)["the server alone"] is None
     assert fl.Federation(owners, budget=fl.Budget(8, 1e-3)).epsilon() == pytest.approx(4)
-
-
-def test_the_card_of_a_federation_shows_settings_and_escapes_names():
-    owners = cells(2)
-    owners = [fl.DataOwner("<b>", fl.data.clinics(), target="diagnosis"), *owners[:0]]
-    owners.append(fl.DataOwner("West", fl.data.clinics(1), target="diagnosis"))
-    card = federation_card(fl.Federation(owners, budget=BUDGET, noise_seed=1))
-    assert "<b>," not in card
-    assert "not private" in card
-    assert "simulated" in card

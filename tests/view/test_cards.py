@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from fedlab_nb.cards import card, table
 from fedlab_nb.records import Access, Threat
 from fedlab_nb.view.cards import access_table, access_text, threat_card, threat_text
 from tests.view.fake import ACCESS, EVIL, THREATS
@@ -12,8 +11,6 @@ from tests.view.fake import ACCESS, EVIL, THREATS
 
 def pages() -> list[str]:
     return [
-        card(EVIL, [(EVIL, EVIL), ("rows", 3)], note=EVIL),
-        table(EVIL, [EVIL, "n"], [(EVIL, 1)], note=EVIL),
         threat_card([Threat(EVIL, EVIL, None)], EVIL),
         access_table([Access(EVIL, "own", "reads", "sealed")]),
     ]
@@ -48,9 +45,3 @@ def test_access_is_told_by_symbol_and_word() -> None:
         assert re.search(rf"</span> {word}", page)
         assert word in text
     assert len(text.splitlines()) == 1 + len(ACCESS)
-
-
-def test_columns_of_numbers_stand_right_and_columns_of_words_left() -> None:
-    page = table("t", ["name", "bytes"], [("a", "2.1 MB"), ("b", "–")])
-    assert '<td class="fl-num">2.1 MB</td>' in page
-    assert "<td>a</td>" in page

@@ -1,6 +1,5 @@
 """The live dashboard's pace and what it leaves behind, with an invented clock and page."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -14,8 +13,8 @@ class FakePage:
     """A page that counts what it is asked, and answers when the test says so."""
 
     def __init__(self) -> None:
-        self.cards = self.charts = self.pongs = 0
-        self.watched = self.seen = self.answered = self.there = True
+        self.cards = self.charts = 0
+        self.watched = self.seen = self.answered = True
         self.closed = False
 
     def draw_cards(self, snapshot) -> None:
@@ -26,9 +25,6 @@ class FakePage:
 
     def view(self) -> dict[str, object]:
         return {WIDGET: {}}
-
-    def ping(self) -> None:
-        self.pongs += self.there
 
     def close(self) -> None:
         self.closed = True
@@ -136,11 +132,19 @@ def assert_static(bundle: dict[str, str]) -> None:
 
 def test_the_end_puts_a_picture_in_the_place_of_the_widget_whatever_the_clock_says(setup: Setup) -> None:
     setup.snapshot = fake(20, state="finished")
-    asyncio.run(setup.board.close_up())
-    assert setup.page.closed
+    setup.board.freeze()
     assert_static(setup.handle.bundles[-1])
     assert "finished" in setup.handle.bundles[-1]["text/html"]
-    assert setup.board.watched
+    setup.board.freeze()
+    assert len(setup.handle.bundles) == 1
+
+
+def test_the_widget_keeps_the_last_state_for_a_page_that_was_closed_before_it_was_saved(setup: Setup) -> None:
+    setup.snapshot = fake(20, state="finished")
+    setup.page.seen = False
+    setup.board.freeze()
+    assert not setup.page.closed
+    assert (setup.page.cards, setup.page.charts) == (1, 1)
 
 
 def test_every_cell_that_shows_the_run_keeps_its_picture(setup: Setup) -> None:
@@ -151,27 +155,11 @@ def test_every_cell_that_shows_the_run_keeps_its_picture(setup: Setup) -> None:
     assert other.bundles == setup.handle.bundles
 
 
-def test_a_page_that_is_gone_at_the_end_finds_the_last_state_in_the_widget(setup: Setup) -> None:
-    setup.page.there = False
-    setup.snapshot = fake(20, state="finished")
-
-    async def wait() -> None:
-        ending = asyncio.ensure_future(setup.board.close_up())
-        await asyncio.sleep(0.05)
-        setup.now += 10.0
-        await ending
-
-    asyncio.run(wait())
-    assert not setup.page.closed
-    assert setup.handle.bundles == []
-    assert (setup.page.cards, setup.page.charts) == (1, 1)
-
-
 def test_a_run_that_nobody_watched_leaves_a_picture_and_no_widget_each_time_it_is_asked(setup: Setup) -> None:
     setup.page.watched = setup.page.seen = False
     setup.snapshot = fake(20, state="finished")
     for _ in range(2):
-        asyncio.run(setup.board.close_up())
+        setup.board.freeze()
     assert setup.page.closed
     assert len(setup.handle.bundles) == 2, "under nbclient only the update of the waiting cell arrives"
     for bundle in setup.handle.bundles:

@@ -80,14 +80,10 @@ def test_after_a_rewind_rounds_with_the_same_numbers_are_sent_anew() -> None:
     wire.page.close()
 
 
-def test_the_page_answers_the_last_push_and_pings(wire: Wire) -> None:
+def test_the_page_answers_the_last_push(wire: Wire) -> None:
     assert not wire.page.answered
     wire.says("ack", seq=wire.page._widget.seq)
     assert wire.page.answered
-    wire.page.ping()
-    assert wire.sent[-1] == {"ping": 1}
-    wire.says("pong", ping=1)
-    assert wire.page.pongs == 1
 
 
 def test_what_a_person_does_reaches_the_run(wire: Wire) -> None:

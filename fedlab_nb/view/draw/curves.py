@@ -11,7 +11,8 @@ from typing import TypeVar, cast
 from weakref import ref
 
 from fedlab_nb.records import Snapshot
-from fedlab_nb.view.style import LOWER_IS_BETTER, UNIT_METRICS
+from fedlab_nb.units import LOWER_IS_BETTER
+from fedlab_nb.view.style import UNIT_METRICS
 
 T = TypeVar("T")
 

@@ -9,18 +9,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fedlab_nb.records import Branch, Snapshot
+from fedlab_nb.units import metric_name, number
 from fedlab_nb.view.draw.curves import Bars, Curve, bars, curve, round_range, value_range
 from fedlab_nb.view.draw.picture import change_words, snapshot_svg
-from fedlab_nb.view.style import (
-    GREEN,
-    MIDDLE,
-    MIDDLE_BLUE,
-    PURPLE,
-    VERMILLION,
-    metric_name,
-    number,
-    template,
-)
+from fedlab_nb.view.style import GREEN, MIDDLE, MIDDLE_BLUE, PURPLE, VERMILLION, template
 from fedlab_nb.view.words import chart_title, sentence
 
 if TYPE_CHECKING:

@@ -8,19 +8,9 @@ from dataclasses import dataclass
 from html import escape
 
 from fedlab_nb.records import History, Snapshot
+from fedlab_nb.units import bytes_text, metric_name, number, setting_words
 from fedlab_nb.view.draw.curves import Bars, Curve, bars, curve, round_range, thinned, value_range
-from fedlab_nb.view.style import (
-    GREEN,
-    MIDDLE,
-    MIDDLE_BLUE,
-    MIDDLE_RED,
-    PURPLE,
-    UNIT_METRICS,
-    bytes_text,
-    metric_name,
-    number,
-    setting_words,
-)
+from fedlab_nb.view.style import GREEN, MIDDLE, MIDDLE_BLUE, MIDDLE_RED, PURPLE, UNIT_METRICS
 from fedlab_nb.view.words import sentence
 
 WIDE, NARROW = 720, 360
@@ -256,9 +246,10 @@ def _bytes(data: Bars, plane: Plane) -> str:
         )
         parts.append(f'<path d="{boxes}" fill="{colour}"/>')
     mean = f" (mean of {data.each})" if data.each > 1 else ""
-    words = f'bytes a round{mean}: <tspan fill="{GREEN}">■ in the clear</tspan>'
+    words = f'bytes a round{mean}: <tspan fill="{GREEN}">■</tspan> in the clear'
     if data.sealed:
-        words += f'  <tspan fill="{PURPLE}">■ as sent, encrypted</tspan>'
+        sent = "as sent, encrypted" if plane.width >= NARROW else "encrypted"
+        words += f'  <tspan fill="{PURPLE}">■</tspan> {sent}'
     return "".join(parts) + _text(8, plane.floor + GAP - 12, words, anchor="start")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
@@ -16,8 +15,6 @@ from fedlab_nb.view.words import sentence
 CARDS_EVERY, CHART_EVERY, UNANSWERED_EVERY = 0.1, 0.4, 1.0
 # After a redraw of c seconds the next one of its kind waits c / SHARE: cards and chart together stay below 2 %.
 SHARE, LONGEST_WAIT = 0.005, 8.0
-# How long a page may take to say that it is still there, when a run has ended.
-ANSWER_WAIT, TICK = 2.0, 0.02
 
 Take = Callable[[], Snapshot]
 Act = Callable[[str, Mapping[str, Any]], None]
@@ -29,24 +26,28 @@ class Dashboard:
     Call everything on the kernel's main loop only: widget messages from other threads can be lost. ``draw`` throttles
     itself: panels at most ten times a second, the chart at most 2.5 times and only after the page has drawn the last
     push (once a second where no page answers), nothing while nobody looks or nothing has changed, and, but for single
-    redraws slower than 20 ms, never more than 2 % of the time. ``cost`` is the seconds of processor time that it took.
+    redraws slower than 20 ms, never more than 2 % of the time. ``draws`` are the seconds of processor time of each.
     """
 
     def __init__(self, take: Take, on_act: Act, clock: Callable[[], float] = time.monotonic) -> None:
-        self.cost = 0.0
+        self.draws: list[float] = []
         self._take, self._on_act, self._clock = take, on_act, clock
         self._handles: list[Any] = []
         self._page: Page | None = None
-        self._watched = self._kept = False
         self._frozen: Hashable = None
         self._next_cards = self._next_chart = self._pushed_at = float("-inf")
         self._drawn_cards: Hashable = None
         self._drawn_chart: Hashable = None
 
     @property
+    def cost(self) -> float:
+        """Seconds of processor time that drawing has taken so far."""
+        return sum(self.draws)
+
+    @property
     def watched(self) -> bool:
         """Whether a page has shown this dashboard at least once."""
-        return self._watched if self._page is None else self._page.watched
+        return self._page is not None and self._page.watched
 
     def show(self) -> None:
         """Put the dashboard into the output of the running cell."""
@@ -56,7 +57,7 @@ class Dashboard:
         snapshot = self._take()
         if self._page is None and snapshot.state in LIVE:
             self._page = Page(snapshot, self._act)
-        view = {} if self._page is None or self._kept else self._page.view()
+        view = {} if self._page is None or snapshot.state not in LIVE else self._page.view()
         self._handles.append(put({**_static(snapshot), **view}, raw=True, display_id=True))
 
     def draw(self, mark: Hashable, *, moving: bool) -> None:
@@ -79,44 +80,30 @@ class Dashboard:
             self._drawn_cards = mark
             self._next_cards = now + _pause(CARDS_EVERY, self._timed(page.draw_cards))
 
-    async def close_up(self) -> None:
-        """The run has ended: leave what a saved file keeps. A page that is gone finds the last state in the widget."""
-        page = self._page
-        if page is not None and page.watched and not self._kept:
-            self._finish(page)
-            page.ping()
-            until = self._clock() + ANSWER_WAIT
-            while not page.pongs and self._clock() < until:
-                await asyncio.sleep(TICK)
-            if not page.pongs:
-                self._kept = True
-        self.freeze()
-
     def freeze(self) -> None:
-        """Put static HTML, picture and sentence in the place of the widget: readable in any viewer, without a kernel.
+        """The run has ended: static HTML, picture and sentence take the widget's place, for any viewer, without kernel.
 
         JupyterLab shows a notebook that was saved with a live widget in it, and opened again without its kernel, as
-        "model not found", whatever stands beside the widget. After this call nothing of the kind is in the file. Where
-        no page watched, it does so each time it is asked: under nbclient only what the waiting cell sends arrives.
+        "model not found", whatever stands beside the widget. After this call nothing of the kind is in the file. The
+        widget itself stays in the kernel, with the last state: a page that was closed before it was saved finds it.
+        Where no page watched, there is nothing to be found, and the picture is sent each time it is asked for: under
+        nbclient only what the waiting cell sends arrives.
         """
-        if self._kept:
-            return
         snapshot = self._take()
         end = (snapshot.state, len(snapshot.history))
-        if self._watched and end == self._frozen:
+        if self.watched and end == self._frozen:
             return
         self._frozen = end
         self._timed(lambda _: self._leave(snapshot))
-        if self._page is not None:
-            self._watched = self._page.watched
-            self._page.close()
-            self._page = None
-
-    def _finish(self, page: Page) -> None:
-        self._timed(page.draw_chart)
-        self._timed(page.draw_cards)
 
     def _leave(self, snapshot: Snapshot) -> None:
+        page = self._page
+        if page is not None and page.watched:
+            page.draw_chart(snapshot)
+            page.draw_cards(snapshot)
+        elif page is not None:
+            page.close()
+            self._page = None
         bundle = {**_static(snapshot), "text/html": static_html(snapshot)}
         for handle in self._handles:
             handle.update(bundle, raw=True)
@@ -129,9 +116,8 @@ class Dashboard:
         """Seconds of processor time that ``work`` took; waiting for a training thread is not a cost of drawing."""
         started = time.thread_time()
         work(self._take())
-        spent = time.thread_time() - started
-        self.cost += spent
-        return spent
+        self.draws.append(time.thread_time() - started)
+        return self.draws[-1]
 
 
 def _static(snapshot: Snapshot) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fedlab_nb.records import Snapshot
-from fedlab_nb.view.style import SETTING_NAMES
+from fedlab_nb.units import SETTING_NAMES
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,18 @@ from typing import Any
 
 from fedlab_nb.cards import core_css
 from fedlab_nb.records import History, Snapshot
+from fedlab_nb.units import metric_name
 from fedlab_nb.view.draw.picture import WIDE, snapshot_svg
 from fedlab_nb.view.live.knobs import sliders
 from fedlab_nb.view.live.points import points
 from fedlab_nb.view.panels import SLOTS, skeleton, slots
-from fedlab_nb.view.style import metric_name, static
+from fedlab_nb.view.style import static
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LIVE = ("preparing", "running", "paused")
-NARROWEST, WIDEST = 280, 1600
+NARROWEST, WIDEST = 220, 1600
+# Seen only by who opens a file that was saved while the run went on: at its end a page replaces the widget.
+OVER = "<p>The run has ended. To keep this picture in the saved file, show the run once more: its name in a cell.</p>"
 
 
 @cache
@@ -26,7 +29,7 @@ def _bench() -> Any:
     import anywidget
     import traitlets
 
-    texts = ("skeleton", "metric", "picture", *(f"slot_{name}" for name in SLOTS))
+    texts = ("skeleton", "metric", "picture", "slot_rounds", *(f"slot_{name}" for name in SLOTS))
     traits: dict[str, Any] = {name: traitlets.Unicode().tag(sync=True) for name in texts}
     traits |= {
         "owners": traitlets.List().tag(sync=True),
@@ -40,15 +43,14 @@ def _bench() -> Any:
 class Page:
     """The widget, and what is known of the pages that show it. Use it on the kernel's main loop only.
 
-    ``on_act(name, facts)`` is called for what a person does: pause, resume, step, stop, change, rewind. ``pongs``
-    counts the answers to ``ping``.
+    ``on_act(name, facts)`` is called for what a person does: pause, resume, step, stop, change, rewind.
     """
 
     def __init__(self, snapshot: Snapshot, on_act: Callable[[str, Mapping[str, Any]], None]) -> None:
         self._on_act = on_act
         self._pages: dict[str, bool] = {}
         self._width, self._sent = WIDE, History()
-        self._answered = self.pongs = 0
+        self._answered = 0
         self._latest = snapshot
         self.watched = False
         self._widget = _bench()(
@@ -72,10 +74,6 @@ class Page:
         """Whether a page has drawn the last push."""
         return bool(self._answered >= self._widget.seq)
 
-    def ping(self) -> None:
-        """Ask whether a page is there; hidden tabs answer too."""
-        self._widget.send({"ping": self.pongs + 1})
-
     def close(self) -> None:
         """Free the widget, here and in the page."""
         self._widget.close()
@@ -88,6 +86,7 @@ class Page:
             for name, html in made.items():
                 setattr(self._widget, f"slot_{name}", html)
             self._widget.controls = _controls(snapshot)
+            self._widget.slot_rounds = "" if snapshot.state in LIVE else OVER
 
     def draw_chart(self, snapshot: Snapshot) -> None:
         """The picture and its title, and to the pages that are there the numbers of the newest rounds."""
@@ -120,8 +119,6 @@ class Page:
             self._pages.pop(page, None)
         elif act == "ack":
             self._answered = max(self._answered, int(message.get("seq") or 0))
-        elif act == "pong":
-            self.pongs += 1
         else:
             self._on_act(act, message)
 

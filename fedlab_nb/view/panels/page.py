@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable
 from html import escape
 
+from fedlab_nb.cards import image
 from fedlab_nb.records import Snapshot
 from fedlab_nb.view.draw.picture import NARROW, WIDE, snapshot_svg
 from fedlab_nb.view.panels.budget import budget_panel
@@ -61,15 +61,12 @@ def picture(snapshot: Snapshot) -> str:
 
     One is drawn for wide pages and one for narrow ones; the style sheet shows the one that fits.
     """
-    said = escape(sentence(snapshot), quote=True)
 
-    def image(width: int, style: str) -> str:
-        svg = snapshot_svg(snapshot, width=width, headline=False, key=False)
-        code = b64encode(svg.encode()).decode()
-        return f'<img alt="{said}" {style} src="data:image/svg+xml;base64,{code}">'
+    def drawn(width: int) -> str:
+        return image(snapshot_svg(snapshot, width=width, headline=False, key=False), sentence(snapshot))
 
-    wide = image(WIDE, 'class="fl-wide" style="width:100%"')
-    return wide + image(NARROW, 'class="fl-narrow" style="width:100%;display:none"')
+    narrow = f'<span class="fl-narrow" style="display:none">{drawn(NARROW)}</span>'
+    return f'<span class="fl-wide">{drawn(WIDE)}</span>{narrow}'
 
 
 def static_html(snapshot: Snapshot, *, unfolded: bool = False) -> str:

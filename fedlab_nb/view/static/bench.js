@@ -86,7 +86,7 @@ function render({ model, el }) {
   place("owners").addEventListener("keydown", chooseOwner);
 
   // --- picture: the kernel's drawing, with a layer of our own for what the pointer asks
-  const picture = place("picture");
+  const picture = place("picture").parentElement;
   const drawing = make("div"), tip = make("div", { class: "fl-tip", hidden: true });
   const over = document.createElementNS(SVG, "svg");
   over.setAttribute("class", "fl-over");
@@ -237,7 +237,6 @@ function render({ model, el }) {
 
   // --- the line to the kernel
   const heard = (message) => {
-    if (message.ping != null) say("pong", { ping: message.ping });
     if (message.points == null) return;
     rounds.length = Math.min(rounds.length, message.from);
     rounds.push(...message.points);

@@ -1,0 +1,141 @@
+"""Who holds which rows, columns and keys, read off the real parties; and the card of a federation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fedlab_nb.cards import Html, folded, framed, image, pairs_html, panel, table_html
+from fedlab_nb.parties.federation import Federation
+from fedlab_nb.parties.owner import DataOwner
+from fedlab_nb.records import Holding
+from fedlab_nb.units import counted, delta_text
+from fedlab_nb.view.diagram import federation_svg, federation_words
+
+MOST_LINES = 25
+
+
+def holdings(federation: Federation) -> tuple[Holding, ...]:
+    """What each party holds now: owners in order, the server, and the key holder where there is encryption.
+
+    Keys are read off the ledger and the key holder: before the first round there are none, and it says so.
+    """
+    owners = tuple(_owner(federation, owner) for owner in federation.owners)
+    if not federation.house.encrypt:
+        return (
+            *owners,
+            Holding("server", "server", may=("read",), material="no keys: no encryption", sends="the model"),
+        )
+    return (*owners, _server(federation), _key_holder(federation))
+
+
+def _owner(federation: Federation, owner: DataOwner) -> Holding:
+    house = federation.house
+    got = _got(federation, "public key", owner.name)
+    noise = " with noise" if house.noise_seed is None else " with noise from a known seed"
+    sent = f"updates{noise if house.protect else ''}"
+    return Holding(
+        owner.name,
+        "owner",
+        rows="its own rows, private",
+        columns=tuple(column.name for column in owner.schema.features),
+        target=owner.schema.target.name,
+        may=("seal",) if got else (),
+        key="public key" if got else "none",
+        material="public key" if got else ("no key yet" if house.encrypt else "no key"),
+        sends=f"{sent}, {'sealed' if house.encrypt else 'readable'}",
+    )
+
+
+def _server(federation: Federation) -> Holding:
+    got = _got(federation, "parameters", "server")
+    return Holding(
+        "server",
+        "server",
+        may=("add",),
+        key="parameters" if got else "none",
+        material="parameters, no key" if got else "no key, now or later",
+        sends="the model",
+    )
+
+
+def _key_holder(federation: Federation) -> Holding:
+    keys = federation._key_holder  # noqa: SLF001 - the same room: nobody else may ask for it
+    return Holding(
+        "key holder",
+        "key holder",
+        may=("open",),
+        key="secret key" if keys else "none",
+        material=f"secret key {keys.fingerprint[:8]}" if keys else "no key before round 1",
+        sends="opened sum",
+    )
+
+
+def _got(federation: Federation, kind: str, party: str) -> bool:
+    return federation.ledger.newest(kind, "key holder", party, encrypted=False) is not None
+
+
+def federation_card(federation: Federation) -> str:
+    """The HTML card of a federation: the picture of who holds what, the house rules, and all columns."""
+    parties = holdings(federation)
+    picture = image(federation_svg(parties), federation_words(parties))
+    rules = pairs_html(_rules(federation))
+    body = (
+        f'<div class="fl-pair"><div class="fl-diagram">{picture}</div><div>{rules}</div></div>'
+        + folded("Who holds what, party by party", _table(parties))
+        + folded(f"All {counted(len(federation.schema.features) + 1, 'column')}", federation.schema.columns_html())
+    )
+    note = "All parties live in this one Python process: their walls are simulated. seen_by(party) shows what each saw."
+    return framed(panel(f"Federation of {counted(len(federation.owners), 'data owner')}", body, note=note))
+
+
+def _rules(federation: Federation) -> list[tuple[str, object]]:
+    house = federation.house
+    every = (
+        "every owner in every round" if house.sample_rate == 1.0 else f"each owner with chance {house.sample_rate:.0%}"
+    )
+    rows: list[tuple[str, object]] = [
+        ("Predicts", federation.schema.target.name),
+        (
+            "Encryption",
+            f"CKKS, preset {house.encrypt.preset}" if house.encrypt else "none: the server reads every update",
+        ),
+        ("Privacy", _privacy(federation)),
+        (
+            "Budget",
+            f"epsilon {house.budget.epsilon:g}, delta {delta_text(house.budget.delta)}" if house.budget else "none",
+        ),
+        ("Takes part", every),
+        *([("Drops out", f"each chosen owner with chance {house.dropout:.0%}")] if house.dropout else []),
+    ]
+    if house.noise_seed is not None:
+        rows.append(("Rehearsal", Html('<span class="fl-bad">✕ not private: the noise repeats from its seed</span>')))
+    return [*rows, ("Messages so far", f"{len(federation.ledger):,}")]
+
+
+def _privacy(federation: Federation) -> str:
+    protect = federation.house.protect
+    if protect is None:
+        return "no mechanism, no guarantee"
+    noise = "to fit the budget" if protect.noise_multiplier is None else f"multiplier {protect.noise_multiplier:g}"
+    return f"hides a single {protect.unit}: clip norm {protect.clip:g}, noise {noise}"
+
+
+def _table(parties: Sequence[Holding]) -> str:
+    """The holdings as a table, for those who read rather than look."""
+    owners = [h for h in parties if h.role == "owner"][:MOST_LINES]
+    others = [h for h in parties if h.role != "owner"]
+    rows = [
+        (
+            h.party,
+            h.rows,
+            f"{len(h.columns):,}" if h.columns else "–",
+            h.target or "–",
+            h.material,
+            h.powers or "–",
+            h.sends,
+        )
+        for h in (*owners, *others)
+    ]
+    more = len(parties) - len(rows)
+    table = table_html(("Party", "Rows", "Columns", "Target", "Keys", "With updates", "Sends"), rows)
+    return table + (f"<p>and {counted(more, 'more owner')}</p>" if more else "")

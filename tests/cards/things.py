@@ -1,0 +1,202 @@
+"""One object of every public kind, made by users who chose the worst names there are."""
+
+from __future__ import annotations
+
+import base64
+import re
+from functools import cache
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+
+import fedlab_nb as fl
+from fedlab_nb.crypto import CKKS, Adder, KeyHolder, Sealer
+from fedlab_nb.privacy import Account
+from fedlab_nb.records import (
+    Access,
+    Failure,
+    Holding,
+    Peek,
+    PrivacyEvent,
+    Snapshot,
+    Spending,
+    State,
+    Threat,
+    Traffic,
+    Update,
+)
+from fedlab_nb.records.message import Message
+
+EVIL = '<img src=x onerror="alert(1)">'
+TWO_LINES = "Clinic\n\tB </td></table>"
+# Numbers and words that only ever stand in private cells, however they are rounded or written.
+WORD, NUMBER = "Zanzibar", 73191.25
+# The number as it stands, rounded, scaled and with a comma; digits inside a longer word are a digest's.
+SECRET = re.compile(rf"{WORD}|(?<![\w.])-?(73191|73,191|73\.191|7\.3191|0\.073191)")
+VOID = {"img", "br", "hr", "meta", "input", "path", "rect", "circle"}
+
+
+def frame(seed: int) -> pd.DataFrame:
+    """Private rows: one number in them is the secret one, and one column is full of the secret word."""
+    rng = np.random.default_rng(seed)
+    value = rng.normal(0.0, 1e5, 40)
+    value[3] = NUMBER
+    ill = np.where(value > 0, EVIL, "no")
+    return pd.DataFrame({EVIL: value, "where": [WORD] * 40, "a\nb": rng.choice(["x", "y"], 40), "ill": ill})
+
+
+def owners() -> list[fl.DataOwner]:
+    """Two owners of such rows. What they declare is public: their range is wider than the secret."""
+    return [
+        fl.DataOwner(
+            name,
+            frame(seed),
+            target="ill",
+            bounds={EVIL: (-1e6, 1e6)},
+            categories={"where": ["elsewhere"], "a\nb": ["x", "y"], "ill": [EVIL, "no"]},
+        )
+        for seed, name in enumerate((EVIL, TWO_LINES))
+    ]
+
+
+class EvilModel:
+    """A user's own model function, with a text of its own."""
+
+    def __call__(self, inputs: int, outputs: int) -> object:
+        return fl.models.logistic()(inputs, outputs)
+
+    def __repr__(self) -> str:
+        return f"{EVIL}\n<script>"
+
+
+@cache
+def things() -> dict[str, object]:
+    """A name for each, and the object."""
+    made = {
+        "sealed": fl.Federation(owners(), encrypt=fl.CKKS()),
+        "rehearsal": fl.Federation(owners(), encrypt=fl.CKKS(), budget=fl.Budget(8, 1e-3), noise_seed=1, dropout=0.1),
+        "plain": fl.Federation(owners()),
+    }
+    found: dict[str, object] = {"a federation before its first round": fl.Federation(owners(), encrypt=fl.CKKS())}
+    for name, federation in made.items():
+        run = fl.train(federation, fl.FedAvg(EvilModel()), num_rounds=2)
+        found |= {
+            f"{name}: federation": federation,
+            f"{name}: run": run,
+            f"{name}: history": run.history,
+            f"{name}: round": run.history[-1],
+            f"{name}: state": run.history[-1].state,
+            f"{name}: model": run.model,
+            f"{name}: snapshot": run.snapshot(),
+            f"{name}: spending": run.snapshot().spending,
+            f"{name}: budget": run.budget,
+            f"{name}: threats": run.threat_card,
+            f"{name}: ledger": federation.ledger,
+            f"{name}: account": federation.account(EVIL),
+            f"{name}: view of the server": federation.seen_by("server"),
+            f"{name}: view of an owner": federation.seen_by(EVIL),
+        }
+        crossings = federation.ledger.crossings
+        found |= {
+            f"{name}: message {kind} from {i}": federation.ledger.newest(kind, *rest)
+            for i, (kind, *rest) in enumerate(crossings)
+        }
+    return found | _simple() | _cryptographic() | _records()
+
+
+def _simple() -> dict[str, object]:
+    owner = owners()[0]
+    return {
+        "owner": owner,
+        "schema": owner.schema,
+        "column": owner.schema.features[0],
+        "budget": fl.Budget(epsilon=8, delta=1e-3),
+        "a large budget": fl.Budget(epsilon=900, delta=1e-9),
+        "rows": fl.RowLevelDP(),
+        "owners": fl.OwnerLevelDP(clip=2.0, noise_multiplier=1.5),
+        "strategy": fl.FedAvg(EvilModel(), lr=0.2),
+        "mlp": fl.models.mlp((8, 4)),
+        "logistic": fl.models.logistic(),
+        "history without rounds": fl.History(),
+    }
+
+
+def _cryptographic() -> dict[str, object]:
+    scheme, holder = CKKS(), KeyHolder.create()
+    plan = scheme.plan(bound=10.0, owners=2)
+    sealer = Sealer(holder.public_key)
+    parts = [sealer.seal([1.5, 2.5], plan, sender=name) for name in (EVIL, TWO_LINES)]
+    total = Adder(holder.parameters).add(parts, plan)
+    return {"scheme": scheme, "key holder": holder, "plan": plan, "sealed part": parts[0], "sealed sum": total}
+
+
+def _records() -> dict[str, object]:
+    message = Message(3, 1, EVIL, TWO_LINES, EVIL, 9, 9, False, Peek(True, EVIL, (40,), EVIL), "d" * 64, "p" * 64)
+    failure = Failure(EVIL, TWO_LINES, fl.errors.RoundError(EVIL, "update", f"{EVIL} failed.", "Why.", "Do."))
+    state = State({EVIL: np.zeros(3)}, memory={EVIL: np.zeros(3)})
+    record = fl.Round(1, state, (EVIL,), {EVIL: 0.5}, settings={EVIL: 0.5}, traffic={EVIL: Traffic(1, 9, 9, False)})
+    failed = fl.Round(2, state, (EVIL, TWO_LINES), failed=failure)
+    spending = Spending(8.0, 1e-3, 2.0, "row", EVIL, private=True, lines=((EVIL, EVIL),))
+    event = PrivacyEvent(1, EVIL, "training", "row", "gaussian", 1.5)
+    account = Account([(event, 0.2), (PrivacyEvent(0, TWO_LINES, "all", "row", "none"), 0.2)])
+    return {
+        "message": message,
+        "failure": failure,
+        "state": state,
+        "round": record,
+        "failed round": failed,
+        "history": fl.History((record, failed)),
+        "spending": spending,
+        "snapshot": Snapshot(EVIL, "running", 3, fl.History((record, failed)), spending, note=EVIL, owners=(EVIL,)),
+        "event": event,
+        "account": account,
+        "access": Access(EVIL, "own", "sealed", "never"),
+        "threat": Threat(EVIL, TWO_LINES, safe=None),
+        "traffic": Traffic(2, 300, 20, encrypted=True),
+        "update": Update(np.array([NUMBER]), 2.0),
+        "holding": Holding(EVIL, "owner", EVIL, (EVIL,), EVIL, ("seal",), "public key", EVIL, EVIL),
+    }
+
+
+def page_of(thing: object) -> str:
+    """What a notebook shows of it."""
+    if hasattr(thing, "_repr_mimebundle_"):
+        return str(thing._repr_mimebundle_()["text/html"])
+    return str(thing._repr_html_())  # type: ignore[attr-defined]
+
+
+def pictures_of(page: str) -> list[str]:
+    """The drawings inside the page's image elements."""
+    return [base64.b64decode(data).decode() for data in re.findall(r'data:image/svg\+xml;base64,([^"]+)', page)]
+
+
+class Reader(HTMLParser):
+    """Reads a page, and notes what does not fit: elements that do not close, and attributes that run something."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.faults: list[str] = []
+        self.tags: set[str] = set()
+        self.words: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        self.faults += [f"{tag} is not closed" for tag in self._open]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.faults += [f"{tag} has {name}" for name, _ in attrs if name.startswith("on")]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.faults += [f"{tag} has {name}" for name, _ in attrs if name.startswith("on")]
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            self.faults.append(f"{tag} is closed where it was not open")
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
