@@ -22,7 +22,7 @@ from fedlab_nb.worker import Worker
 PAGE_WAIT = 1.5
 TICK = 0.05
 # How often, in seconds and at most, a waiting cell prints how far the run is where no page shows it.
-TELL_EVERY = 3.0
+TELL_EVERY = 5.0
 
 
 class Eyes:
@@ -69,7 +69,9 @@ class Eyes:
     def look(self) -> None:
         """One look while a cell waits: bring the page up to date, or print how far the run is where there is none."""
         self._draw()
-        if self._dashboard is not None and not self.watched and time.monotonic() >= self._next_line:
+        if self._dashboard is None or self.watched or time.monotonic() < self._next_line:
+            return
+        if self._worker.history:
             self._tell()
 
     def leave(self) -> None:

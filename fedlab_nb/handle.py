@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedlab_nb.cards import Card, framed
+from fedlab_nb.cards import Card
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.eyes import TICK, Eyes
 from fedlab_nb.learn import TrainedModel
@@ -18,7 +18,7 @@ from fedlab_nb.records.snapshot import RunState
 from fedlab_nb.view.cards import threat_card, threat_text
 from fedlab_nb.view.draw.figures import shown_figure
 from fedlab_nb.view.export import save
-from fedlab_nb.view.panels import static_html
+from fedlab_nb.view.panels import alone, static_html
 from fedlab_nb.view.panels.budget import budget_panel
 from fedlab_nb.view.words import budget_text, sentence
 from fedlab_nb.worker import Worker
@@ -177,7 +177,7 @@ class Run:
     def budget(self) -> Card:
         """Where the privacy budget stands, what it went on, and what may be claimed in words."""
         snapshot = replace(self.snapshot(), spending=self._worker.spent_by_now())
-        return Card(budget_text(snapshot), framed(budget_panel(snapshot)))
+        return Card(budget_text(snapshot), alone(budget_panel(snapshot)))
 
     @property
     def threat_card(self) -> Card:

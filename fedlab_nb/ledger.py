@@ -270,7 +270,7 @@ def _peek(payload: Payload) -> tuple[Peek, int]:
         return Peek(True, payload[:120], (len(payload),)), len(payload.encode())
     if isinstance(payload, bytes):
         return Peek(True, payload[:24].hex(), (len(payload),), "key material that anyone may know"), 0
-    note = f"{payload.length} numbers in {len(payload.chunks)} ciphertexts"
+    note = f"{payload.length} numbers in {counted(len(payload.chunks), 'ciphertext')}"
     return Peek(False, payload.head, (payload.length,), note), 8 * payload.length
 
 

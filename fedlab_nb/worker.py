@@ -229,7 +229,7 @@ class Worker:
         """The run at this moment, as plain facts."""
         history, num_rounds = self.history, self.course.num_rounds
         recent = [sum(r.seconds.values()) for r in history[-20:]]
-        rest = num_rounds - (history[-1].number if history else 0)
+        rest = num_rounds - (self.course.last.number if self.course.last is not None else 0)
         facts = dict(self._look())
         settings = {**facts.pop("settings", {}), **self._wanted}  # type: ignore[dict-item]
         return Snapshot(

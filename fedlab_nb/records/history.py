@@ -36,13 +36,14 @@ class History(tuple[Round, ...]):
         return History((*self, *other))
 
     def frame(self) -> pd.DataFrame:
-        """One row a round (see Round.row); a metric that was not released is NaN."""
+        """One row a round (see Round.row): NaN where a metric was not released; of the settings those that changed."""
         import pandas as pd
 
         table = pd.DataFrame([r.row() for r in self])
         if table.empty:
             return pd.DataFrame(columns=["round"]).set_index("round")
-        return table.set_index("round")
+        still = {name for r in self for name in r.settings} - {name for _, name, _, _ in self.changes}
+        return table.drop(columns=[name for name in table.columns if name in still]).set_index("round")
 
     def to_csv(self, path: str | Path) -> Path:
         """Write the table to ``path`` and return it."""

@@ -161,8 +161,8 @@ class Round:
                 row[f"{name}_lowest_owner"], row[f"{name}_highest_owner"] = self.spread[name]
         row["epsilon"] = self.epsilon
         row["owners"] = len(self.cohort)
-        row |= {name: value for name, value in self.settings.items() if name not in row}
         row["bytes_sent"], row["bytes_if_plain"] = self.sent, self.sent_if_plain
         row["seconds"] = sum(self.seconds.values())
+        row |= {name: value for name, value in self.settings.items() if name not in row}
         row["failed"] = str(self.failed) if self.failed else ""
         return row

@@ -194,6 +194,12 @@ class Snapshot:
         return f"round {self.history[-1].number if self.history else 0} of {self.num_rounds}"
 
     @property
+    def at(self) -> int:
+        """The number of the newest round, or of the one that this run goes on from; 0 before any."""
+        last = self.history[-1] if self.history else self.before
+        return last.number if last is not None else 0
+
+    @property
     def changes(self) -> tuple[tuple[int, str, float, float], ...]:
         """Every setting that changed in this run (see History.changes), at its start too where it goes on from one."""
         return (self.history if self.before is None else History((self.before, *self.history))).changes

@@ -42,7 +42,7 @@ def sentence(snapshot: Snapshot) -> str:
 
     Such as "Round 20 of 20, accuracy 0.963, epsilon 7.9 of 8 (delta 0.001), 6.6 MB sent encrypted (32×)".
     """
-    last = snapshot.history[-1].number if snapshot.history else 0
+    last = snapshot.at
     parts = [f"Round {last} of {snapshot.num_rounds}", metric_words(curve(snapshot)), budget_words(snapshot)]
     if snapshot.history:
         parts.append(traffic_words(snapshot))

@@ -34,6 +34,18 @@ def test_no_widget_state_and_no_live_view_is_stored(notebook: NotebookNode) -> N
             assert WIDGET not in output.get("data", {})
 
 
+def test_a_run_is_stored_as_a_picture_and_a_table_that_need_no_script(notebook: NotebookNode) -> None:
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    runs = [output.data for cell in code if "fl.train(" in cell.source for output in cell.outputs if "data" in output]
+    assert len(runs) == sum("fl.train(" in cell.source for cell in code)
+    for data in runs:
+        assert data["image/svg+xml"].startswith("<svg")
+        assert "<table" in data["text/html"]
+        assert re.match(r"Round \d+ of \d+", data["text/plain"])
+    pages = [output.get("data", {}).get("text/html", "") for cell in code for output in cell.outputs]
+    assert not any("<script" in page for page in pages)
+
+
 def test_cells_are_executed_in_order_or_not_at_all(notebook: NotebookNode) -> None:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     counts = [cell.execution_count for cell in code]

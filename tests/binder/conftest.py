@@ -28,9 +28,10 @@ class Place:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables of somebody who has activated it."""
+        """The environment variables of somebody who has activated it, and who has nothing installed elsewhere."""
         path = f"{self.venv / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, **SHORT, "PATH": path, "VIRTUAL_ENV": str(self.venv), "HOME": str(self.venv.parent)}
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return {**kept, **SHORT, "PATH": path, "VIRTUAL_ENV": str(self.venv), "HOME": str(self.venv.parent)}
 
     def call(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command there to its end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import time
@@ -17,6 +18,7 @@ from tests.binder.conftest import Place
 
 pytestmark = pytest.mark.slow
 
+LOG = logging.getLogger(__name__)  # pytest --log-cli-level=INFO shows what was measured
 NOTEBOOKS = sorted(path.name for path in (Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 REPO2DOCKER = "jupyter-repo2docker==2026.4.0"
 # What mybinder.org guarantees a visitor; at twice as much it ends the kernel.
@@ -71,8 +73,8 @@ def test_every_notebook_runs_to_its_end_in_a_visitors_memory(binder: Place, name
     assert running.returncode == 0, log.read_text()[-3000:]
     code = [cell for cell in nbformat.read(done, as_version=4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
-    print(f"{name}: {peak / 1e6:.0f} MB resident at most, server, client and kernel together")
-    assert peak < LIMIT
+    LOG.info("%s: %.0f MB resident at most, server, client and kernel together", name, peak / 1e6)
+    assert 1e8 < peak < LIMIT
 
 
 def test_the_package_in_it_is_the_installed_one_and_its_parts_fit_together(binder: Place, tmp_path: Path) -> None:

@@ -53,7 +53,10 @@ class Board:
         return self.text("header-state")
 
     def points(self) -> int:
-        """How many points the longest line of the live chart has; 0 where there is no chart yet."""
+        """How many points the longest line of the live chart has; 0 where there is no chart yet.
+
+        A long run is drawn with fewer points than rounds: wait for a few points, not for hundreds.
+        """
         return int(self.root.evaluate(POINTS)) if self.root.count() else 0
 
     def button(self, name: str) -> Locator:

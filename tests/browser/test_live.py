@@ -19,7 +19,7 @@ fed = fl.Federation(owners, encrypt=fl.CKKS())""",
     "print('rows', len(run.frame()))",
 )
 # Processor seconds of all redraws as a share of the seconds of all rounds.
-DRAWING = "print(run._dashboard.cost / sum(sum(r.seconds.values()) for r in run.history))"
+DRAWING = "print(run._eyes.cost / sum(sum(r.seconds.values()) for r in run.history))"
 
 
 def test_a_run_can_be_watched_paused_stepped_resumed_and_stopped(front: Front) -> None:

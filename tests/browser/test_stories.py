@@ -1,6 +1,7 @@
 """What somebody does with a run beyond watching it: change it, go back, fork it, come back to it, break it."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -138,6 +139,40 @@ def test_a_page_that_was_closed_unsaved_finds_the_run_as_it_ended(front: Front) 
     assert board.button("Pause").is_disabled()
     assert board.points() > 2
     assert "show the run once more" in board.root.inner_text()
+
+
+def test_a_page_that_hears_nothing_from_the_kernel_says_so_until_it_hears_again(front: Front) -> None:
+    page, board = begun(front, "import time; time.sleep(12)")
+    page.run_cell(2)
+    silence = board.part("silence")
+    wait_until(silence.is_visible, "the page says that it hears nothing")
+    assert "No word from the kernel" in silence.inner_text()
+    wait_until(lambda: not silence.is_visible(), "the page hears again")
+    page.shut_down_kernel()
+    wait_until(silence.is_visible, "the page says that the kernel is gone")
+
+
+def test_an_interruption_ends_the_run_and_keeps_what_there_is(front: Front) -> None:
+    page, board = begun(front, "history = await run\nprint('kept', run.state, len(history))")
+    page.run_cell(2)
+    went = board.round
+    wait_until(lambda: board.round > went + 1, "the run goes on while the cell waits")
+    page.interrupt()
+    page.wait_finished()
+    wait_until(lambda: board.state == "interrupted", "the page says interrupted")
+    assert f"kept interrupted {board.round}" in page.printed()
+
+
+def test_the_picture_can_be_saved_from_the_page(front: Front) -> None:
+    page, board = begun(front, at=6)
+    paused(board)
+    for name, begins in (("SVG", b"<svg"), ("PNG", b"\x89PNG")):
+        with page.page.expect_download() as waiting:
+            board.press(name)
+        content = Path(waiting.value.path()).read_bytes()
+        assert content.startswith(begins)
+        assert len(content) > 3000
+    board.press("Stop")
 
 
 def test_whoever_points_at_the_chart_or_presses_an_owner_is_told(front: Front) -> None:

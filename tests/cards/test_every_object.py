@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import fedlab_nb as fl
-from fedlab_nb.cards import core_sheet
+from fedlab_nb.cards import core_css
 from tests.cards.things import EVIL, NUMBER, SECRET, Reader, frame, page_of, pictures_of, things
 
 # A budget and a threat card are texts of several lines on purpose: they print as paragraphs.
@@ -76,5 +76,5 @@ def test_a_card_is_small_and_carries_both_themes(made: dict[str, object]) -> Non
         page = page_of(thing)
         assert page.count("<style>") <= 1, name
         if not hasattr(thing, "_repr_mimebundle_"):
-            assert core_sheet() in page, name
+            assert core_css() in page, name
             assert len(page) < 60_000, name

@@ -50,6 +50,14 @@ def outputs(notebook: NotebookNode, containing: str) -> list[NotebookNode]:
     return [output for cell in cells for output in cell.outputs]
 
 
+def runs(notebook: NotebookNode) -> list[NotebookNode]:
+    """What each training cell shows: one picture a cell."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and "fl.train(" in cell.source]
+    assert cells
+    assert [len(cell.outputs) for cell in cells] == [1] * len(cells)
+    return [cell.outputs[0].data for cell in cells]
+
+
 def table(html: str) -> list[list[str]]:
     """The rows of an HTML table, header first, as text."""
     rows = re.findall(r"<tr.*?</tr>", html, re.DOTALL)
@@ -69,13 +77,29 @@ def test_nothing_is_said_on_stderr_and_no_cell_fails(notebook: NotebookNode) -> 
 
 
 def test_the_training_cell_keeps_a_picture_that_needs_neither_kernel_nor_script(notebook: NotebookNode) -> None:
-    shown = outputs(notebook, "fl.train(")
-    assert len(shown) == 1
-    data = shown[0].data
-    assert data["image/svg+xml"].startswith("<svg")
-    assert "<script" not in data.get("text/html", "")
-    assert "Round" in data["text/plain"]
-    assert "application/vnd.jupyter.widget-view+json" not in data
+    for data in runs(notebook):
+        assert data["image/svg+xml"].startswith("<svg")
+        assert "Round" in data["text/plain"]
+        assert "application/vnd.jupyter.widget-view+json" not in data
+        assert '<img alt="Round ' in data["text/html"]
+
+
+def test_the_training_cell_keeps_a_table_of_every_round_up_to_the_last(notebook: NotebookNode) -> None:
+    for data in runs(notebook):
+        last = re.match(r"Round (\d+) of \1,", data["text/plain"])
+        assert last, "the last picture is of the last round"
+        kept = re.search(r'<section[^>]*data-testid="rounds">(.*?)</section>', data["text/html"], re.DOTALL)
+        assert kept
+        numbers = [int(row[0]) for row in table(kept[1]) if row[0].isdigit()]
+        assert numbers == list(range(1, int(last[1]) + 1))
+
+
+def test_no_output_needs_a_script_or_the_network(notebook: NotebookNode) -> None:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            page = output.get("data", {}).get("text/html", "")
+            assert "<script" not in page, cell.source
+            assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", page), cell.source
 
 
 def test_what_is_saved_is_small(notebook: NotebookNode) -> None:

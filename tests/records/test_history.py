@@ -91,3 +91,23 @@ def test_rounds_and_states_are_frozen_and_their_text_shows_no_weights():
         state.weights = {}
     assert repr(state) == "State(server: 3 numbers)"
     assert "0.123" not in repr(Round(1, state))
+
+
+def test_the_table_shows_a_setting_only_where_it_changed_and_the_history_says_from_when():
+    history = History(
+        a_round(n, settings={"lr": 0.1 if n < 3 else 0.5, "dropout": 0.2}, dropped=("B",)) for n in range(1, 5)
+    )
+    frame = history.frame()
+    assert frame["lr"].tolist() == [0.1, 0.1, 0.5, 0.5]
+    assert "dropout" not in frame
+    assert history.changes == ((3, "lr", 0.1, 0.5),)
+    assert history[:2].changes == ()
+    assert "lr" not in history[:2].frame()
+
+
+def test_a_round_knows_the_spread_of_its_owners_and_its_bytes():
+    owners = {"A": {"accuracy": 0.9, "loss": float("nan")}, "B": {"accuracy": 0.7}}
+    flows = {"update": Traffic(2, 1000, 80, encrypted=True), "model": Traffic(2, 40, 40, encrypted=False)}
+    record = a_round(1, owner_metrics=owners, traffic=flows)
+    assert record.spread == {"accuracy": (0.7, 0.9)}
+    assert (record.sent, record.sent_if_plain) == (1040, 120)

@@ -6,8 +6,8 @@ from fedlab_nb.records import Column, Message, Peek, PrivacyEvent, Schema
 
 
 def test_a_sealed_message_shows_hexadecimal_and_how_much_is_inside():
-    text = str(Peek(False, "5e10a1b2", (31,), "31 numbers in 1 ciphertexts"))
-    assert text == "sealed: 5e10a1b2… (31 numbers in 1 ciphertexts)"
+    text = str(Peek(False, "5e10a1b2", (31,), "31 numbers in 1 ciphertext"))
+    assert text == "sealed: 5e10a1b2… (31 numbers in 1 ciphertext)"
     assert str(Peek(False, "5e10", (31,))) == "sealed: 5e10…"
 
 

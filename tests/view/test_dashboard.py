@@ -13,7 +13,7 @@ class FakePage:
     """A page that counts what it is asked, and answers when the test says so."""
 
     def __init__(self) -> None:
-        self.cards = self.charts = 0
+        self.cards = self.charts = self.beats = 0
         self.watched = self.seen = self.answered = True
         self.closed = False
 
@@ -28,6 +28,9 @@ class FakePage:
 
     def close(self) -> None:
         self.closed = True
+
+    def beat(self) -> None:
+        self.beats += 1
 
 
 class Handle:
@@ -91,6 +94,13 @@ def test_the_clock_in_the_header_goes_on_while_the_run_does_and_rests_with_it(se
         setup.now += 0.1
         setup.draw(7, moving=False)
     assert setup.page.cards == moving
+
+
+def test_the_page_hears_from_the_kernel_every_two_seconds_whether_or_not_anything_happens(setup: Setup) -> None:
+    for _ in range(100):
+        setup.now += 0.1
+        setup.draw(7, moving=False)
+    assert 5 <= setup.page.beats <= 6
 
 
 def test_nothing_is_drawn_while_nobody_looks(setup: Setup) -> None:

@@ -140,7 +140,7 @@ def _round_up(value: float) -> float:
 def round_range(snapshot: Snapshot) -> int:
     """The last round on the axis: all of a short run; of a long one a window that grows in few steps."""
     total = max(snapshot.num_rounds, 1)
-    last = snapshot.history[-1].number if snapshot.history else 0
+    last = snapshot.at
     return next((w for w in (60, 100, 200, 500, 1000, 2000, 5000, 10000) if last * 1.1 <= w < total), max(total, last))
 
 

@@ -227,7 +227,8 @@ def shown_figure(snapshot: Snapshot) -> go.Figure:
     import plotly.graph_objects as go
 
     class RunFigure(go.Figure):  # type: ignore[misc]
-        _ipython_display_ = None  # plotly's own way of showing leaves no picture in the saved notebook
+        # Plotly's own ways of showing leave no picture in the saved notebook, and a script that needs the network.
+        _ipython_display_ = _repr_html_ = None
 
         def _repr_mimebundle_(self, *_: object, **__: object) -> dict[str, object]:
             return {

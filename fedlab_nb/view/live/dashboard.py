@@ -15,6 +15,7 @@ from fedlab_nb.view.words import sentence
 CARDS_EVERY, CHART_EVERY, UNANSWERED_EVERY = 0.1, 0.4, 1.0
 # After a redraw of c seconds the next one of its kind waits c / SHARE: cards and chart together stay below 2 %.
 SHARE, LONGEST_WAIT = 0.005, 8.0
+BEAT_EVERY = 2.0
 
 Take = Callable[[], Snapshot]
 Act = Callable[[str, Mapping[str, Any]], None]
@@ -35,7 +36,7 @@ class Dashboard:
         self._handles: list[Any] = []
         self._page: Page | None = None
         self._frozen: Hashable = None
-        self._next_cards = self._next_chart = self._pushed_at = float("-inf")
+        self._next_cards = self._next_chart = self._next_beat = self._pushed_at = float("-inf")
         self._drawn_cards: Hashable = None
         self._drawn_chart: Hashable = None
 
@@ -69,6 +70,9 @@ class Dashboard:
         if page is None or not page.seen:
             return
         now = self._clock()
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT_EVERY
+            page.beat()
         settled = not moving
         answered = page.answered or now - self._pushed_at >= UNANSWERED_EVERY
         # While a run is held there is no training that a redraw could hold up.

@@ -74,6 +74,10 @@ class Page:
         """Whether a page has drawn the last push."""
         return bool(self._answered >= self._widget.seq)
 
+    def beat(self) -> None:
+        """Let the pages know that the kernel is there, whether or not there is something to show."""
+        self._widget.send({})
+
     def close(self) -> None:
         """Free the widget, here and in the page."""
         self._widget.close()

@@ -41,7 +41,7 @@ def budget_panel(snapshot: Snapshot) -> str:
 def _outlook(snapshot: Snapshot) -> str:
     """In one sentence: where the budget is going."""
     spending = snapshot.spending
-    rest = snapshot.num_rounds - (snapshot.history[-1].number if snapshot.history else 0)
+    rest = snapshot.num_rounds - snapshot.at
     words = _left(spending.left).strip()
     if spending.forecast is not None and rest > 0:
         words = f"After round {snapshot.num_rounds}: ε {epsilon_text(spending.forecast)}. {words}"

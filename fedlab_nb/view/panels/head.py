@@ -25,7 +25,7 @@ MOST_DOTS = 24
 def header_panel(snapshot: Snapshot) -> str:
     """Title, state, round, metric, time and a progress bar; below, why a round failed, if one did."""
     line = curve(snapshot)
-    last = snapshot.history[-1].number if snapshot.history else 0
+    last = snapshot.at
     share = 100 * min(last / max(snapshot.num_rounds, 1), 1.0)
     symbol, style = CHIPS[snapshot.state]
     about = "about " if line.rounds and line.noise[-1] else ""

@@ -79,6 +79,11 @@ def static_html(snapshot: Snapshot, *, unfolded: bool = False) -> str:
     return f'<div class="fl fl-root">{full_sheet()}{skeleton(lambda name: made.get(name, ""))}</div>'
 
 
+def alone(panel: str) -> str:
+    """One panel by itself, as a card."""
+    return f'<div class="fl">{full_sheet()}{panel}</div>'
+
+
 def report_html(snapshot: Snapshot, title: str) -> str:
     """A complete HTML page of one run: nothing is loaded from anywhere, both themes, fit to print."""
     return (

@@ -2,6 +2,7 @@
 
 const BUTTONS = [["pause", "❚❚", "Pause"], ["step", "▸❚", "Step"], ["stop", "■", "Stop"]];
 const SVG = "http://www.w3.org/2000/svg";
+const QUIET = 8; // seconds; the kernel sends a beat every two
 
 const make = (tag, attributes = {}, ...children) => {
   const node = document.createElement(tag);
@@ -40,10 +41,16 @@ const spoken = (knob, value) =>
 
 function render({ model, el }) {
   const id = crypto.randomUUID?.() ?? String(Math.random());
-  const say = (act, facts = {}) => model.send({ act, id, ...facts });
+  const say = (act, facts = {}) => {
+    try {
+      model.send({ act, id, ...facts });
+    } catch {
+      heardAt = -Infinity; // there is no kernel any more, and the page says so
+    }
+  };
   const place = (name) => el.querySelector(`[data-slot="${name}"]`);
   const rounds = [];
-  let scale = null, looked = null, focused = null, sliding = false, wide = 0;
+  let scale = null, looked = null, focused = null, sliding = false, wide = 0, heardAt = performance.now();
 
   el.classList.add("fl", "fl-root", "fl-live");
   // JupyterLab takes single letters and arrows for its own commands unless the focused element itself forbids it.
@@ -235,8 +242,43 @@ function render({ model, el }) {
     reach();
   };
 
+  // --- the picture as a file
+  const download = (blob, ending) => {
+    const link = make("a", { href: URL.createObjectURL(blob), download: `run-round-${rounds.at(-1)?.n ?? 0}.${ending}` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+  const drawn = () => new Blob([new XMLSerializer().serializeToString(drawing.firstElementChild)], { type: "image/svg+xml" });
+  const asPNG = async () => {
+    const image = new Image(), address = URL.createObjectURL(drawn()), { width, height } = scale;
+    image.src = address;
+    image.width = width;
+    await image.decode();
+    const canvas = make("canvas", { width: 2 * width, height: 2 * height }), brush = canvas.getContext("2d");
+    brush.fillStyle = "#fff";
+    brush.fillRect(0, 0, canvas.width, canvas.height);
+    brush.drawImage(image, 0, 0, canvas.width, canvas.height);
+    URL.revokeObjectURL(address);
+    canvas.toBlob((blob) => download(blob, "png"));
+  };
+  place("scrub").append(make("div", { class: "fl-files" }, "Save the picture: ",
+    make("button", { type: "button", class: "fl-button", on: { click: () => download(drawn(), "svg") } }, "SVG"),
+    make("button", { type: "button", class: "fl-button", on: { click: asPNG } }, "PNG")));
+
+  // --- a page that hears nothing says so: what it shows may be out of date
+  const silence = make("p", { class: "fl-alarm", role: "alert", "data-testid": "silence", hidden: true });
+  place("controls").append(silence);
+  const listen = setInterval(() => {
+    const seconds = Math.round((performance.now() - heardAt) / 1000), quiet = model.get("controls").live && seconds > QUIET;
+    silence.hidden = !quiet;
+    const long = Number.isFinite(seconds) ? `for ${seconds} s` : "any more";
+    if (quiet) silence.textContent =
+      `No word from the kernel ${long}: it is busy with another cell, or gone. What you see may be out of date.`;
+  }, 1000);
+
   // --- the line to the kernel
   const heard = (message) => {
+    heardAt = performance.now();
     if (message.points == null) return;
     rounds.length = Math.min(rounds.length, message.from);
     rounds.push(...message.points);
@@ -265,6 +307,7 @@ function render({ model, el }) {
   say("ready", { visible: !document.hidden, width: Math.round(picture.clientWidth / 20) * 20 });
 
   return () => {
+    clearInterval(listen);
     observer.disconnect();
     document.removeEventListener("visibilitychange", seen);
     for (const [name, act] of Object.entries(watch)) model.off(`change:${name}`, act);
