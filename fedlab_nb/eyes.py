@@ -48,7 +48,7 @@ class Eyes:
     def start(self) -> None:
         """Begin the run: in a kernel beside everything else, in a script until its end."""
         if not in_kernel():
-            self._worker.work(lambda: None, lambda: say(text_progress(self._worker.snapshot())))
+            self._worker.work(lambda: None, self._print_round)
             say(sentence(self._worker.snapshot()))
             return
         prepare_front_end()
@@ -71,7 +71,7 @@ class Eyes:
         self._draw()
         if self._dashboard is None or self.watched or time.monotonic() < self._next_line:
             return
-        if self._worker.history:
+        if self._worker.fresh and self._worker.history:
             self._tell()
 
     def leave(self) -> None:
@@ -90,8 +90,12 @@ class Eyes:
             await asyncio.sleep(TICK)
         self.leave()
 
+    def _print_round(self) -> None:
+        self._worker.refresh()
+        say(text_progress(self._worker.snapshot()))
+
     def _draw(self) -> None:
-        if self._dashboard is not None:
+        if self._dashboard is not None and self._worker.fresh:
             self._dashboard.draw(self._worker.mark, moving=self._worker.state in ("preparing", "running"))
 
     def _tell(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,10 @@ from fedlab_nb.worker import Worker
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# How long, in seconds, a look at a run waits for the round that is being computed.
+ROUND_WAIT = 2.0
 
 
 class Run:
@@ -198,7 +203,10 @@ class Run:
         return save(self.snapshot(), Path(path), self._worker.title)
 
     def snapshot(self) -> Snapshot:
-        """The run at this moment, as plain facts."""
+        """The run at this moment, as plain facts; while a round is computed, it waits a little for its end."""
+        until = time.monotonic() + ROUND_WAIT
+        while not self._worker.fresh and time.monotonic() < until:
+            time.sleep(TICK / 10)
         return self._worker.snapshot()
 
     def _act(self, name: str, facts: Mapping[str, Any]) -> None:

@@ -37,11 +37,13 @@ class Worker:
         self._began, self._finished = time.monotonic(), 0.0
         self._wanted: dict[str, float] = {}
         self._target: int | None = None
-        self._facts: tuple[object, dict[str, object]] = (None, {})
+        self._asked = False
         self._claim = ExitStack()
         self._claim.enter_context(self.federation.in_use())
         house = self.federation.house
         self._claim.callback(lambda: setattr(self.federation, "house", house))
+        self._facts: dict[str, object] = {}
+        self.refresh()
 
     @property
     def history(self) -> History:
@@ -144,13 +146,15 @@ class Worker:
         finally:
             self._finished = time.monotonic()
             self.say(self.note or f"The run has ended: {self._state}.", "bad" if self._state == "failed" else "plain")
-            self._look()
+            self.refresh()
             self._claim.close()
             self.ended.set()
 
     def _play(self, after_each: Callable[[], None]) -> RunState:
         while (move := self.controls.next_move()) != "end":
             self._take_over()
+            if self._asked:
+                self.refresh()
             if move == "look":
                 continue
             record = self.course.next()
@@ -205,12 +209,28 @@ class Worker:
             return self.course.strategy.spending(self.federation, last[0], self.course.num_rounds)
         return spending(self.federation, None)
 
-    def _look(self) -> dict[str, object]:
-        """What has to be asked of the federation, once a round; after the end as it was then. It never raises."""
-        key = (len(self.federation.ledger), id(self.course.last), self.course.strategy, self.federation.house)
-        if self._facts[0] == key or self.ended.is_set():
-            return self._facts[1]
+    @property
+    def fresh(self) -> bool:
+        """Whether ``snapshot`` tells of the newest round; if not, it soon will: between two rounds it is brought up.
+
+        Only then do records and accounts belong together: while a round is computed, its releases are paid already.
+        """
+        if self.ended.is_set() or self._facts["key"] == self._key():
+            return True
+        self._asked = True
+        if self.controls.paused:
+            self.controls.nudge()
+        return False
+
+    def _key(self) -> tuple[object, ...]:
+        return len(self.course.records), id(self.course.last), self.course.strategy, self.federation.house
+
+    def refresh(self) -> None:
+        """Bring what ``snapshot`` tells up to the newest round. Between rounds only; it never raises."""
+        self._asked = False
         facts: dict[str, object] = {
+            "key": self._key(),
+            "history": self.history,
             "access": access(self.federation),
             "threats": threats(self.federation),
             "lines": owner_lines(self.federation, self.history),
@@ -222,21 +242,20 @@ class Worker:
             self.note = _told(error, self.course.last)
             self.controls.stop()
             facts |= {"spending": spending(self.federation, None), "settings": {}}
-        self._facts = (key, facts)
-        return facts
+        self._facts = facts
 
     def snapshot(self) -> Snapshot:
-        """The run at this moment, as plain facts."""
-        history, num_rounds = self.history, self.course.num_rounds
+        """The run as plain facts: as it was when it was last ``fresh``, and what can be told at any moment."""
+        facts = dict(self._facts)
+        del facts["key"]
+        history: History = facts["history"]  # type: ignore[assignment]
         recent = [sum(r.seconds.values()) for r in history[-20:]]
-        rest = num_rounds - (self.course.last.number if self.course.last is not None else 0)
-        facts = dict(self._look())
-        settings = {**facts.pop("settings", {}), **self._wanted}  # type: ignore[dict-item]
+        rest = self.course.num_rounds - (self.course.last.number if self.course.last is not None else 0)
+        settings = {**facts.pop("settings"), **self._wanted}  # type: ignore[dict-item]
         return Snapshot(
             title=self.title,
             state=self.state,
-            num_rounds=num_rounds,
-            history=history,
+            num_rounds=self.course.num_rounds,
             metric=headline(history),
             note=self.note,
             elapsed=(self._finished or time.monotonic()) - self._began,

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TypeVar, cast
 from weakref import ref
 
-from fedlab_nb.records import Snapshot
+from fedlab_nb.records import History, Snapshot
 from fedlab_nb.units import LOWER_IS_BETTER
 from fedlab_nb.view.style import UNIT_METRICS
 
@@ -107,6 +107,14 @@ def curve(snapshot: Snapshot) -> Curve:
         highest=tuple(high for _, high in bands),
         failed=tuple((r.number, str(r.failed)) for r in snapshot.history if r.failed is not None),
     )
+
+
+def course(history: History, metric: str) -> list[tuple[float, float]]:
+    """The level behind another course's releases, by round: drawn faintly, without dots and bands."""
+    done = [r for r in history.completed if math.isfinite(r.metrics.get(metric, math.nan))]
+    values, noise = [r.metrics[metric] for r in done], [r.noise.get(metric, 0.0) for r in done]
+    level, _ = smooth(values, noise, PROCESS_SD * _scale(metric, values))
+    return [(float(r.number), v) for r, v in zip(done, level, strict=True)]
 
 
 def _scale(metric: str, values: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedlab_nb.records import Branch, Snapshot
 from fedlab_nb.units import metric_name, number
-from fedlab_nb.view.draw.curves import Bars, Curve, bars, curve, round_range, value_range
+from fedlab_nb.view.draw.curves import Bars, Curve, bars, course, curve, round_range, value_range
 from fedlab_nb.view.draw.picture import change_words, snapshot_svg
 from fedlab_nb.view.style import GREEN, MIDDLE, MIDDLE_BLUE, PURPLE, VERMILLION, template
 from fedlab_nb.view.words import chart_title, sentence
@@ -32,7 +32,13 @@ def progress_figure(snapshot: Snapshot) -> go.Figure:
     import plotly.graph_objects as go
 
     line, data = curve(snapshot), bars(snapshot)
-    traces = [*_bands(line), *map(_course, snapshot.branches), *_main(line), *_owners(snapshot), *_failures(line)]
+    traces = [
+        *_bands(line),
+        *(_course(branch, snapshot.metric) for branch in snapshot.branches),
+        *_main(line),
+        *_owners(snapshot),
+        *_failures(line),
+    ]
     figure = go.Figure(data=[*traces, *_bytes(data)], layout=_layout(snapshot, line, data))
     for at, words in list(change_words(snapshot).items())[-MOST_MARKS:]:
         figure.add_vline(
@@ -63,14 +69,13 @@ def _bands(line: Curve) -> list[Trace]:
     return made
 
 
-def _course(branch: Branch) -> Trace:
-    metric = "rmse" if any("rmse" in record.metrics for record in branch.history) else "accuracy"
-    x, y = branch.history.series(metric)
+def _course(branch: Branch, metric: str) -> Trace:
+    points = course(branch.history, metric)
     return {
         "type": "scatter",
         "mode": "lines",
-        "x": x,
-        "y": y,
+        "x": [n for n, _ in points],
+        "y": [v for _, v in points],
         "name": escape(branch.label),
         "line": {"color": MIDDLE, "width": 2, "dash": "dash"},
         "hovertemplate": "%{y:.3f}<extra>%{fullData.name}</extra>",

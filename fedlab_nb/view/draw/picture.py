@@ -9,7 +9,7 @@ from html import escape
 
 from fedlab_nb.records import History, Snapshot
 from fedlab_nb.units import bytes_text, metric_name, number, setting_words
-from fedlab_nb.view.draw.curves import Bars, Curve, bars, curve, round_range, thinned, value_range
+from fedlab_nb.view.draw.curves import Bars, Curve, bars, course, curve, round_range, thinned, value_range
 from fedlab_nb.view.style import GREEN, MIDDLE, MIDDLE_BLUE, MIDDLE_RED, PURPLE, UNIT_METRICS
 from fedlab_nb.view.words import sentence
 
@@ -148,7 +148,7 @@ def _step(last: int, most: int) -> int:
 
 def _branch(history: History, metric: str, plane: Plane) -> str:
     """Another course of the run, faintly."""
-    points = [p for p in zip(*history.series(metric), strict=True) if math.isfinite(p[1])]
+    points = course(history, metric)
     if not points:
         return ""
     path = " ".join(f"{plane.x(n):.1f},{plane.y(v):.1f}" for n, v in thinned(points))
