@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from fedlab_nb.records import Snapshot
 from fedlab_nb.view.frontend import in_kernel, prepare_front_end, say
 from fedlab_nb.view.live.dashboard import Dashboard
 from fedlab_nb.view.words import sentence, text_progress
@@ -52,7 +53,7 @@ class Eyes:
             say(sentence(self._worker.snapshot()))
             return
         prepare_front_end()
-        self._dashboard = Dashboard(self._worker.snapshot, self._act)
+        self._dashboard = Dashboard(self._worker, self._act)
         self._dashboard.show()
         steps = (self._await_page, lambda: None)
         threading.Thread(target=self._worker.work, args=steps, name="fedlab-rounds", daemon=True).start()
@@ -71,8 +72,9 @@ class Eyes:
         self._draw()
         if self._dashboard is None or self.watched or time.monotonic() < self._next_line:
             return
-        if self._worker.fresh and self._worker.history:
-            self._tell()
+        snapshot = self._worker.take()
+        if snapshot is not None and snapshot.history:
+            self._tell(snapshot)
 
     def leave(self) -> None:
         """The run has ended: leave a static picture in its cells."""
@@ -95,12 +97,12 @@ class Eyes:
         say(text_progress(self._worker.snapshot()))
 
     def _draw(self) -> None:
-        if self._dashboard is not None and self._worker.fresh:
+        if self._dashboard is not None:
             self._dashboard.draw(self._worker.mark, moving=self._worker.state in ("preparing", "running"))
 
-    def _tell(self) -> None:
+    def _tell(self, snapshot: Snapshot) -> None:
         """Now and then, and never many lines."""
-        said = text_progress(self._worker.snapshot())
+        said = text_progress(snapshot)
         if said != self._said:
             say(said)
             self._said = said

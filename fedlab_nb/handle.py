@@ -205,9 +205,9 @@ class Run:
     def snapshot(self) -> Snapshot:
         """The run at this moment, as plain facts; while a round is computed, it waits a little for its end."""
         until = time.monotonic() + ROUND_WAIT
-        while not self._worker.fresh and time.monotonic() < until:
+        while (snapshot := self._worker.take()) is None and time.monotonic() < until:
             time.sleep(TICK / 10)
-        return self._worker.snapshot()
+        return snapshot or self._worker.snapshot()
 
     def _act(self, name: str, facts: Mapping[str, Any]) -> None:
         """What a person did on the page. A wish that cannot be granted is told there, not raised into nowhere."""

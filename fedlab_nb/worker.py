@@ -37,7 +37,7 @@ class Worker:
         self._began, self._finished = time.monotonic(), 0.0
         self._wanted: dict[str, float] = {}
         self._target: int | None = None
-        self._asked = False
+        self._asked = self._awaited = False
         self._claim = ExitStack()
         self._claim.enter_context(self.federation.in_use())
         house = self.federation.house
@@ -209,18 +209,19 @@ class Worker:
             return self.course.strategy.spending(self.federation, last[0], self.course.num_rounds)
         return spending(self.federation, None)
 
-    @property
-    def fresh(self) -> bool:
-        """Whether ``snapshot`` tells of the newest round; if not, it soon will: between two rounds it is brought up.
+    def take(self) -> Snapshot | None:
+        """The run as it is, or None where that is known only when the round being computed is over: ask again then.
 
-        Only then do records and accounts belong together: while a round is computed, its releases are paid already.
+        Records and accounts belong together only between two rounds: while one is computed, its releases are paid
+        already.
         """
-        if self.ended.is_set() or self._facts["key"] == self._key():
-            return True
-        self._asked = True
-        if self.controls.paused:
-            self.controls.nudge()
-        return False
+        if not self.ended.is_set() and self._facts["key"] != self._key() and (self._asked or not self._awaited):
+            self._asked = self._awaited = True
+            if self.controls.paused:
+                self.controls.nudge()
+            return None
+        self._awaited = False
+        return self.snapshot()
 
     def _key(self) -> tuple[object, ...]:
         return len(self.course.records), id(self.course.last), self.course.strategy, self.federation.house
@@ -245,7 +246,7 @@ class Worker:
         self._facts = facts
 
     def snapshot(self) -> Snapshot:
-        """The run as plain facts: as it was when it was last ``fresh``, and what can be told at any moment."""
+        """The run as plain facts: as it was when it was last brought up, and what can be told at any moment."""
         facts = dict(self._facts)
         del facts["key"]
         history: History = facts["history"]  # type: ignore[assignment]

@@ -46,10 +46,19 @@ class Handle:
 
 class Setup:
     def __init__(self) -> None:
-        self.now, self.snapshot = 0.0, fake(0)
-        self.board = Dashboard(lambda: self.snapshot, lambda name, facts: None, clock=self.clock)
+        self.now, self.run = 0.0, fake(0)
+        self.taken: list[object] = []
+        self.known = True
+        self.board = Dashboard(self, lambda name, facts: None, clock=self.clock)
         self.page, self.handle = FakePage(), Handle()
         self.board._page, self.board._handles = self.page, [self.handle]
+
+    def take(self):
+        self.taken.append(self.run if self.known else None)
+        return self.taken[-1]
+
+    def snapshot(self):
+        return self.run
 
     def clock(self) -> float:
         self.now += 1e-6
@@ -103,6 +112,24 @@ def test_the_page_hears_from_the_kernel_every_two_seconds_whether_or_not_anythin
     assert 5 <= setup.page.beats <= 6
 
 
+def test_what_is_not_known_yet_is_asked_for_again_and_drawn_as_soon_as_it_is(setup: Setup) -> None:
+    setup.known = False
+    setup.draw("round 3")
+    setup.draw("round 4")
+    assert (setup.page.cards, setup.page.charts, len(setup.taken)) == (0, 0, 2)
+    setup.known = True
+    setup.draw("round 4")
+    assert (setup.page.cards, setup.page.charts) == (1, 1)
+
+
+def test_nothing_is_asked_of_the_run_when_nothing_is_due(setup: Setup) -> None:
+    setup.draw("round 3", moving=False)
+    for _ in range(50):
+        setup.now += 0.1
+        setup.draw("round 3", moving=False)
+    assert len(setup.taken) == 1
+
+
 def test_nothing_is_drawn_while_nobody_looks(setup: Setup) -> None:
     setup.page.seen = False
     setup.watch(2.0)
@@ -141,7 +168,7 @@ def assert_static(bundle: dict[str, str]) -> None:
 
 
 def test_the_end_puts_a_picture_in_the_place_of_the_widget_whatever_the_clock_says(setup: Setup) -> None:
-    setup.snapshot = fake(20, state="finished")
+    setup.run = fake(20, state="finished")
     setup.board.freeze()
     assert_static(setup.handle.bundles[-1])
     assert "finished" in setup.handle.bundles[-1]["text/html"]
@@ -150,7 +177,7 @@ def test_the_end_puts_a_picture_in_the_place_of_the_widget_whatever_the_clock_sa
 
 
 def test_the_widget_keeps_the_last_state_for_a_page_that_was_closed_before_it_was_saved(setup: Setup) -> None:
-    setup.snapshot = fake(20, state="finished")
+    setup.run = fake(20, state="finished")
     setup.page.seen = False
     setup.board.freeze()
     assert not setup.page.closed
@@ -167,7 +194,7 @@ def test_every_cell_that_shows_the_run_keeps_its_picture(setup: Setup) -> None:
 
 def test_a_run_that_nobody_watched_leaves_a_picture_and_no_widget_each_time_it_is_asked(setup: Setup) -> None:
     setup.page.watched = setup.page.seen = False
-    setup.snapshot = fake(20, state="finished")
+    setup.run = fake(20, state="finished")
     for _ in range(2):
         setup.board.freeze()
     assert setup.page.closed

@@ -7,11 +7,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from fedlab_nb.records import Access, History, Message, OwnerLine, Peek
 from fedlab_nb.units import bytes_text, delta_text, epsilon_text, number, seconds_text
 from fedlab_nb.view.draw.picture import snapshot_svg
 from fedlab_nb.view.panels import report_html, static_html
 from fedlab_nb.view.panels.budget import budget_panel
 from fedlab_nb.view.panels.head import header_panel
+from fedlab_nb.view.panels.owners import owners_panel
 from fedlab_nb.view.words import sentence, text_progress
 from tests.view.fake import EVIL, evil, fake, spending
 
@@ -165,3 +167,48 @@ def test_numbers_are_said_in_words_that_compare() -> None:
     assert [delta_text(d) for d in (None, 1e-3, 1e-5, 2e-5)] == ["–", "0.001", "10⁻⁵", "2e-05"]
     assert [epsilon_text(e) for e in (None, float("inf"), 0.004, 8.0, 7.236)] == ["–", "–", "0.004", "8", "7.24"]
     assert [number(v) for v in (None, float("nan"), 0.9634, 1234.5, 2.5e9)] == ["–", "–", "0.963", "1234", "2.500e+09"]
+
+
+def test_a_round_in_which_nobody_took_part_says_so() -> None:
+    snapshot = fake(4)
+    empty = replace(snapshot, history=History((*snapshot.history[:-1], replace(snapshot.history[-1], cohort=()))))
+    assert "nobody took part in round 4" in words(static_html(empty))
+    assert "5 of 5 took part in round 4" in words(static_html(snapshot))
+    assert "keep their rows" in words(static_html(fake(0)))
+
+
+def test_the_owners_table_leaves_out_what_nobody_may_see_and_says_why() -> None:
+    page = words(owners_panel(fake()))
+    assert all(part in page for part in ("5 owners", "rows", "contribution", "dropped out of the newest round"))
+    assert not any(part in page for part in ("seconds", "ε left")), "nobody has told any"
+    hidden = replace(fake(), lines=tuple(OwnerLine(f"Owner {i}", 3, present=True, dropped=False) for i in range(3)))
+    page = words(static_html(hidden))
+    assert "Numbers of rows were not released" in page
+    assert "No owner's own accuracy has been released yet" in page
+    assert "single updates are sealed" in page
+
+
+def test_the_budget_says_where_it_is_going_and_what_other_noise_would_do() -> None:
+    snapshot = replace(fake(), spending=spending(7.24, left=4))
+    page = words(budget_panel(snapshot))
+    assert "After round 20: ε 6.10" in page
+    assert "4 more rounds would fit" in page
+    assert "The budget ends the run at round 18" in page
+    assert "1.000 (now)" in page
+    assert "any" in page, "more noise than any number of rounds needs"
+
+
+def test_what_happened_is_told_newest_first() -> None:
+    page = words(static_html(fake()))
+    assert page.index("Paused.") < page.index("Training began.")
+
+
+def test_a_message_opens_to_what_each_party_finds_in_it() -> None:
+    sealed = Message(
+        7, 3, "A", "server", "update", 65_700, 4_100, True, Peek(False, "5e10a1", (513,), "note"), "d", "p"
+    )
+    access = (Access("one owner's update", "own", "sealed", "never", (sealed, sealed, None)),)
+    page = words(static_html(replace(fake(), access=access)))
+    assert "round 3: A → server, 65.7 kB" in page
+    for part in ("its own numbers, before they leave", "sealed: 5e10a1… (note)", "nothing of the kind"):
+        assert part in page

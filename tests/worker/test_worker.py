@@ -210,3 +210,22 @@ def test_two_runs_at_once_give_the_bits_of_each_alone_even_with_dropout():
     alone = play(fl.Federation(cells()), fl.FedAvg(with_dropout), num_rounds=12)
     assert bits(first[0].history) == bits(alone)
     assert bits(second[0].history) == bits(alone)
+
+
+def test_what_is_shown_of_the_budget_belongs_to_the_round_that_is_shown_however_fast_rounds_are():
+    budget = fl.Budget(epsilon=8, delta=1e-3)
+    worker = Worker(Course(fl.Federation(cells(), budget=budget), logistic(), num_rounds=60))
+    thread = threading.Thread(target=worker.work, args=(lambda: None, lambda: None), daemon=True)
+    thread.start()
+    shown = []
+    while not worker.ended.is_set():
+        snapshot = worker.take()
+        if snapshot is not None and snapshot.history:
+            shown.append(snapshot)
+        time.sleep(0.002)
+    thread.join(10)
+    assert len(shown) > 5
+    for snapshot in shown[:-1]:
+        assert snapshot.spending.spent == pytest.approx(snapshot.history[-1].epsilon)
+        assert snapshot.spending.left == 60 - snapshot.at
+        assert snapshot.spending.forecast == pytest.approx(8, rel=1e-3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from fedlab_nb.records import Snapshot
 from fedlab_nb.view.draw.picture import snapshot_svg
@@ -17,8 +17,17 @@ CARDS_EVERY, CHART_EVERY, UNANSWERED_EVERY = 0.1, 0.4, 1.0
 SHARE, LONGEST_WAIT = 0.005, 8.0
 BEAT_EVERY = 2.0
 
-Take = Callable[[], Snapshot]
 Act = Callable[[str, Mapping[str, Any]], None]
+
+
+class Source(Protocol):
+    """What is drawn: a run."""
+
+    def take(self) -> Snapshot | None:
+        """The run as it is; None where that is not known yet."""
+
+    def snapshot(self) -> Snapshot:
+        """The run as it was last known."""
 
 
 class Dashboard:
@@ -30,9 +39,9 @@ class Dashboard:
     redraws slower than 20 ms, never more than 2 % of the time. ``draws`` are the seconds of processor time of each.
     """
 
-    def __init__(self, take: Take, on_act: Act, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, source: Source, on_act: Act, clock: Callable[[], float] = time.monotonic) -> None:
         self.draws: list[float] = []
-        self._take, self._on_act, self._clock = take, on_act, clock
+        self._source, self._on_act, self._clock = source, on_act, clock
         self._handles: list[Any] = []
         self._page: Page | None = None
         self._frozen: Hashable = None
@@ -55,7 +64,7 @@ class Dashboard:
         from IPython.display import display
 
         put: Callable[..., Any] = display
-        snapshot = self._take()
+        snapshot = self._source.snapshot()
         if self._page is None and snapshot.state in LIVE:
             self._page = Page(snapshot, self._act)
         view = {} if self._page is None or snapshot.state not in LIVE else self._page.view()
@@ -73,16 +82,20 @@ class Dashboard:
         if now >= self._next_beat:
             self._next_beat = now + BEAT_EVERY
             page.beat()
-        settled = not moving
+        held = not moving  # there is no training then that a redraw could hold up
         answered = page.answered or now - self._pushed_at >= UNANSWERED_EVERY
-        # While a run is held there is no training that a redraw could hold up.
-        if mark != self._drawn_chart and answered and (settled or now >= self._next_chart):
-            self._drawn_chart, self._pushed_at = mark, now
-            self._next_chart = now + _pause(CHART_EVERY, self._timed(page.draw_chart))
+        chart = mark != self._drawn_chart and answered and (held or now >= self._next_chart)
         changed = mark != self._drawn_cards
-        if (changed and settled) or ((changed or moving) and now >= self._next_cards):
+        cards = (changed and held) or ((changed or moving) and now >= self._next_cards)
+        snapshot = self._source.take() if chart or cards else None
+        if snapshot is None:
+            return
+        if chart:
+            self._drawn_chart, self._pushed_at = mark, now
+            self._next_chart = now + _pause(CHART_EVERY, self._timed(lambda: page.draw_chart(snapshot)))
+        if cards:
             self._drawn_cards = mark
-            self._next_cards = now + _pause(CARDS_EVERY, self._timed(page.draw_cards))
+            self._next_cards = now + _pause(CARDS_EVERY, self._timed(lambda: page.draw_cards(snapshot)))
 
     def freeze(self) -> None:
         """The run has ended: static HTML, picture and sentence take the widget's place, for any viewer, without kernel.
@@ -93,12 +106,12 @@ class Dashboard:
         Where no page watched, there is nothing to be found, and the picture is sent each time it is asked for: under
         nbclient only what the waiting cell sends arrives.
         """
-        snapshot = self._take()
+        snapshot = self._source.snapshot()
         end = (snapshot.state, len(snapshot.history))
         if self.watched and end == self._frozen:
             return
         self._frozen = end
-        self._timed(lambda _: self._leave(snapshot))
+        self._timed(lambda: self._leave(snapshot))
 
     def _leave(self, snapshot: Snapshot) -> None:
         page = self._page
@@ -116,10 +129,10 @@ class Dashboard:
         self._on_act(name, facts)
         self._drawn_cards = self._drawn_chart = None
 
-    def _timed(self, work: Callable[[Snapshot], None]) -> float:
+    def _timed(self, work: Callable[[], None]) -> float:
         """Seconds of processor time that ``work`` took; waiting for a training thread is not a cost of drawing."""
         started = time.thread_time()
-        work(self._take())
+        work()
         self.draws.append(time.thread_time() - started)
         return self.draws[-1]
 

@@ -74,11 +74,10 @@ def road_panel(snapshot: Snapshot) -> str:
         for name in names[:MOST_DOTS]
     )
     more = f" +{len(names) - MOST_DOTS}" if len(names) > MOST_DOTS else ""
-    part = (
-        f"{len(taking)} of {len(names)} took part in round {snapshot.history[-1].number}"
-        if taking
-        else "keep their rows"
-    )
+    part = "keep their rows"
+    if snapshot.history:
+        who = f"{len(taking)} of {len(names)}" if taking else "nobody"
+        part = f"{who} took part in round {snapshot.at}"
     sealed = traffic_total(snapshot).sealed_bytes > 0
     crowd = f'Owners<span class="fl-dots" aria-hidden="true">{dots}</span>{more}'
     owners = f'<div class="fl-stop"><b>{crowd}</b> <span>{part}</span></div>'
