@@ -15,6 +15,9 @@ from fedlab_nb.parties.rules import check_house, is_number
 from fedlab_nb.records import Branch, History, Round
 from fedlab_nb.rounds import Strategy, rounds
 
+# What the federation keeps; any other setting is the strategy's own, if it is a dataclass that has such a field.
+HOUSE = ("sample_rate", "dropout", "clip", "noise_multiplier")
+
 
 class Course:
     """Rounds of a strategy over a federation, one at a time; between two of them it can be changed or go back.
@@ -51,13 +54,17 @@ class Course:
     @property
     def last(self) -> Round | None:
         """The round that the next one will follow."""
-        return self.records[-1] if self.records else self.after
+        records = self.records  # read once: another thread may be rewinding
+        return records[-1] if records else self.after
 
     @property
     def settings(self) -> dict[str, float]:
-        """What the next round will run under."""
-        state = self.last.state if self.last is not None and self.last.state.context is not None else None
-        return dict(self.strategy.settings(self.federation, state))
+        """What the next round will run under, as far as ``change`` can change it."""
+        last = self.last
+        state = last.state if last is not None and last.state.context is not None else None
+        own: set[str] = {f.name for f in fields(self.strategy)} if is_dataclass(self.strategy) else set()
+        all_settings = self.strategy.settings(self.federation, state)
+        return {n: v for n, v in all_settings.items() if is_number(v) and (n in own or n in HOUSE)}
 
     def next(self) -> Round | None:
         """The next round, not yet among ``records``; None after the last."""
@@ -69,7 +76,7 @@ class Course:
         Raises:
             SettingError, RuleError: what cannot work.
         """
-        known = self.settings
+        strategy, house, known = self.strategy, self.federation.house, self.settings
         for name, value in changes.items():
             if name not in known or not is_number(value):
                 raise SettingError(
@@ -77,11 +84,9 @@ class Course:
                     f"What may be changed in this run are numbers: {', '.join(known)}.",
                     f"For example run.change({next(iter(known))}={known[next(iter(known))]:g}).",
                 )
-        strategy, house = self.strategy, self.federation.house
-        own: set[str] = {f.name for f in fields(strategy)} if is_dataclass(strategy) else set()
-        mine = {name: value for name, value in changes.items() if name in own}
+        mine = {name: value for name, value in changes.items() if name not in HOUSE}
         changed: Strategy = replace(strategy, **mine) if mine else strategy  # type: ignore[type-var]
-        others = {name: value for name, value in changes.items() if name not in own}
+        others = {name: value for name, value in changes.items() if name in HOUSE}
         house = check_house(house.adjusted(others), self.federation.schema, len(self.federation.owners))
         if self.last is not None and self.last.state.context is not None:
             changed.check(self.federation, self.num_rounds, self.last)
@@ -102,6 +107,17 @@ class Course:
             self.strategy, self.federation.house = before
             raise
 
+    def resume_settings(self, then: Mapping[str, float], asked: Mapping[str, float]) -> None:
+        """Take up the settings of an earlier round, as far as this run has such, and those that were ``asked`` for.
+
+        Raises:
+            SettingError, RuleError, BudgetExceededError: what cannot work; nothing is changed then.
+        """
+        now = self.settings
+        wanted = {n: v for n, v in then.items() if (n in now or n in asked) and now.get(n) != v}
+        if wanted:
+            self.change(wanted)
+
     def check_rewind(self, to: object) -> None:
         """Refuse to go back to a round that there is not.
 
@@ -119,23 +135,30 @@ class Course:
             )
 
     def rewind(self, to: int) -> None:
-        """Go back to how things were after round ``to``; what was played after it becomes a branch."""
+        """Go back to how things were after round ``to``; what was played after it becomes a branch.
+
+        Raises:
+            BudgetExceededError: if no further round fits; nothing is changed then.
+        """
         kept = [record for record in self.records if record.number <= to]
         parting = kept[-1] if kept else self.after
         left = [record for record in (parting, *self.records[len(kept) :]) if record is not None]
+        self._stream = self._from(parting)
         self.records = kept
         self.branches = (*self.branches, Branch(f"before rewinding to round {to}", History(left), own=True))
-        self._stream = self._from(self.last)
 
     def forked(self, after: int | None, num_rounds: int | None) -> Course:
         """Another course from round ``after`` of this one (its last), which is drawn beside it.
+
+        It goes on to the round that this one was planned to, or, from there, for as many rounds again.
 
         Raises:
             SettingError: if there is no such round.
         """
         done = self.history.completed
         number = done[-1].number if after is None and done else after
-        base = next((record for record in done if record.number == number), None)
+        starts = [record for record in (self.after, *done) if record is not None and record.failed is None]
+        base = next((r for r in starts if r.number == number and is_number(number, whole=True)), None)
         if base is None:
             there = f"rounds {done[0].number} to {done[-1].number}" if done else "no round"
             raise SettingError(
@@ -147,7 +170,7 @@ class Course:
         return Course(
             self.federation,
             self.strategy,
-            num_rounds=self.num_rounds if num_rounds is None else num_rounds,
+            num_rounds=num_rounds or self.num_rounds + (base.number if base.number >= self.num_rounds else 0),
             after=base,
             branches=(rest,),
         )

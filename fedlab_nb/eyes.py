@@ -43,8 +43,9 @@ class Eyes:
 
     @property
     def cost(self) -> float:
-        """Seconds of processor time that drawing has taken so far."""
-        return self._dashboard.cost if self._dashboard is not None else 0.0
+        """Seconds of processor time that showing the run took, in the kernel's loop and beside the rounds."""
+        drawing = self._dashboard.cost if self._dashboard is not None else 0.0
+        return drawing + sum(self._worker.costs)
 
     def start(self) -> None:
         """Begin the run: in a kernel beside everything else, in a script until its end."""
@@ -52,11 +53,16 @@ class Eyes:
             self._worker.work(lambda: None, self._print_round)
             say(sentence(self._worker.snapshot()))
             return
-        prepare_front_end()
-        self._dashboard = Dashboard(self._worker, self._act)
-        self._dashboard.show()
         steps = (self._await_page, lambda: None)
-        threading.Thread(target=self._worker.work, args=steps, name="fedlab-rounds", daemon=True).start()
+        thread = threading.Thread(target=self._worker.work, args=steps, name="fedlab-rounds", daemon=True)
+        try:
+            prepare_front_end()
+            self._dashboard = Dashboard(self._worker, self._act)
+            self._dashboard.show()
+            thread.start()
+        except BaseException:
+            self._worker.abandon()
+            raise
         with suppress(RuntimeError):
             self._drawing = asyncio.get_running_loop().create_task(self._keep_drawing())
 
@@ -72,8 +78,9 @@ class Eyes:
         self._draw()
         if self._dashboard is None or self.watched or time.monotonic() < self._next_line:
             return
-        snapshot = self._worker.take()
-        if snapshot is not None and snapshot.history:
+        self._worker.ask()
+        snapshot = self._worker.snapshot()
+        if snapshot.history:
             self._tell(snapshot)
 
     def leave(self) -> None:
@@ -87,10 +94,16 @@ class Eyes:
             time.sleep(TICK)
 
     async def _keep_drawing(self) -> None:
-        while not self._worker.ended.is_set():
-            self._draw()
-            await asyncio.sleep(TICK)
-        self.leave()
+        try:
+            while not self._worker.ended.is_set():
+                self._draw()
+                await asyncio.sleep(TICK)
+        except Exception as error:  # noqa: BLE001 - the rounds go on without a picture, and it is said why
+            self._worker.say(f"The page can no longer be drawn ({type(error).__name__}: {error}).", "bad")
+            await asyncio.to_thread(self._worker.ended.wait)
+        finally:
+            if self._worker.ended.is_set():
+                self.leave()
 
     def _print_round(self) -> None:
         self._worker.refresh()
@@ -98,6 +111,8 @@ class Eyes:
 
     def _draw(self) -> None:
         if self._dashboard is not None:
+            if self._dashboard.seen:
+                self._worker.ask()
             self._dashboard.draw(self._worker.mark, moving=self._worker.state in ("preparing", "running"))
 
     def _tell(self, snapshot: Snapshot) -> None:

@@ -200,14 +200,16 @@ class Run:
         Raises:
             SettingError: for another kind of file.
         """
-        return save(self.snapshot(), Path(path), self._worker.title)
+        return save(self.snapshot(), path, self._worker.title)
 
     def snapshot(self) -> Snapshot:
         """The run at this moment, as plain facts; while a round is computed, it waits a little for its end."""
-        until = time.monotonic() + ROUND_WAIT
-        while (snapshot := self._worker.take()) is None and time.monotonic() < until:
+        known, until = self._worker.snapshot().history, time.monotonic() + ROUND_WAIT
+        while not self._worker.ask(urgent=True) and time.monotonic() < until:
+            if self._worker.snapshot().history is not known:
+                break
             time.sleep(TICK / 10)
-        return snapshot or self._worker.snapshot()
+        return self._worker.snapshot()
 
     def _act(self, name: str, facts: Mapping[str, Any]) -> None:
         """What a person did on the page. A wish that cannot be granted is told there, not raised into nowhere."""
@@ -220,6 +222,8 @@ class Run:
                 getattr(self, name)()
         except FedLabError as error:
             self._worker.say(str(error), "warning")
+        except Exception as error:  # noqa: BLE001 - a click has nobody to raise to, so that the page must say it
+            self._worker.say(f"{name} failed with {type(error).__name__}: {error}", "bad")
 
     def _look_while_waiting(self, *, buttons: bool) -> None:
         if self.state == "paused" and not buttons:
@@ -234,7 +238,7 @@ class Run:
         """Wait for the end; that the run failed is no reason not to show what came before."""
         try:
             self.wait()
-        except FedLabError as error:
+        except Exception as error:
             if error is not self.error:
                 raise
 

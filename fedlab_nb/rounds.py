@@ -93,7 +93,7 @@ def _play(
             settings = strategy.settings(federation, state)
             stepped = strategy.step(state, federation, number, cohort, last=number == final)
             with federation.ledger.stage("score"):
-                scores = strategy.evaluate(stepped, federation, number, last=number == final)
+                scores = _checked(strategy.evaluate(stepped, federation, number, last=number == final))
             state = stepped
         except FedLabError as error:
             # Without its traceback: the frames below hold numbers of single owners.
@@ -118,6 +118,20 @@ def _play(
         )
         if failed is not None:
             return
+
+
+def _checked(scores: Scores) -> Scores:
+    """Refuse scores that no table and no chart could show."""
+    given = [scores] if not isinstance(scores, Scores) else [*scores.metrics.values(), *scores.noise.values()]
+    given += [v for own in scores.by_owner.values() for v in own.values()] if isinstance(scores, Scores) else []
+    wrong = [value for value in given if not is_number(value)]
+    if wrong:
+        raise SettingError(
+            f"The strategy's evaluate gave {type(wrong[0]).__name__} where a number belongs.",
+            "It could neither be drawn nor compared.",
+            "Give numbers, and leave out what was not released: Scores(metrics={'accuracy': 0.9}).",
+        )
+    return scores
 
 
 class _Marks(NamedTuple):

@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from fedlab_nb.errors import FedLabError
 from fedlab_nb.parties import Federation
 from fedlab_nb.records import History, OwnerLine, Round
 
@@ -17,7 +18,10 @@ def headline(history: History) -> str:
 
 
 def owner_lines(federation: Federation, history: History) -> tuple[OwnerLine, ...]:
-    """One line an owner: only what was released, what the server could read, and what its account says."""
+    """One line an owner: only what was released, what the server could read, and what its account says.
+
+    Under a privacy mechanism no seconds either: they tell roughly how many rows an owner has, uncounted by epsilon.
+    """
     metric, last = headline(history), history[-1] if history else None
     taken = Counter(chain.from_iterable(record.cohort for record in history))
     scored = next((r for r in reversed(history) if r.owner_metrics), None)
@@ -33,7 +37,7 @@ def owner_lines(federation: Federation, history: History) -> tuple[OwnerLine, ..
             score=scored.owner_metrics.get(name, {}).get(metric) if scored else None,
             share=lengths[name] / whole if name in lengths and whole else None,
             epsilon_left=_epsilon_left(federation, name),
-            seconds=last.owner_seconds.get(name) if last else None,
+            seconds=None if federation.house.protect or last is None else last.owner_seconds.get(name),
         )
         for name in federation.names
     )
@@ -46,7 +50,7 @@ def _readable_lengths(federation: Federation, last: Round | None) -> dict[str, f
         message = federation.ledger.newest("update", name, "server", encrypted=False)
         if message is not None and last is not None and message.round == last.number and message.payload is not None:
             # The last number of a message is the owner's weight.
-            lengths[name] = float(np.linalg.norm(np.asarray(message.payload)[:-1]))
+            lengths[name] = float(np.linalg.norm(np.ravel(np.asarray(message.payload, dtype=np.float64))[:-1]))
     return lengths
 
 
@@ -56,7 +60,8 @@ def _released_rows(federation: Federation, name: str) -> int | None:
         return None
     message = federation.ledger.newest("moment", name, "server", encrypted=False)
     # The last two numbers of such a message are the count of rows and the weight (1).
-    return None if message is None or message.payload is None else int(np.asarray(message.payload)[-2])
+    numbers = message.payload if message is not None else None
+    return int(numbers[-2]) if isinstance(numbers, np.ndarray) and numbers.size > 2 else None
 
 
 def _epsilon_left(federation: Federation, name: str) -> float | None:
@@ -67,3 +72,17 @@ def _epsilon_left(federation: Federation, name: str) -> float | None:
     if not account.guaranteed(house.protect.unit):
         return None
     return max(house.budget.epsilon - account.spent(house.budget.delta), 0.0)
+
+
+def told(error: BaseException, last: Round | None) -> str:
+    """Why a run failed, so that it teaches: our own errors do, any other is said to be the strategy's."""
+    if isinstance(error, FedLabError):
+        return str(error)
+    after = f"after round {last.number}" if last is not None else "before the first round was complete"
+    paid = (
+        ", and what a round released before it failed is paid for" if last is None or last.epsilon is not None else ""
+    )
+    return (
+        f"{type(error).__name__}: {error}. It was raised by the strategy's own code {after}; the rounds before it are "
+        f"kept{paid}, and the kernel is unharmed. Correct the strategy, run its cell and this one again."
+    )

@@ -47,10 +47,12 @@ def counted(count: int, word: str, words: str = "") -> str:
 
 
 def number(value: float | None) -> str:
-    """Three decimals, or four significant digits of a large number; a dash where there is no finite number."""
+    """Three decimals, two digits of a very small number, four of a large one; a dash where there is no finite one."""
     if value is None or not math.isfinite(value):
         return "–"
     size = abs(value)
+    if 0 < size < 0.01:
+        return f"{value:.2g}"
     return f"{value:.3f}" if size < 10 else f"{value:.4g}" if size < 1e6 else f"{value:.3e}"
 
 
@@ -58,7 +60,9 @@ def epsilon_text(value: float | None) -> str:
     """Epsilon with two decimals (two significant digits where it is small); a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.2g}" if 0 < value < 0.1 else f"{value:.2f}".removesuffix(".00")
+    if 0 <= value < 1e-6:
+        return "0"
+    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}".removesuffix(".00")
 
 
 def delta_text(value: float | None) -> str:

@@ -6,15 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from weakref import WeakSet
 
 from fedlab_nb.controls import Controls
 from fedlab_nb.course import Course
 from fedlab_nb.errors import BudgetExceededError, FedLabError, SettingError
-from fedlab_nb.parties.trust import access, spending, threats
-from fedlab_nb.records import History, Note, Round, Snapshot, Spending
+from fedlab_nb.lookout import Lookout
+from fedlab_nb.records import History, Note, Snapshot, Spending
 from fedlab_nb.records.snapshot import RunState, Tone
-from fedlab_nb.scene import headline, owner_lines
+from fedlab_nb.scene import headline, told
 from fedlab_nb.units import setting_words
+
+# How long an interruption waits for the round that is being computed, in seconds.
+PATIENCE = 3.0
+_LIVE: WeakSet[Worker] = WeakSet()
 
 
 class Worker:
@@ -37,13 +42,26 @@ class Worker:
         self._began, self._finished = time.monotonic(), 0.0
         self._wanted: dict[str, float] = {}
         self._target: int | None = None
-        self._asked = self._awaited = False
+        self._lookout = Lookout(course)
         self._claim = ExitStack()
         self._claim.enter_context(self.federation.in_use())
         house = self.federation.house
         self._claim.callback(lambda: setattr(self.federation, "house", house))
-        self._facts: dict[str, object] = {}
-        self.refresh()
+        try:
+            self.refresh()
+        except BaseException:
+            self._claim.close()
+            raise
+        self._warn_of_others()
+        _LIVE.add(self)
+
+    def _warn_of_others(self) -> None:
+        """Another run on the same data, perhaps one whose cell was run again, spends the same budget."""
+        mine = {id(self.federation.account(name)) for name in self.federation.names}
+        for other in list(_LIVE):
+            theirs = {id(other.federation.account(name)) for name in other.federation.names}
+            if self.federation.house.budget is not None and mine & theirs and not other.ended.is_set():
+                self.say("Another run that is still going on spends the budget of the same data: stop one.", "warning")
 
     @property
     def history(self) -> History:
@@ -56,25 +74,32 @@ class Worker:
         return "paused" if self.controls.paused and not self.ended.is_set() else self._state
 
     @property
+    def costs(self) -> list[float]:
+        """Seconds of processor time that each look at the federation took, beside the rounds."""
+        return self._lookout.costs
+
+    @property
     def title(self) -> str:
         """What is trained by whom, in a few words."""
         return f"{type(self.course.strategy).__name__} over {len(self.federation.names)} owners"
 
     @property
     def settings(self) -> dict[str, float]:
-        """What the next round will run under, asked-for changes included."""
+        """What the next round will run under, asked-for changes included; after the end what the last one ran under."""
+        if self.ended.is_set():
+            return dict(self._lookout.facts["settings"])  # type: ignore[call-overload, no-any-return]
         return {**self.course.settings, **self._wanted}
 
     @property
     def mark(self) -> tuple[object, ...]:
         """It differs whenever something has changed that eyes could see."""
-        last = self.course.last
-        return self.state, len(self.course.records), id(last), len(self.notes), tuple(self._wanted.items())
+        return self.state, id(self._lookout.facts), len(self.notes), tuple(self._wanted.items())
 
     def pause(self) -> None:
         """Hold before the next round."""
         if not self.ended.is_set() and not self.controls.paused:
             self.controls.pause()
+            self.controls.nudge()  # so that what is shown is brought up to the round at which it stands
             self.say("Paused.")
 
     def resume(self) -> None:
@@ -89,10 +114,11 @@ class Worker:
         Raises:
             SettingError, RuleError: what cannot work; nothing is changed then.
         """
-        self._refuse_if_over("Its settings can no longer be changed; fork it: run.fork(lr=0.05), for example.")
+        self._refuse_if_over("Fork it instead, from any of its rounds: run.fork(after=1, lr=0.05), for example.")
         wanted = {**self._wanted, **settings}
         self.course.tried(wanted)
-        self._wanted = wanted
+        now = self.course.settings
+        self._wanted = {name: value for name, value in wanted.items() if now.get(name) != value}
         self.controls.nudge()
 
     def rewind(self, to: int) -> None:
@@ -101,7 +127,7 @@ class Worker:
         Raises:
             SettingError: if there is no such round to go back to.
         """
-        self._refuse_if_over("It can be forked instead: run.fork(after=5), for example.")
+        self._refuse_if_over("It can be forked instead, from any of its rounds: run.fork(after=1), for example.")
         self.course.check_rewind(to)
         self._target = int(to)
         self.controls.nudge()
@@ -121,15 +147,12 @@ class Worker:
         twin = Worker(self.course.forked(after, num_rounds))
         base = twin.course.after
         try:
-            now = twin.settings
-            then = {name: value for name, value in base.settings.items() if name in now} if base else {}
-            changes = {name: value for name, value in {**then, **settings}.items() if now.get(name) != value}
-            if changes:
-                twin.course.change(changes)
+            twin.course.resume_settings({**(base.settings if base else {}), **settings}, asked=settings)
+            twin.refresh()
         except BaseException:
             twin._claim.close()
             raise
-        words = ", ".join(setting_words(name, value) for name, value in settings.items()) or "nothing changed"
+        words = ", ".join(setting_words(name, value) for name, value in settings.items()) or "with the same settings"
         twin.say(f"Forked after round {base.number if base else 0}: {words}.")
         return twin
 
@@ -141,19 +164,33 @@ class Worker:
             self._state = self._play(after_each)
         except KeyboardInterrupt:
             self._state, self.note = "interrupted", "Interrupted; the rounds so far are kept."
-        except Exception as error:  # noqa: BLE001 - whatever ends the thread must reach the one who waits for it
-            self.error, self._state, self.note = error, "failed", _told(error, self.course.last)
+        except BaseException as error:  # noqa: BLE001 - whatever ends the thread must reach the one who waits for it
+            self.error, self._state, self.note = error, "failed", told(error, self.course.last)
         finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Whatever happens, whoever waits is told, and the federation is free again."""
+        try:
             self._finished = time.monotonic()
+            if self._wanted or self._target is not None:
+                self.say("The run ended before the last changes asked for could take effect.", "warning")
+            self._wanted, self._target = {}, None
             self.say(self.note or f"The run has ended: {self._state}.", "bad" if self._state == "failed" else "plain")
             self.refresh()
+        finally:
             self._claim.close()
             self.ended.set()
+
+    def abandon(self) -> None:
+        """Give the federation back: nobody will call ``work``."""
+        self._state = "stopped"
+        self._finish()
 
     def _play(self, after_each: Callable[[], None]) -> RunState:
         while (move := self.controls.next_move()) != "end":
             self._take_over()
-            if self._asked:
+            if self._lookout.due or self.controls.paused:
                 self.refresh()
             if move == "look":
                 continue
@@ -177,8 +214,12 @@ class Worker:
         wanted, self._wanted = self._wanted, {}
         at = self.course.records[-1].number if self.course.records else 0
         if target is not None and target < at:
-            self.course.rewind(target)
-            self.say(f"Rewound from round {at} to round {target}. What was released stays released, and paid for.")
+            try:
+                self.course.rewind(target)
+            except FedLabError as error:
+                self.say(f"Rewinding was refused: {error}", "warning")
+            else:
+                self.say(f"Rewound from round {at} to round {target}. What was released stays released, and paid for.")
         if wanted:
             try:
                 self.course.change(wanted)
@@ -197,58 +238,35 @@ class Worker:
         self.notes.append(Note(at, (self._finished or time.monotonic()) - self._began, words, tone))
 
     def interrupt(self) -> None:
-        """End after the round that is being computed, and wait for that."""
+        """End after the round that is being computed; wait for that a little, as an endless round would hang all."""
         self.note = "Interrupted; the rounds so far are kept."
         self.controls.stop("interrupted")
-        self.ended.wait()
+        if not self.ended.wait(PATIENCE):
+            self.say("Interrupted. The round that is being computed goes on; after it the run ends.", "warning")
 
     def spent_by_now(self) -> Spending:
         """The budgets as they are: other runs on the same data count, also when they came later."""
-        last = self.course.records[-1:]
-        if last:
-            return self.course.strategy.spending(self.federation, last[0], self.course.num_rounds)
-        return spending(self.federation, None)
+        return self._lookout.spent_by_now()
 
-    def take(self) -> Snapshot | None:
-        """The run as it is, or None where that is known only when the round being computed is over: ask again then.
-
-        Records and accounts belong together only between two rounds: while one is computed, its releases are paid
-        already.
-        """
-        if not self.ended.is_set() and self._facts["key"] != self._key() and (self._asked or not self._awaited):
-            self._asked = self._awaited = True
-            if self.controls.paused:
-                self.controls.nudge()
-            return None
-        self._awaited = False
-        return self.snapshot()
-
-    def _key(self) -> tuple[object, ...]:
-        return len(self.course.records), id(self.course.last), self.course.strategy, self.federation.house
+    def ask(self, *, urgent: bool = False) -> bool:
+        """Have what ``snapshot`` tells brought up after the round being computed; whether it is up already."""
+        if self.ended.is_set() or self._lookout.fresh:
+            return True
+        self._lookout.ask(urgent=urgent)
+        return False
 
     def refresh(self) -> None:
-        """Bring what ``snapshot`` tells up to the newest round. Between rounds only; it never raises."""
-        self._asked = False
-        facts: dict[str, object] = {
-            "key": self._key(),
-            "history": self.history,
-            "access": access(self.federation),
-            "threats": threats(self.federation),
-            "lines": owner_lines(self.federation, self.history),
-        }
-        try:
-            facts |= {"spending": self.spent_by_now(), "settings": self.course.settings}
-        except Exception as error:  # noqa: BLE001 - a strategy that cannot say what it spends must not go on unseen
-            self.error = self.error or error
-            self.note = _told(error, self.course.last)
+        """Bring what ``snapshot`` tells up to the newest round. Between rounds only; what fails in it ends the run."""
+        failure = self._lookout.refresh()
+        if failure is not None:
+            self.error = self.error or failure
+            self.note = told(failure, self.course.last)
+            self._state = "failed" if self._finished else self._state
             self.controls.stop()
-            facts |= {"spending": spending(self.federation, None), "settings": {}}
-        self._facts = facts
 
     def snapshot(self) -> Snapshot:
         """The run as plain facts: as it was when it was last brought up, and what can be told at any moment."""
-        facts = dict(self._facts)
-        del facts["key"]
+        facts = dict(self._lookout.facts)
         history: History = facts["history"]  # type: ignore[assignment]
         recent = [sum(r.seconds.values()) for r in history[-20:]]
         rest = self.course.num_rounds - (self.course.last.number if self.course.last is not None else 0)
@@ -263,19 +281,7 @@ class Worker:
             left=rest * sum(recent) / len(recent) if recent and self.state == "running" else None,
             owners=self.federation.names,
             notes=tuple(self.notes),
-            branches=self.course.branches,
             before=self.course.after,
             settings=settings,
             **facts,  # type: ignore[arg-type]
         )
-
-
-def _told(error: Exception, last: Round | None) -> str:
-    """Why the run failed, so that it teaches: our own errors do, any other is said to be the strategy's."""
-    if isinstance(error, FedLabError):
-        return str(error)
-    after = f"after round {last.number}" if last is not None else "before the first round was complete"
-    return (
-        f"{type(error).__name__}: {error}. It was raised by the strategy's own code {after}; the rounds before it are "
-        "kept, and the kernel is unharmed. Correct the strategy, run its cell and this one again."
-    )

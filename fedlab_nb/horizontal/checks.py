@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fedlab_nb.errors import BudgetExceededError, FedLabError, RuleError, SettingError
@@ -127,13 +129,37 @@ def _check_continuation(strategy: FedAvg, federation: Federation, after: Round) 
             "The statistics before the first round were released under that promise, so another one would be false.",
             "Go on under the same protection, or start anew without after=.",
         )
-    if starting_weights(strategy.model, setup, 0).size != after.state.weights["server"].size:
+    size = _size(strategy.model, setup.encoding.n_inputs, setup.encoding.n_outputs)
+    if size != after.state.weights["server"].size:
         raise SettingError(
-            f"Round {after.number} has {after.state.weights['server'].size} weights, and {strategy.model!r} has "
-            f"{starting_weights(strategy.model, setup, 0).size}.",
+            f"Round {after.number} has {after.state.weights['server'].size} weights, {strategy.model!r} has {size}.",
             "A run goes on only with the model that it began with.",
             "Pass the strategy of that run, or start anew without after=.",
         )
+    _check_next_round(federation, strategy.releases(setup, federation, after.number + 1), after.number + 1)
+
+
+@lru_cache(maxsize=64)
+def _size(model: Architecture, inputs: int, outputs: int) -> int:
+    """How many weights a model has: asked at every change of a setting, and slow to find out while one trains."""
+    return initial_weights(model, inputs, outputs, 0).size
+
+
+def _check_next_round(federation: Federation, events: Sequence[PrivacyEvent], number: int) -> None:
+    """Refuse to go on where not even the next round fits: nothing would be learned, and a change would end the run."""
+    budget = federation.house.budget
+    if budget is None or federation.house.noise_seed is not None or federation.house.protect is None:
+        return
+    for owner in federation.owners:
+        spent = federation.account(owner.name).spent(budget.delta, events, owner.held_out)
+        if spent > budget.epsilon * (1 + 1e-9):
+            noise = next((event.amount for event in events if event.mechanism == "gaussian"), 0.0)
+            raise BudgetExceededError(
+                f"With noise multiplier {noise:g}, round {number} would take {owner.name!r} to epsilon {spent:.3f} of "
+                f"the agreed {budget.epsilon:g}.",
+                "A privacy budget belongs to the data: going back or starting over gives none of it back.",
+                "Use more noise (a larger noise multiplier), keep the model as it is, or agree on a larger epsilon.",
+            )
 
 
 def _promise(unit: str | None) -> str:

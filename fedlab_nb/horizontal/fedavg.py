@@ -6,7 +6,7 @@ Source: McMahan et al. 2017, "Communication-efficient learning of deep networks 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,12 +14,12 @@ import numpy as np
 from fedlab_nb.cards import card, code, one_line
 from fedlab_nb.errors import RoundError
 from fedlab_nb.horizontal.checks import check, starting_weights
-from fedlab_nb.horizontal.evaluate import evaluate, score_events, verdict_event
+from fedlab_nb.horizontal.evaluate import evaluate, score_events
 from fedlab_nb.horizontal.prepare import Setup, encoded, event, prepare
 from fedlab_nb.horizontal.trained import trained
 from fedlab_nb.learn import Architecture, Learner, TrainedModel
 from fedlab_nb.parties import Federation, Rows
-from fedlab_nb.parties.trust import spending
+from fedlab_nb.parties.trust import UPDATE, spending
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import PrivacyEvent, Round, Scores, Spending, State, Update
 
@@ -63,14 +63,15 @@ class FedAvg:
     def step(self, state: State, federation: Federation, number: int, cohort: Sequence[str], *, last: bool) -> State:
         """One round: the model goes out, changes come back as one sum, the server adds their mean."""
         setup: Setup = state.context  # type: ignore[assignment]
-        weights = state.weights["server"]
-        debits = self._debits(setup, federation, number, cohort, last=last)
+        weights, protect = state.weights["server"], federation.house.protect
+        noise = self._noise(setup, protect)
+        debits = self._debits(setup, federation, number, cohort, noise, last=last)
         if not cohort:
             federation.charge(debits)
             return state
         federation.tell("model", weights.astype(np.float32), number=number, to=cohort)
-        learner, protect = self._learner(setup), federation.house.protect
-        noise_sd = self._noise(setup, federation) * protect.clip if protect else 0.0
+        learner = self._learner(setup)
+        noise_sd = noise * protect.clip if protect else 0.0
         if isinstance(protect, RowLevelDP):
             rows = setup.rows * len(cohort) / len(federation.names)
             total = federation.gather(
@@ -103,7 +104,8 @@ class FedAvg:
         one_step = isinstance(federation.house.protect, RowLevelDP)
         own = {"lr": self._lr(federation)} | ({} if one_step else {"local_epochs": self.local_epochs or 2})
         setup = state.context if state is not None else None
-        noise = {"noise_multiplier": self._noise(setup, federation)} if federation.house.protect and setup else {}  # type: ignore[arg-type]
+        protect = federation.house.protect
+        noise = {"noise_multiplier": self._noise(setup, protect)} if protect and isinstance(setup, Setup) else {}
         return {**own, **federation.house.settings, **noise}
 
     def evaluate(self, state: State, federation: Federation, number: int, *, last: bool) -> Scores:
@@ -120,14 +122,20 @@ class FedAvg:
         """Where the budgets stand after ``record``, the verdict after round ``num_rounds`` set aside."""
         setup = record.state.context
         if not isinstance(setup, Setup) or setup.plan is None:
-            return spending(federation, None)
-        open_verdict = record.number < num_rounds and setup.plan.verdict
+            return spending(federation)
+        promised = [e for e in score_events(federation, setup, num_rounds, last=True) if e.mechanism == "geometric"]
         return spending(
             federation,
-            replace(setup.plan, training=self._noise(setup, federation)),
-            [verdict_event(setup.plan, num_rounds)] if open_verdict else [],
-            rounds_to_come=num_rounds - record.number,
+            self.releases(setup, federation, record.number + 1),
+            promised if record.number < num_rounds else [],
+            rounds_to_come=max(num_rounds - record.number, 0),
         )
+
+    def releases(self, setup: Setup, federation: Federation, number: int, *, last: bool = False) -> list[PrivacyEvent]:
+        """What an owner that takes part in round ``number`` will release."""
+        noise = self._noise(setup, federation.house.protect)
+        name = federation.names[0]
+        return self._debits(setup, federation, number, [name], noise, last=last)[name]
 
     def _trained(
         self, learner: Learner, weights: np.ndarray, rows: Rows, setup: Setup, fed: Federation, number: int, name: str
@@ -148,16 +156,16 @@ class FedAvg:
         return Update(learner.clipped_gradient(weights, X, y, clip=clip), 1.0)
 
     def _debits(
-        self, setup: Setup, federation: Federation, number: int, cohort: Sequence[str], *, last: bool
+        self, setup: Setup, federation: Federation, number: int, cohort: Sequence[str], noise: float, *, last: bool
     ) -> dict[str, list[PrivacyEvent]]:
         scores = score_events(federation, setup, number, last=last)
         rows = "all" if setup.plan and setup.plan.unit == "owner" else "training"
-        training = event(federation, number, "a round's update", rows, self._noise(setup, federation))
+        training = event(federation, number, UPDATE, rows, noise)
         return {name: [training, *scores] if name in cohort else scores for name in federation.names}
 
-    def _noise(self, setup: Setup, federation: Federation) -> float:
+    @staticmethod
+    def _noise(setup: Setup, protect: RowLevelDP | OwnerLevelDP | None) -> float:
         """The noise multiplier in force: the one that was chosen, else the one that the budget was calibrated to."""
-        protect = federation.house.protect
         if setup.plan is None or protect is None:
             return 0.0
         return protect.noise_multiplier or setup.plan.training

@@ -17,7 +17,7 @@ from fedlab_nb.errors import SettingError
 from fedlab_nb.ledger import Ledger, View
 from fedlab_nb.parties.house import House, cohort, dropouts
 from fedlab_nb.parties.owner import DataOwner, Rows
-from fedlab_nb.parties.rules import check_apart, check_house, check_numbers, check_owners
+from fedlab_nb.parties.rules import check_apart, check_debits, check_house, check_numbers, check_owners
 from fedlab_nb.privacy import Account, Budget, Debit, account_of, charge
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, clip_norm, gaussian_share, noise_source
 from fedlab_nb.records import PrivacyEvent, Update
@@ -44,7 +44,7 @@ class Federation:
         protect: ``fl.RowLevelDP()`` or ``fl.OwnerLevelDP()``; with a budget and no mechanism, row level.
         budget: what the owners agree to spend at most.
         sample_rate: the probability with which each owner takes part in a round.
-        dropout: the probability with which an owner that was chosen for a round drops out of it.
+        dropout: the probability with which an owner that was chosen for a round sends no update in it.
         noise_seed: a rehearsal: noise that can be repeated, and therefore protects nobody. Marked on every card.
 
     Raises:
@@ -107,16 +107,6 @@ class Federation:
         """Who was chosen for round ``number`` and drops out of it."""
         return dropouts(self.house, self.names, number, seed)
 
-    def adjust(self, **changes: float) -> None:
-        """Change ``sample_rate``, ``dropout``, or the mechanism's ``clip`` and ``noise_multiplier``, from here on.
-
-        Every release is charged with the noise that it has, so that a change of noise is counted as it is.
-
-        Raises:
-            SettingError, RuleError: what cannot be changed, or a value that cannot work; nothing is changed then.
-        """
-        self.house = check_house(self.house.adjusted(changes), self.schema, len(self.owners))
-
     def tell(self, kind: str, payload: NDArray[np.float32] | str, *, number: int, to: Sequence[str]) -> None:
         """The server sends the same thing to several owners."""
         for name in to:
@@ -134,6 +124,7 @@ class Federation:
 
         The accounts are debited first; ``work`` adds its own noise (from ``self.noise``), as ``debits`` say.
         """
+        check_debits(kind, self.names, debits)
         self.charge(debits)
         answers = {name: self._beside(name, kind, work) for name in self.names}
         for name, answer in answers.items():
@@ -167,6 +158,7 @@ class Federation:
             BudgetExceededError, EncryptionError: before anything left.
         """
         plan = (self.house.encrypt or CKKS()).plan(bound=bound + NOISE_TAIL * noise_sd, owners=len(self.owners))
+        check_debits(kind, cohort, debits)
         with self.ledger.stage("local work"):
             updates = {name: self._beside(name, kind, _checked(work, kind, bound, clip)) for name in cohort}
         self.charge(debits)

@@ -219,6 +219,21 @@ def check_numbers(name: str, kind: str, vector: NDArray[np.float64], bound: floa
         )
 
 
+def check_debits(kind: str, owners: Iterable[str], debits: Mapping[str, object]) -> None:
+    """Refuse to ask for something of which nobody said what it costs.
+
+    Raises:
+        RuleError: naming the first owner for whom nothing was stated.
+    """
+    silent = next((name for name in owners if name not in debits), None)
+    if silent is not None:
+        raise RuleError(
+            f"{kind!r} was asked of {silent!r}, and its cost was not stated.",
+            "Every release that depends on rows is counted, or the budget would look better than it is.",
+            "Pass debits={name: [PrivacyEvent(...)]} for every owner asked; () for what has been charged already.",
+        )
+
+
 def _check_owner_level(house: House, schema: Schema, owners: int) -> None:
     if house.budget is not None and house.budget.delta >= 1.0 / owners:
         raise RuleError(

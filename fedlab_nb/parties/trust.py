@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from fedlab_nb.parties.federation import Federation
-from fedlab_nb.privacy import Account, NoisePlan, by_purpose, epsilon_after, rounds_left
+from fedlab_nb.privacy import Total, by_purpose, epsilon_after, rounds_left
 from fedlab_nb.records import Access, Message, PrivacyEvent, Spending, Threat, WhatIf
 
 Word = Literal["own", "reads", "sealed", "never"]
@@ -27,6 +27,8 @@ KINDS = {
 }
 
 
+# The purpose of the release that a strategy's noise multiplier is for.
+UPDATE = "a round's update"
 # Noise that the forecast compares, as a multiple of the noise in force.
 WHAT_IF = (0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
 
@@ -59,7 +61,15 @@ def access(federation: Federation) -> tuple[Access, ...]:
             rows.append(Access(name, *words, samples=_samples(crossed, federation)))
         elif kind.startswith("sum of ") and kind.removeprefix("sum of ").removesuffix("s") in kinds:
             rows.append(Access(name, "never", "reads", "never"))
+    for kind in dict.fromkeys(c.kind for c in crossings if _from_an_owner(c, federation) and c.kind not in KINDS):
+        crossed = [c for c in crossings if c.kind == kind]
+        words = _owner(crossed, federation), _server(crossed), _key_holder(crossed)
+        rows.append(Access(f"{kind} of one owner", *words, samples=_samples(crossed, federation)))
     return tuple(rows)
+
+
+def _from_an_owner(crossing: Crossing, federation: Federation) -> bool:
+    return crossing.sender in federation.names
 
 
 def _samples(
@@ -134,8 +144,9 @@ def _another_owner(owners: int, shield: str, fine: bool | None) -> Threat:
 def _under_encryption(federation: Federation, shield: str, fine: bool | None) -> list[Threat]:
     owners = len(federation.names)
     rest = "the other owner's update" if owners == 2 else f"the sum of the other {owners - 1} owners' updates"
-    arrived = {c.kind for c in map(Crossing._make, federation.ledger.crossings) if c.receiver == "server"}
-    readable = "".join(f", {words}" for kind, words in READABLE.items() if kind in arrived)
+    crossings = [Crossing(*facts) for facts in federation.ledger.crossings]
+    opened = dict.fromkeys(c.kind for c in crossings if _from_an_owner(c, federation) and not c.encrypted)
+    readable = "".join(f", {READABLE.get(kind, f'{kind} of each owner')}" for kind in opened)
     return [
         Threat(
             "the server alone",
@@ -153,11 +164,15 @@ def _under_encryption(federation: Federation, shield: str, fine: bool | None) ->
 
 
 def spending(
-    federation: Federation, plan: NoisePlan | None, to_come: Sequence[PrivacyEvent] = (), rounds_to_come: int = 0
+    federation: Federation,
+    each: Sequence[PrivacyEvent] = (),
+    to_come: Sequence[PrivacyEvent] = (),
+    rounds_to_come: int = 0,
 ) -> Spending:
     """Where the budget stands, for the owner that spent most, and what may be claimed.
 
-    ``to_come`` are releases already promised (the verdict after the last round), ``rounds_to_come`` the planned rounds.
+    ``each`` are the releases of one more round, ``rounds_to_come`` the planned rounds, ``to_come`` what is promised
+    beside them (the verdict after the last round). What is foretold holds for every owner.
     """
     house = federation.house
     spent, claim = federation.epsilon(), _claim(federation)
@@ -167,7 +182,11 @@ def spending(
         return Spending(agreed, federation.delta if house.protect else None, None, unit, claim, private=False)
     accounts = [federation.account(name) for name in federation.names]
     most = max(accounts, key=lambda account: account.spent(federation.delta))
-    futures = () if plan is None else _what_if(federation, most, plan, to_come, rounds_to_come)
+    noise = next((event.amount for event in each if event.purpose == UPDATE), None)
+    lanes = {tuple(account.lanes()) for account in accounts}
+    futures = tuple(
+        _future(federation, lanes, _noisier(each, factor), to_come, rounds_to_come) for factor in WHAT_IF if noise
+    )
     return Spending(
         agreed,
         federation.delta,
@@ -175,45 +194,32 @@ def spending(
         unit,
         claim,
         private=True,
-        left=_left(federation, accounts, plan, to_come),
+        left=next((future.rounds for future in futures if future.noise_multiplier == noise), None),
         lines=by_purpose(most, federation.delta),
         what_if=futures,
-        noise_multiplier=plan.training if plan else None,
+        noise_multiplier=noise,
     )
 
 
-def _left(
-    federation: Federation, accounts: Sequence[Account], plan: NoisePlan | None, to_come: Sequence[PrivacyEvent]
-) -> int | None:
-    """Rounds that still fit at the owner with least left, None where nothing limits them."""
-    budget = federation.house.budget
-    if plan is None or budget is None:
-        return None
-    fits = (rounds_left(account, budget, _each_round(plan), to_come) for account in accounts)
-    return min((n for n in fits if n is not None), default=None)
+def _noisier(each: Sequence[PrivacyEvent], factor: float) -> list[PrivacyEvent]:
+    return [replace(e, amount=e.amount * factor) if e.purpose == UPDATE else e for e in each]
 
 
-def _what_if(
-    federation: Federation, most: Account, plan: NoisePlan, to_come: Sequence[PrivacyEvent], rounds_to_come: int
-) -> tuple[WhatIf, ...]:
-    """Less and more noise in the rounds to come, for the owner that spent most."""
-    futures = []
-    for factor in WHAT_IF:
-        each = _each_round(replace(plan, training=plan.training * factor))
-        fit = rounds_left(most, federation.house.budget, each, to_come) if federation.house.budget else None
-        after = epsilon_after(most, federation.delta, each, rounds_to_come, to_come)
-        futures.append(WhatIf(plan.training * factor, fit, after if after < math.inf else None))
-    return tuple(futures)
-
-
-def _each_round(plan: NoisePlan) -> list[PrivacyEvent]:
-    rows: Literal["training", "all"] = "all" if plan.unit == "owner" else "training"
-    scored: Literal["held-out", "all"] = "all" if plan.unit == "owner" else "held-out"
-    unit: Literal["row", "owner"] = "owner" if plan.unit == "owner" else "row"
-    return [
-        PrivacyEvent(0, "a round's update", rows, unit, "gaussian", plan.training),
-        PrivacyEvent(0, "a round's score", scored, unit, "gaussian", plan.metrics),
-    ]
+def _future(
+    federation: Federation,
+    lanes: Iterable[Sequence[Total]],
+    each: Sequence[PrivacyEvent],
+    to_come: Sequence[PrivacyEvent],
+    rounds_to_come: int,
+) -> WhatIf:
+    """If every further round released ``each``: rounds that fit at every owner, and the largest epsilon at the end."""
+    budget, fit = federation.house.budget, None
+    if budget is not None:
+        fits = (rounds_left(lane, budget, each, to_come) for lane in lanes)
+        fit = min((n for n in fits if n is not None), default=None)
+    after = max(epsilon_after(lane, federation.delta, each, rounds_to_come, to_come) for lane in lanes)
+    noise = next(event.amount for event in each if event.purpose == UPDATE)
+    return WhatIf(noise, fit, after if after < math.inf else None)
 
 
 def _claim(federation: Federation) -> str:

@@ -116,9 +116,10 @@ class Account:
     def tally(self) -> Tally:
         """What the releases so far add up to."""
         with self._lock:
-            for event, share in self.entries[self._counted :]:
+            new = self.entries[self._counted :]
+            for event, share in new:
                 self._tally.add(event, share)
-            self._counted = len(self.entries)
+            self._counted += len(new)  # not the length of the list: another thread may have charged meanwhile
             return self._tally.copy()
 
     def spent(self, delta: float, more: Sequence[PrivacyEvent] = (), held_out: float | None = None) -> float:

@@ -11,14 +11,14 @@ from fedlab_nb.records import PrivacyEvent
 
 
 def rounds_left(
-    account: Account, budget: Budget, each: Sequence[PrivacyEvent], reserved: Sequence[PrivacyEvent] = ()
+    lanes: Sequence[Total], budget: Budget, each: Sequence[PrivacyEvent], reserved: Sequence[PrivacyEvent] = ()
 ) -> int | None:
     """How many more rounds with the releases ``each`` fit, if ``reserved`` are still to come; None if any number does.
 
+    ``lanes`` is what an account has given so far (Account.lanes).
     Gaussian releases add up in mu^2 = 1 / noise_multiplier^2, so the answer is a division, for each kind of rows.
     """
     most: list[int] = []
-    lanes = account.lanes()
     for number, lane in enumerate(lanes):
         cost = _touching(each, number, len(lanes)).squares
         if cost == 0.0:
@@ -31,10 +31,13 @@ def rounds_left(
 
 
 def epsilon_after(
-    account: Account, delta: float, each: Sequence[PrivacyEvent], times: int, reserved: Sequence[PrivacyEvent] = ()
+    lanes: Sequence[Total],
+    delta: float,
+    each: Sequence[PrivacyEvent],
+    times: int,
+    reserved: Sequence[PrivacyEvent] = (),
 ) -> float:
-    """Epsilon of all that was released, of ``times`` more rounds with the releases ``each``, and of ``reserved``."""
-    lanes = account.lanes()
+    """Epsilon of what ``lanes`` gave, of ``times`` more rounds with the releases ``each``, and of ``reserved``."""
     after = [
         lane + _touching(each, number, len(lanes), times) + _touching(reserved, number, len(lanes))
         for number, lane in enumerate(lanes)

@@ -21,7 +21,8 @@ Tone = Literal["plain", "good", "warning", "bad"]
 class WhatIf:
     """If every further round had this noise: rounds that would still fit, and epsilon after the planned last one.
 
-    ``rounds`` is None where nothing limits them, ``epsilon`` None where no epsilon would hold.
+    ``rounds`` is None where nothing limits them; where fewer fit than are planned, the budget ends the run before that
+    ``epsilon`` is reached, which is None where none would hold.
     """
 
     noise_multiplier: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fedlab_nb.cards import Html, framed, marked, panel, table_html
-from fedlab_nb.records import Access, Threat
+from fedlab_nb.records import Threat
 
 ACCESS_WORDS = {
     "own": ("●", "own", "fl-good"),
@@ -19,26 +19,6 @@ THREAT_WORDS = {True: ("✓", "safe", "fl-good"), False: ("✕", "exposed", "fl-
 def access_word(word: str) -> Html:
     """What a party can do with a kind of thing: symbol and word, never colour alone."""
     return marked(*ACCESS_WORDS[word])
-
-
-def access_html(access: Iterable[Access]) -> str:
-    """Who sees what, without a frame: symbol and word, never colour alone."""
-    columns = ("", "Owner", "Server", "Key holder")
-    marks = [(row.kind, *(marked(*ACCESS_WORDS[w]) for w in (row.owner, row.server, row.key_holder))) for row in access]
-    return table_html(columns, marks)
-
-
-def access_table(access: Sequence[Access]) -> str:
-    """The card "who sees what": for each kind of thing what owner, server and key holder can do with it."""
-    note = "own: it is theirs. reads: arrives readable. sealed: arrives as ciphertext, no key. never: does not arrive."
-    return framed(panel("Who sees what", access_html(access), note=note))
-
-
-def access_text(access: Sequence[Access]) -> str:
-    """``access_table`` for a terminal."""
-    lines = [f"{'who sees what':<28}{'owner':<10}{'server':<10}key holder"]
-    lines += [f"{row.kind:<28}{row.owner:<10}{row.server:<10}{row.key_holder}" for row in access]
-    return "\n".join(lines)
 
 
 def threat_html(threats: Iterable[Threat]) -> str:

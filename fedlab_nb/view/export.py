@@ -26,6 +26,10 @@ def save(snapshot: Snapshot, path: str | Path, title: str) -> Path:
     Raises:
         SettingError: if the ending is another one, or a picture would lack letters.
     """
+    if not isinstance(path, str | Path):
+        raise SettingError(
+            f"A run was to be saved as {type(path).__name__}.", "A file has a name.", "Use a text such as 'my_run.png'."
+        )
     path = Path(path)
     make = {".html": _page, ".svg": _drawing, ".png": _picture}.get(path.suffix.lower())
     if make is None:
@@ -34,7 +38,15 @@ def save(snapshot: Snapshot, path: str | Path, title: str) -> Path:
             "The ending of the name says what to write, and only three are known: .html, .svg and .png.",
             "Use .html for a page with everything in it, .svg for a drawing, .png for slides: 'my_run.png'.",
         )
-    path.write_bytes(make(snapshot, title))
+    content = make(snapshot, title)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise SettingError(
+            f"The run could not be written to {str(path)!r} ({type(error).__name__}).",
+            "The folder has to exist, and the name must not be that of a folder.",
+            "Make the folder first, or choose another name.",
+        ) from error
     return path
 
 

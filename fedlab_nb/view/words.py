@@ -13,7 +13,7 @@ def metric_words(line: Curve) -> str:
     """The metric's last value: ``accuracy 0.963``, or ``accuracy about 0.963 (noise ±0.020)`` where noise is in it."""
     name = metric_name(line.metric)
     if not line.rounds:
-        return f"{name} not released yet"
+        return f"{name} not released yet in this run"
     if line.noise[-1]:
         return f"{name} about {number(line.level[-1])} (noise ±{number(line.noise[-1])})"
     return f"{name} {number(line.values[-1])}"

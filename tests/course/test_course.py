@@ -92,7 +92,12 @@ def test_less_noise_than_the_budget_has_room_for_ends_the_run_before_it_overspen
     federation = fl.Federation(cells(), budget=BUDGET)
     course = Course(federation, logistic(), num_rounds=10)
     played(course, 2)
-    course.change({"noise_multiplier": course.settings["noise_multiplier"] / 3})
+    planned = course.settings["noise_multiplier"]
+    with pytest.raises(BudgetExceededError) as caught:
+        course.change({"noise_multiplier": planned / 5})
+    assert_teaches(caught, "round 3", "noise multiplier")
+    assert course.settings["noise_multiplier"] == planned, "what would end the run at once is refused"
+    course.change({"noise_multiplier": planned / 2})
     records = [*iter(course.next, None)]
     assert isinstance(records[-1].failed.error, BudgetExceededError)
     assert federation.epsilon() <= BUDGET.epsilon * (1 + 1e-9)

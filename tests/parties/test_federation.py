@@ -23,7 +23,7 @@ def gather(federation, values, *, bound=10.0, **more):
         number=1,
         cohort=names[: len(values)],
         bound=bound,
-        debits=more.pop("debits", {}),
+        debits={**dict.fromkeys(names, ()), **more.pop("debits", {})},
         **more,
     )
 
@@ -275,7 +275,7 @@ def test_any_one_owner_who_knows_its_own_share_still_faces_all_of_the_noise(monk
         cohort=federation.names,
         bound=1.0,
         noise_sd=2.0,
-        debits={},
+        debits=dict.fromkeys(federation.names, ()),
     )
     assert len(shares) == 4
     for own in shares:
@@ -289,8 +289,9 @@ def test_numbers_of_single_owners_are_in_no_frame_of_a_failure():
     def work(name, _rows):
         return Update(np.array([np.nan if name == "Owner 2" else 1.0, marked]), 1.0)
 
+    free = dict.fromkeys(federation.names, ())
     with pytest.raises(RoundError) as failure:
-        federation.gather("update", work, number=1, cohort=federation.names, bound=8.0, debits={})
+        federation.gather("update", work, number=1, cohort=federation.names, bound=8.0, debits=free)
     frame = failure.tb
     while frame is not None:
         assert str(marked) not in repr(frame.tb_frame.f_locals) or frame.tb_frame.f_code.co_filename == __file__

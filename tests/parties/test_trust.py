@@ -1,8 +1,11 @@
+import numpy as np
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.errors import RuleError
 from fedlab_nb.parties.trust import access, spending, threats
-from tests.rounds.common import cells, declared, play
+from fedlab_nb.records import PrivacyEvent
+from tests.rounds.common import assert_teaches, cells, declared, play
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
 
@@ -24,6 +27,7 @@ def test_who_sees_what_in_the_clear():
         "sum of updates": ("never", "reads", "never"),
         "the model": ("reads", "reads", "never"),
         "one owner's statistics": ("own", "reads", "never"),
+        "range count of one owner": ("own", "reads", "never"),
         "sum of statistics": ("never", "reads", "never"),
         "one owner's categories": ("own", "reads", "never"),
         "one owner's score counts": ("own", "reads", "never"),
@@ -40,6 +44,7 @@ def test_who_sees_what_under_encryption():
         "sum of updates": ("never", "reads", "reads"),
         "the model": ("reads", "reads", "never"),
         "one owner's statistics": ("own", "sealed", "never"),
+        "range count of one owner": ("own", "sealed", "never"),
         "sum of statistics": ("never", "reads", "reads"),
         "one owner's categories": ("own", "reads", "never"),
         "one owner's score counts": ("own", "sealed", "never"),
@@ -104,14 +109,14 @@ def test_threats_and_claims_count_noise_only_where_it_is_a_guarantee():
 def test_the_claim_is_computed_from_what_happened():
     owners = cells()
     private = fl.Federation(owners, budget=BUDGET, encrypt=fl.CKKS())
-    claim = spending(private, None).claim
+    claim = spending(private).claim
     assert all(word in claim for word in ("one row", "e^epsilon", "delta = 0.001", "noise comes in shares"))
-    assert "in shares" not in spending(fl.Federation(owners, budget=BUDGET), None).claim
-    assert spending(fl.Federation(owners), None).claim.startswith("No guarantee: there is no privacy mechanism")
-    rehearsal = spending(fl.Federation(owners, budget=BUDGET, noise_seed=1), None)
+    assert "in shares" not in spending(fl.Federation(owners, budget=BUDGET)).claim
+    assert spending(fl.Federation(owners)).claim.startswith("No guarantee: there is no privacy mechanism")
+    rehearsal = spending(fl.Federation(owners, budget=BUDGET, noise_seed=1))
     assert rehearsal.claim.startswith("No guarantee: this is a rehearsal")
     assert (rehearsal.private, rehearsal.spent) == (False, None)
-    whole = spending(fl.Federation(declared(), protect=fl.OwnerLevelDP(), budget=fl.Budget(8, 0.01)), None)
+    whole = spending(fl.Federation(declared(), protect=fl.OwnerLevelDP(), budget=fl.Budget(8, 0.01)))
     assert "all rows of one owner" in whole.claim
 
 
@@ -124,7 +129,7 @@ def test_what_left_without_protection_stays_known(earlier):
     assert history[-1].failed is None
     assert federation.epsilon() is None
     assert history[-1].epsilon is None
-    stand = spending(federation, None)
+    stand = spending(federation)
     assert stand.claim.startswith("No guarantee: the same rows left without protection")
     assert (stand.private, stand.spent, stand.agreed) == (False, None, 8)
 
@@ -143,9 +148,24 @@ def test_a_delta_that_is_used_up_already_leaves_no_guarantee():
     play(fl.Federation(owners, budget=fl.Budget(4, 1e-3)))
     # The category lists took a tenth of that delta: more than there is in all of this one.
     federation = fl.Federation(owners, budget=fl.Budget(8, 1e-5))
-    stand = spending(federation, None)
+    stand = spending(federation)
     assert federation.epsilon() is None
     assert (stand.private, stand.spent) == (False, None)
     assert "a larger delta" in stand.claim
     assert exposed(federation)["the server alone"] is None
     assert fl.Federation(owners, budget=fl.Budget(8, 1e-3)).epsilon() == pytest.approx(4)
+
+
+def test_what_a_strategy_of_ones_own_asks_for_is_told_by_name_and_its_cost_must_be_stated():
+    federation = fl.Federation(cells(), encrypt=fl.CKKS(), budget=BUDGET)
+    with pytest.raises(RuleError) as caught:
+        federation.hear("favourite rows", lambda *_: np.ones(2), number=1, debits={})
+    assert_teaches(caught, "favourite rows", "Owner 1")
+    assert len(federation.ledger) == 0
+    open_release = PrivacyEvent(1, "favourite rows", "training", "row", "none")
+    debits = {name: [open_release] for name in federation.names}
+    federation.hear("favourite rows", lambda *_: np.ones(2), number=1, debits=debits)
+    told = {row.kind: (row.owner, row.server, row.key_holder) for row in access(federation)}
+    assert told["favourite rows of one owner"] == ("own", "reads", "never")
+    assert any("favourite rows of each owner" in threat.could_read for threat in threats(federation))
+    assert spending(federation).claim.startswith("No guarantee")

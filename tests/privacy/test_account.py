@@ -169,3 +169,25 @@ def test_a_budget_needs_a_positive_epsilon(eps):
 def test_a_budget_needs_a_delta_between_nought_and_one(delta):
     with pytest.raises(SettingError, match="delta"):
         Budget(1.0, delta)
+
+
+def test_reading_while_others_charge_loses_no_release():
+    account, releases, start = Account(), 400, threading.Barrier(3)
+
+    def read():
+        start.wait()
+        for _ in range(2000):
+            account.spent(1e-5)
+
+    def pay():
+        start.wait()
+        for _ in range(releases):
+            spend(account, release(50.0), release(60.0))
+
+    threads = [threading.Thread(target=work) for work in (read, read, pay)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    everything = [release(50.0), release(60.0)] * releases
+    assert account.spent(1e-5) == pytest.approx(epsilon(everything, 1e-5), rel=1e-12)

@@ -186,7 +186,7 @@ def test_the_forecast_counts_down_from_the_number_of_planned_rounds(budget, num_
     plan = (plan_rows if unit == "row" else plan_owners)(budget, [("Clinic A", account)], num_rounds)
     played = min(played, num_rounds)
     spend(account, [*(statistics(plan) if unit == "row" else []), *(a_round(plan) * played)], budget)
-    assert rounds_left(account, budget, a_round(plan), verdict(plan)) == num_rounds - played
+    assert rounds_left(account.lanes(), budget, a_round(plan), verdict(plan)) == num_rounds - played
 
 
 @settings(max_examples=60, deadline=None)
@@ -202,7 +202,7 @@ def test_the_forecast_is_what_the_guard_admits(budget, sigma, of_scores, history
     held_out = history[-1][2] if history else SPLIT
     each = [event("update", "training", sigma), event("score", "held-out", of_scores)]
     final = [event("verdict", "held-out", last * budget.epsilon, mechanism="geometric")] if last else []
-    forecast = rounds_left(account, budget, each, final)
+    forecast = rounds_left(account.lanes(), budget, each, final)
     admitted = 0
     while account.spent(budget.delta, [*each, *final], held_out) <= budget.epsilon * (1 + 1e-9):
         spend(account, each, budget, held_out)
@@ -211,7 +211,7 @@ def test_the_forecast_is_what_the_guard_admits(budget, sigma, of_scores, history
 
 
 def test_without_noise_that_adds_up_there_is_no_number_of_rounds():
-    assert rounds_left(Account(), Budget(1.0), []) is None
+    assert rounds_left(Account().lanes(), Budget(1.0), []) is None
 
 
 def test_what_was_released_is_listed_by_purpose_with_its_price_alone():

@@ -115,7 +115,7 @@ def test_changing_nothing_between_rounds_changes_nothing():
     federation = fl.Federation(owners, dropout=0.3, sample_rate=0.8)
     parts, last = [], None
     for number in range(1, 7):
-        federation.adjust(**federation.house.settings)
+        federation.house = federation.house.adjusted(federation.house.settings)
         parts.append(last := next(iter(rounds(federation, logistic(), num_rounds=6, after=last))))
         assert last.number == number
     assert bits(parts) == bits(whole)

@@ -87,7 +87,7 @@ def spending(spent, *, agreed=8.0, private=True, total=20, left=3):
         )
     claim = f"Every row: epsilon {spent:.2f}, delta 0.001, counting training, statistics and metrics together."
     lines = (("training", "7.1"), ("column statistics", "0.6"), ("metrics", "0.3"))
-    what_if = (WhatIf(1.0, 2 * left, 6.1), WhatIf(0.5, left // 2, None), WhatIf(2.0, None, 4.0))
+    what_if = (WhatIf(1.0, left, 6.1), WhatIf(0.5, left // 2, 12.0), WhatIf(2.0, None, 4.0))
     return Spending(agreed, 1e-3, spent, "row", claim, True, left, lines, what_if, 1.0)
 
 

@@ -4,15 +4,14 @@ import re
 
 import pytest
 
-from fedlab_nb.records import Access, Threat
-from fedlab_nb.view.cards import access_table, access_text, threat_card, threat_text
-from tests.view.fake import ACCESS, EVIL, THREATS
+from fedlab_nb.records import Threat
+from fedlab_nb.view.cards import threat_card, threat_text
+from tests.view.fake import EVIL, THREATS
 
 
 def pages() -> list[str]:
     return [
         threat_card([Threat(EVIL, EVIL, None)], EVIL),
-        access_table([Access(EVIL, "own", "reads", "sealed")]),
     ]
 
 
@@ -22,7 +21,7 @@ def test_no_string_of_a_user_becomes_an_element(page: str) -> None:
     assert "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;" in page
 
 
-@pytest.mark.parametrize("page", [*pages(), threat_card(THREATS), access_table(ACCESS)])
+@pytest.mark.parametrize("page", [*pages(), threat_card(THREATS)])
 def test_a_card_is_small_and_runs_nothing(page: str) -> None:
     assert len(page.encode()) <= 20_000
     assert "<script" not in page
@@ -37,11 +36,3 @@ def test_a_threat_is_told_by_symbol_and_word_and_the_exposed_come_first() -> Non
     assert page.index("exposed") < page.index("depends") < page.index("safe<")
     assert text.index("exposed") < text.index("depends") < text.index("safe")
     assert text.endswith("one process")
-
-
-def test_access_is_told_by_symbol_and_word() -> None:
-    page, text = access_table(ACCESS), access_text(ACCESS)
-    for word in ("own", "reads", "sealed", "never"):
-        assert re.search(rf"</span> {word}", page)
-        assert word in text
-    assert len(text.splitlines()) == 1 + len(ACCESS)

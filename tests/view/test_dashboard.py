@@ -48,16 +48,12 @@ class Setup:
     def __init__(self) -> None:
         self.now, self.run = 0.0, fake(0)
         self.taken: list[object] = []
-        self.known = True
         self.board = Dashboard(self, lambda name, facts: None, clock=self.clock)
         self.page, self.handle = FakePage(), Handle()
         self.board._page, self.board._handles = self.page, [self.handle]
 
-    def take(self):
-        self.taken.append(self.run if self.known else None)
-        return self.taken[-1]
-
     def snapshot(self):
+        self.taken.append(self.run)
         return self.run
 
     def clock(self) -> float:
@@ -112,22 +108,26 @@ def test_the_page_hears_from_the_kernel_every_two_seconds_whether_or_not_anythin
     assert 5 <= setup.page.beats <= 6
 
 
-def test_what_is_not_known_yet_is_asked_for_again_and_drawn_as_soon_as_it_is(setup: Setup) -> None:
-    setup.known = False
-    setup.draw("round 3")
-    setup.draw("round 4")
-    assert (setup.page.cards, setup.page.charts, len(setup.taken)) == (0, 0, 2)
-    setup.known = True
-    setup.draw("round 4")
-    assert (setup.page.cards, setup.page.charts) == (1, 1)
-
-
 def test_nothing_is_asked_of_the_run_when_nothing_is_due(setup: Setup) -> None:
     setup.draw("round 3", moving=False)
     for _ in range(50):
         setup.now += 0.1
         setup.draw("round 3", moving=False)
     assert len(setup.taken) == 1
+
+
+def test_a_page_that_went_without_a_word_is_no_longer_fed_until_it_is_heard_again(setup: Setup) -> None:
+    setup.draw("round 3")
+    setup.page.answered = False
+    setup.watch(10.0)
+    assert setup.page.charts > 1
+    setup.watch(10.0)
+    went = setup.page.charts
+    setup.watch(5.0)
+    assert setup.page.charts == went
+    setup.page.answered = True
+    setup.watch(1.0)
+    assert setup.page.charts > went
 
 
 def test_nothing_is_drawn_while_nobody_looks(setup: Setup) -> None:

@@ -88,3 +88,9 @@ def test_another_ending_is_refused_and_nothing_is_written(name, tmp_path):
         save(RUNS["exact"], tmp_path / name, "My run")
     assert all(ending in caught.value.why for ending in (".html", ".svg", ".png"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["no/such/folder/run.png", 7], ids=str)
+def test_a_file_that_cannot_be_written_is_explained(tmp_path, name):
+    with pytest.raises(SettingError):
+        save(fake(), tmp_path / name if isinstance(name, str) else name, "A run")

@@ -179,7 +179,7 @@ def test_a_round_in_which_nobody_took_part_says_so() -> None:
 
 def test_the_owners_table_leaves_out_what_nobody_may_see_and_says_why() -> None:
     page = words(owners_panel(fake()))
-    assert all(part in page for part in ("5 owners", "rows", "contribution", "dropped out of the newest round"))
+    assert all(part in page for part in ("5 owners", "rows", "contribution", "dropped out: it sent no update"))
     assert not any(part in page for part in ("seconds", "ε left")), "nobody has told any"
     hidden = replace(fake(), lines=tuple(OwnerLine(f"Owner {i}", 3, present=True, dropped=False) for i in range(3)))
     page = words(static_html(hidden))
@@ -191,9 +191,10 @@ def test_the_owners_table_leaves_out_what_nobody_may_see_and_says_why() -> None:
 def test_the_budget_says_where_it_is_going_and_what_other_noise_would_do() -> None:
     snapshot = replace(fake(), spending=spending(7.24, left=4))
     page = words(budget_panel(snapshot))
-    assert "After round 20: ε 6.10" in page
-    assert "4 more rounds would fit" in page
-    assert "The budget ends the run at round 18" in page
+    assert "4 more rounds would fit. The budget ends the run at round 18 of 20." in page
+    assert "ends at round 16" in page, "with half the noise two rounds fit"
+    enough = words(budget_panel(replace(fake(), spending=spending(7.24, left=6))))
+    assert "After round 20: ε 6.10. 6 more rounds would fit." in enough
     assert "1.000 (now)" in page
     assert "any" in page, "more noise than any number of rounds needs"
 

@@ -4,12 +4,15 @@ import threading
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb import lookout
 from fedlab_nb.course import Course
 from fedlab_nb.errors import SettingError
 from fedlab_nb.handle import Run
+from fedlab_nb.records import Scores
 from fedlab_nb.worker import Worker
 from tests.rounds.common import bits, cells, logistic, play
 
@@ -212,20 +215,139 @@ def test_two_runs_at_once_give_the_bits_of_each_alone_even_with_dropout():
     assert bits(second[0].history) == bits(alone)
 
 
-def test_what_is_shown_of_the_budget_belongs_to_the_round_that_is_shown_however_fast_rounds_are():
+def test_what_is_shown_of_the_budget_belongs_to_the_round_that_is_shown_however_fast_rounds_are(monkeypatch):
+    monkeypatch.setattr(lookout, "EVERY", 0.0)
+    monkeypatch.setattr(lookout, "REST", 0)
     budget = fl.Budget(epsilon=8, delta=1e-3)
-    worker = Worker(Course(fl.Federation(cells(), budget=budget), logistic(), num_rounds=60))
+    worker = Worker(Course(fl.Federation(cells(), budget=budget), logistic(), num_rounds=150))
     thread = threading.Thread(target=worker.work, args=(lambda: None, lambda: None), daemon=True)
     thread.start()
     shown = []
     while not worker.ended.is_set():
-        snapshot = worker.take()
-        if snapshot is not None and snapshot.history:
+        worker.ask()
+        snapshot = worker.snapshot()
+        if snapshot.history and (not shown or snapshot.history is not shown[-1].history):
             shown.append(snapshot)
         time.sleep(0.002)
     thread.join(10)
     assert len(shown) > 5
     for snapshot in shown[:-1]:
         assert snapshot.spending.spent == pytest.approx(snapshot.history[-1].epsilon)
-        assert snapshot.spending.left == 60 - snapshot.at
+        assert snapshot.spending.left == 150 - snapshot.at
         assert snapshot.spending.forecast == pytest.approx(8, rel=1e-3)
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A strategy of somebody's own that answers one question with nonsense."""
+
+    inner: fl.FedAvg
+    verb: str
+    answer: object
+
+    def __getattr__(self, name):
+        return (lambda *_, **__: self.answer) if name == self.verb else getattr(self.inner, name)
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer", "told"),
+    [
+        ("spending", None, "spending"),
+        ("evaluate", None, "evaluate"),
+        ("evaluate", Scores({"accuracy": "good"}), "a number belongs"),
+        ("evaluate", Scores({"accuracy": None}), "a number belongs"),
+    ],
+    ids=str,
+)
+def test_nonsense_from_a_strategy_ends_the_run_with_a_lesson_and_frees_the_federation(verb, answer, told):
+    federation = fl.Federation(cells())
+    run = fl.train(federation, Odd(logistic(), verb, answer), num_rounds=3)
+    assert run.state == "failed"
+    assert told in run.snapshot().note
+    assert not run.frame().empty, "what came before the failure can still be looked at"
+    assert fl.train(federation, logistic(), num_rounds=1).state == "finished"
+
+
+def test_messages_of_an_unknown_shape_do_not_hang_who_waits():
+    @dataclass(frozen=True)
+    class Curious:
+        inner: fl.FedAvg
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+        def step(self, state, federation, number, cohort, *, last):
+            free = dict.fromkeys(federation.names, ())
+            federation.hear("moment", lambda *_: np.ones(1), number=number, debits=free)
+            return self.inner.step(state, federation, number, cohort, last=last)
+
+    run = fl.train(fl.Federation(cells()), Curious(logistic()), num_rounds=2)
+    assert run.state == "finished"
+    assert len(run.wait()) == 2
+
+
+def test_a_start_that_fails_gives_the_federation_back(monkeypatch):
+    federation = fl.Federation(cells())
+    monkeypatch.setattr("fedlab_nb.eyes.in_kernel", lambda: True)
+    monkeypatch.setattr("fedlab_nb.eyes.Dashboard", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        fl.train(federation, logistic(), num_rounds=1)
+    monkeypatch.undo()
+    assert fl.train(federation, logistic(), num_rounds=1).state == "finished"
+
+
+def test_changes_that_come_too_late_are_said_to_be_lost():
+    run, thread = started()
+    run.change(lr=0.9)
+    run._worker.controls.stop()
+    thread.join(10)
+    run2, thread2 = started()
+    run2._worker._wanted = {"lr": 0.9}  # asked for while the last round was computed
+    run2._worker.controls.stop()
+    thread2.join(10)
+    assert any("before the last changes" in note.words for note in run2.snapshot().notes)
+    assert run2.settings["lr"] == 0.1
+
+
+def test_a_second_run_on_the_same_budget_is_told_of_the_first():
+    owners, budget = cells(), fl.Budget(epsilon=8, delta=1e-3)
+    first = Worker(Course(fl.Federation(owners, budget=budget), logistic(), num_rounds=3))
+    second = Worker(Course(fl.Federation(owners, budget=budget), logistic(), num_rounds=3))
+    assert any("budget of the same data" in note.words for note in second.notes)
+    first.abandon()
+    second.abandon()
+    assert Worker(Course(fl.Federation(owners, budget=budget), logistic(), num_rounds=3)).notes == []
+
+
+def test_interrupting_an_endless_round_gives_the_kernel_back(monkeypatch):
+    monkeypatch.setattr("fedlab_nb.worker.PATIENCE", 0.1)
+    gate = threading.Event()
+
+    @dataclass(frozen=True)
+    class Endless:
+        inner: fl.FedAvg
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+        def step(self, *arguments, **more):
+            gate.wait(30)
+            return self.inner.step(*arguments, **more)
+
+    worker = Worker(Course(fl.Federation(cells()), Endless(logistic()), num_rounds=3))
+    thread = threading.Thread(target=worker.work, args=(lambda: None, lambda: None), daemon=True)
+    thread.start()
+    until(lambda: worker.state == "running")
+    worker.interrupt()
+    assert not worker.ended.is_set()
+    assert any("goes on" in note.words for note in worker.notes)
+    gate.set()
+    thread.join(20)
+    assert worker.state == "interrupted"
+
+
+def test_no_second_is_told_of_owners_whose_rows_are_protected():
+    private = fl.train(fl.Federation(cells(), budget=fl.Budget(8, 1e-3)), logistic(), num_rounds=2)
+    plain = fl.train(fl.Federation(cells()), logistic(), num_rounds=2)
+    assert all(line.seconds is None for line in private.snapshot().lines)
+    assert all(line.seconds is not None for line in plain.snapshot().lines)

@@ -95,6 +95,8 @@ def curve(snapshot: Snapshot) -> Curve:
     values = [r.metrics[metric] for r in done]
     noise = [r.noise.get(metric, 0.0) for r in done]
     level, level_sd = smooth(values, noise, PROCESS_SD * _scale(metric, values))
+    # A release with noise may lie above what the metric can be; the best estimate of it does not.
+    level = [min(v, 1.0) for v in level] if metric in UNIT_METRICS else level
     bands: list[tuple[float | None, float | None]] = [r.spread.get(metric, (None, None)) for r in done]
     return Curve(
         metric=metric,

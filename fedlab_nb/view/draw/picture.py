@@ -15,7 +15,7 @@ from fedlab_nb.view.words import sentence
 
 WIDE, NARROW = 720, 360
 METRIC_HEIGHT, GAP, BARS_HEIGHT, FOOT = 216, 40, 70, 34
-MOST_LABELS = 4
+MOST_LABELS, LABEL_WIDTH = 4, 150
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _changes(snapshot: Snapshot, plane: Plane) -> str:
         parts.append(_rule(x, plane.top - 4, x, plane.bottom, opacity=0.75, dash="3 3"))
         parts.append(f'<path d="M{x:.1f} {plane.top - 10}l4.5 5l-4.5 5l-4.5 -5z" fill="{MIDDLE}"/>')
         label = words[0] if len(words) == 1 else f"{words[0]}, …"
-        if free - x > 6.4 * len(label) + 14 and len(parts) <= 3 * MOST_LABELS:
+        if x - plane.left > LABEL_WIDTH and free - x > 6.4 * len(label) + 14 and len(parts) <= 3 * MOST_LABELS:
             parts.append(_text(x + 8, plane.top - 2, escape(label), size=10, anchor="start"))
             free = x
     return "".join(parts)

@@ -15,7 +15,7 @@ from fedlab_nb.view.words import sentence
 CARDS_EVERY, CHART_EVERY, UNANSWERED_EVERY = 0.1, 0.4, 1.0
 # After a redraw of c seconds the next one of its kind waits c / SHARE: cards and chart together stay below 2 %.
 SHARE, LONGEST_WAIT = 0.005, 8.0
-BEAT_EVERY = 2.0
+BEAT_EVERY, DEAF_AFTER = 2.0, 15.0
 
 Act = Callable[[str, Mapping[str, Any]], None]
 
@@ -23,11 +23,8 @@ Act = Callable[[str, Mapping[str, Any]], None]
 class Source(Protocol):
     """What is drawn: a run."""
 
-    def take(self) -> Snapshot | None:
-        """The run as it is; None where that is not known yet."""
-
     def snapshot(self) -> Snapshot:
-        """The run as it was last known."""
+        """The run as it is known."""
 
 
 class Dashboard:
@@ -46,6 +43,7 @@ class Dashboard:
         self._page: Page | None = None
         self._frozen: Hashable = None
         self._next_cards = self._next_chart = self._next_beat = self._pushed_at = float("-inf")
+        self._waits_since = float("inf")
         self._drawn_cards: Hashable = None
         self._drawn_chart: Hashable = None
 
@@ -58,6 +56,13 @@ class Dashboard:
     def watched(self) -> bool:
         """Whether a page has shown this dashboard at least once."""
         return self._page is not None and self._page.watched
+
+    @property
+    def seen(self) -> bool:
+        """Whether a page shows it now, and hears what it is sent: one that is gone without a word stops being fed."""
+        page = self._page
+        deaf = page is not None and not page.answered and self._clock() - self._waits_since > DEAF_AFTER
+        return page is not None and page.seen and not deaf
 
     def show(self) -> None:
         """Put the dashboard into the output of the running cell."""
@@ -76,7 +81,7 @@ class Dashboard:
         ``mark`` differs whenever something to be seen has changed; while a run is ``moving``, its clock changes too.
         """
         page = self._page
-        if page is None or not page.seen:
+        if page is None or not self.seen:
             return
         now = self._clock()
         if now >= self._next_beat:
@@ -87,10 +92,11 @@ class Dashboard:
         chart = mark != self._drawn_chart and answered and (held or now >= self._next_chart)
         changed = mark != self._drawn_cards
         cards = (changed and held) or ((changed or moving) and now >= self._next_cards)
-        snapshot = self._source.take() if chart or cards else None
-        if snapshot is None:
+        if not (chart or cards):
             return
+        snapshot = self._source.snapshot()
         if chart:
+            self._waits_since = now if page.answered else min(self._waits_since, now)
             self._drawn_chart, self._pushed_at = mark, now
             self._next_chart = now + _pause(CHART_EVERY, self._timed(lambda: page.draw_chart(snapshot)))
         if cards:

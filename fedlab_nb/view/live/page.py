@@ -133,6 +133,6 @@ class Page:
 
 
 def _controls(snapshot: Snapshot) -> dict[str, object]:
-    first = snapshot.history[0].number if snapshot.history else 1
+    first = snapshot.before.number if snapshot.before is not None else 1
     live = snapshot.state in LIVE
     return {"state": snapshot.state, "live": live, "first": first, "settings": sliders(snapshot) if live else []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from fedlab_nb.cards import panel, table_html
-from fedlab_nb.records import Snapshot
+from fedlab_nb.records import Snapshot, WhatIf
 from fedlab_nb.units import delta_text, epsilon_text, number
 from fedlab_nb.view.draw.curves import thinned
 
@@ -39,14 +39,14 @@ def budget_panel(snapshot: Snapshot) -> str:
 
 
 def _outlook(snapshot: Snapshot) -> str:
-    """In one sentence: where the budget is going."""
+    """In a sentence or two: where the budget is going."""
     spending = snapshot.spending
     rest = snapshot.num_rounds - snapshot.at
     words = _left(spending.left).strip()
-    if spending.forecast is not None and rest > 0:
+    if rest > 0 and spending.left is not None and spending.left < rest:
+        words += f" The budget ends the run at round {snapshot.at + spending.left} of {snapshot.num_rounds}."
+    elif rest > 0 and spending.forecast is not None:
         words = f"After round {snapshot.num_rounds}: ε {epsilon_text(spending.forecast)}. {words}"
-    if spending.left is not None and spending.left < rest:
-        words += f" The budget ends the run at round {snapshot.num_rounds - rest + spending.left}."
     return f'<p data-testid="budget-outlook">{words}</p>' if words else ""
 
 
@@ -59,12 +59,18 @@ def _what_if(snapshot: Snapshot) -> str:
         (
             number(future.noise_multiplier) + " (now)" * (future.noise_multiplier == spending.noise_multiplier),
             "any" if future.rounds is None else future.rounds,
-            epsilon_text(future.epsilon),
+            _end(future, snapshot),
         )
         for future in spending.what_if
     ]
     table = table_html(("noise multiplier", "rounds that fit", f"ε after round {snapshot.num_rounds}"), rows)
     return f'<details data-key="what-if"><summary>What if the noise were another?</summary>{table}</details>'
+
+
+def _end(future: WhatIf, snapshot: Snapshot) -> str:
+    if future.rounds is not None and future.rounds < snapshot.num_rounds - snapshot.at:
+        return f"ends at round {snapshot.at + future.rounds}"
+    return epsilon_text(future.epsilon)
 
 
 def _left(rounds: int | None) -> str:
@@ -88,9 +94,12 @@ def _spark(snapshot: Snapshot, style: str) -> str:
         return 58 - 50 * e / top
 
     line = " ".join(f"{x(n):.1f},{y(e):.1f}" for n, e in thinned(points, 60))
-    ahead, ends = snapshot.spending.forecast, ""
-    if ahead is not None and points[-1][0] < last:
-        path = f"M{x(points[-1][0]):.1f} {y(points[-1][1]):.1f}L{x(last):.1f} {y(min(ahead, top)):.1f}"
+    ahead, end, ends = snapshot.spending.forecast, float(last), ""
+    left = snapshot.spending.left
+    if left is not None and left < last - snapshot.at:
+        ahead, end = agreed, float(snapshot.at + left)
+    if ahead is not None and points[-1][0] < end:
+        path = f"M{x(points[-1][0]):.1f} {y(points[-1][1]):.1f}L{x(end):.1f} {y(min(ahead, top)):.1f}"
         ends = f'<path d="{path}" style="fill:none;stroke:var(--fl-{style});stroke-width:2;stroke-dasharray:1.5 3"/>'
     edge = f"{x(points[-1][0]):.1f},58 {x(points[0][0]):.1f},58"
     ink = "fill:var(--fl-soft);font-size:9.5px"

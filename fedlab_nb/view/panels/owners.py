@@ -65,11 +65,13 @@ def _contribution(*, sealed: bool) -> Cell:
 def _note(snapshot: Snapshot) -> str:
     """What the columns mean, and why some are not there."""
     lines = snapshot.lines
-    parts = ["✕ dropped out of the newest round."] if any(o.dropped for o in lines) else []
+    parts = ["✕ dropped out: it sent no update in the newest round."] if any(o.dropped for o in lines) else []
     if any(o.share is not None for o in lines):
         parts.append("Contribution: the length (L2) of an owner's update among all readable ones of the newest round.")
     elif traffic_total(snapshot).sealed_bytes:
-        parts.append("Contribution: single updates are sealed, so nobody can tell how much an owner moved the model.")
+        parts.append(
+            "Contribution: single updates are sealed; no party alone can tell how much an owner moved the model."
+        )
     if snapshot.history and all(o.rows is None for o in lines):
         parts.append("Numbers of rows were not released.")
     if snapshot.history and all(o.score is None for o in lines):

@@ -25,17 +25,14 @@ function bytes(count) {
   return `${count.toFixed(1)} GB`;
 }
 
-// A slider moves in a thousand steps; what a step means depends on the kind of setting.
-const toValue = (knob, t) => {
-  const share = t / 1000;
-  if (knob.kind === "log") return Number((knob.low * (knob.high / knob.low) ** share).toPrecision(2));
-  const value = knob.low + (knob.high - knob.low) * share;
-  return knob.kind === "whole" ? Math.round(value) : Math.round(value * 20) / 20;
-};
+// Settings that are multiplied move by factors, in a hundred steps; all others by what one of them is.
+const scaleOf = (knob) => (knob.kind === "log" ? [0, 100, 1] : [knob.low, knob.high, knob.kind === "whole" ? 1 : 0.05]);
+const toValue = (knob, place) =>
+  knob.kind === "log"
+    ? Number((knob.low * (knob.high / knob.low) ** (place / 100)).toPrecision(2))
+    : Number(Number(place).toFixed(2));
 const toPlace = (knob, value) =>
-  1000 * (knob.kind === "log"
-    ? Math.log(value / knob.low) / Math.log(knob.high / knob.low)
-    : (value - knob.low) / (knob.high - knob.low));
+  knob.kind === "log" ? (100 * Math.log(value / knob.low)) / Math.log(knob.high / knob.low) : value;
 const spoken = (knob, value) =>
   knob.kind === "share" ? `${Math.round(100 * value)} %` : String(Number(Number(value).toPrecision(3)));
 
@@ -78,7 +75,7 @@ function render({ model, el }) {
   const markOwners = (slot) => {
     for (const line of slot.querySelectorAll("[data-owner]")) {
       line.tabIndex = 0;
-      line.setAttribute("aria-selected", String(line.dataset.owner === focused));
+      line.setAttribute("aria-current", String(line.dataset.owner === focused));
     }
   };
   const chooseOwner = (event) => {
@@ -145,7 +142,7 @@ function render({ model, el }) {
     const own = (r.o ?? []).map((v, i) => [v, names[i]]).filter(([v]) => v != null).sort((a, b) => b[0] - a[0]);
     const shown = own.length > 7 ? [...own.slice(0, 3), null, ...own.slice(-3)] : own;
     for (const entry of shown) {
-      if (entry) line(`${entry[1]}: ${brief(entry[0])}`, "fl-soft");
+      if (entry) line(make("bdi", {}, `${entry[1].slice(0, 40)}: ${brief(entry[0])}`), "fl-soft");
       else line(`… ${own.length - 6} between`, "fl-soft");
     }
     line(`${bytes(r.b)} sent · ${r.t.toFixed(2)} s${r.e == null ? "" : ` · ε ${r.e.toFixed(2)}`}`);
@@ -174,8 +171,14 @@ function render({ model, el }) {
   const scrub = make("input", { type: "range", step: 1, "aria-label": "round to look at" });
   const back = make("button", { type: "button", class: "fl-button", disabled: true }, "Rewind");
   place("scrub").append(make("div", { class: "fl-scrub", hidden: true }, scrub, back));
+  const letGo = () => {
+    sliding = false;
+    look(null);
+    reach();
+  };
   const choose = (n) => {
     if (n == null || !rounds.length) return;
+    if (sliding && n === looked && document.activeElement !== scrub) return letGo();
     sliding = true;
     look(n);
     scrub.value = looked;
@@ -192,12 +195,11 @@ function render({ model, el }) {
     back.disabled = !live || !sliding || n < first || n >= last;
   };
   scrub.addEventListener("input", () => choose(Number(scrub.value)));
-  scrub.addEventListener("blur", () => { if (back.disabled) { sliding = false; look(null); reach(); } });
+  scrub.addEventListener("blur", () => { if (back.disabled) letGo(); });
+  el.addEventListener("keydown", (event) => { if (event.key === "Escape") letGo(); });
   back.addEventListener("click", () => {
     say("rewind", { to: Number(scrub.value) });
-    sliding = false;
-    look(null);
-    reach();
+    letGo();
   });
 
   // --- buttons and sliders
@@ -214,12 +216,16 @@ function render({ model, el }) {
   place("settings").append(board);
   const knobRow = (knob) => {
     const number = make("output", {});
-    const slider = make("input", { type: "range", min: 0, max: 1000, "aria-label": knob.label, "data-setting": knob.name });
+    const slider = make("input", { type: "range", "aria-label": knob.label, "data-setting": knob.name });
     const row = make("label", { title: knob.hint }, make("span", {}, knob.label), slider, number);
-    slider.addEventListener("input", () => { number.textContent = spoken(knob, toValue(knob, slider.value)); });
-    slider.addEventListener("change", () => say("change", { name: knob.name, value: toValue(knob, slider.value) }));
+    const kept = { slider, number, row, knob };
+    slider.addEventListener("input", () => { number.textContent = spoken(kept.knob, toValue(kept.knob, slider.value)); });
+    slider.addEventListener("change", () => {
+      const value = toValue(kept.knob, slider.value);
+      if (value !== kept.knob.value) say("change", { name: knob.name, value });
+    });
     board.append(row);
-    return { slider, number, row };
+    return kept;
   };
   const controls = () => {
     const { state, live, settings } = model.get("controls"), paused = state === "paused";
@@ -231,9 +237,10 @@ function render({ model, el }) {
     board.hidden = !settings.length;
     for (const knob of settings) {
       if (!knobs.has(knob.name)) knobs.set(knob.name, knobRow(knob));
-      const { slider, number } = knobs.get(knob.name);
-      slider.disabled = !live;
-      if (slider === document.activeElement && slider.matches(":active")) continue;
+      const kept = knobs.get(knob.name), { slider, number } = kept, [min, max, step] = scaleOf(knob);
+      kept.knob = knob;
+      Object.assign(slider, { min, max, step, disabled: !live });
+      if (slider.matches(":active")) continue; // it is being dragged
       slider.value = toPlace(knob, knob.value);
       number.textContent = spoken(knob, knob.value);
       slider.setAttribute("aria-valuetext", number.textContent);
