@@ -20,6 +20,8 @@ CHIPS = {
     "budget spent": ("◆", "fl-maybe"),
 }
 MOST_DOTS = 24
+# Seen only where a front end drops style sheets, as for notebooks from elsewhere: words would run together there.
+GAP = '<span class="fl-gap"> · </span>'
 
 
 def header_panel(snapshot: Snapshot) -> str:
@@ -37,9 +39,9 @@ def header_panel(snapshot: Snapshot) -> str:
         f'<section class="fl-card fl-head{" fl-failed" if snapshot.state == "failed" else ""}"><div class="fl-line">'
         f'<span class="fl-name" data-testid="header-title">{escape(snapshot.title)}</span> '
         f'<span class="fl-chip {style}" role="status"><span aria-hidden="true">{symbol}</span> '
-        f'<span data-testid="header-state">{snapshot.state}</span></span> '
-        f'<span>round <b class="fl-big" data-testid="header-round">{last}</b> of {snapshot.num_rounds}</span> '
-        f'<span class="fl-soft" data-testid="header-time">{time}</span> '
+        f'<span data-testid="header-state">{snapshot.state}</span></span> {GAP}'
+        f'<span>round <b class="fl-big" data-testid="header-round">{last}</b> of {snapshot.num_rounds}</span> {GAP}'
+        f'<span class="fl-soft" data-testid="header-time">{time}</span> {GAP}'
         f'<span class="fl-right">{escape(metric_name(snapshot.metric))} '
         f'<b class="fl-big" data-testid="header-metric">{value}</b></span></div>'
         f'<div class="fl-bar" role="progressbar" aria-label="rounds" aria-valuemin="0" aria-valuenow="{last}" '
@@ -105,11 +107,11 @@ def chart_head(snapshot: Snapshot) -> str:
         keys += [("k-dot", "release with privacy noise"), ("k-band", "±1 sd of the noise")]
     if line.banded:
         keys.append(("k-band", "single owners, lowest to highest"))
-    spans = "".join(f'<span><i class="{style}"></i>{words}</span>' for style, words in keys)
+    spans = GAP.join(f'<span><i class="{style}"></i>{words}</span>' for style, words in keys)
     for branch in snapshot.branches[-3:]:
-        spans += f'<span><i class="k-branch"></i>{escape(branch.label)}</span>'
+        spans += f'{GAP}<span><i class="k-branch"></i>{escape(branch.label)}</span>'
     if snapshot.changes:
-        spans += '<span><i class="k-change"></i>settings changed</span>'
+        spans += f'{GAP}<span><i class="k-change"></i>settings changed</span>'
     if line.failed:
-        spans += '<span><i class="k-fail">✕</i>failed round</span>'
+        spans += f'{GAP}<span><i class="k-fail">✕</i>failed round</span>'
     return f'<h4 data-testid="chart-title">{escape(chart_title(snapshot))}</h4><div class="fl-key">{spans}</div>'
