@@ -190,8 +190,7 @@ class Worker:
     def _play(self, after_each: Callable[[], None]) -> RunState:
         while (move := self.controls.next_move()) != "end":
             self._take_over()
-            if self._lookout.due or self.controls.paused:
-                self.refresh()
+            self._look()
             if move == "look":
                 continue
             record = self.course.next()
@@ -202,6 +201,7 @@ class Worker:
                 self.note = str(record.failed.error) if record.failed else ""
                 return "budget spent"
             self.course.records.append(record)
+            self._look()
             after_each()
             if record.failed is not None:
                 self.error, self.note = record.failed.error, str(record.failed)
@@ -249,11 +249,15 @@ class Worker:
         return self._lookout.spent_by_now()
 
     def ask(self, *, urgent: bool = False) -> bool:
-        """Have what ``snapshot`` tells brought up after the round being computed; whether it is up already."""
-        if self.ended.is_set() or self._lookout.fresh:
-            return True
-        self._lookout.ask(urgent=urgent)
-        return False
+        """Have what ``snapshot`` tells brought up after the next round; whether it is that of the newest one already."""
+        fresh = self.ended.is_set() or self._lookout.fresh
+        self._lookout.ask(urgent=urgent and not fresh)
+        return fresh
+
+    def _look(self) -> None:
+        """Between two rounds: bring up what is shown, if somebody looks, and always when the run is held."""
+        if (self._lookout.due or self.controls.paused) and not self._lookout.fresh:
+            self.refresh()
 
     def refresh(self) -> None:
         """Bring what ``snapshot`` tells up to the newest round. Between rounds only; what fails in it ends the run."""

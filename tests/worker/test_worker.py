@@ -351,3 +351,38 @@ def test_no_second_is_told_of_owners_whose_rows_are_protected():
     plain = fl.train(fl.Federation(cells()), logistic(), num_rounds=2)
     assert all(line.seconds is None for line in private.snapshot().lines)
     assert all(line.seconds is not None for line in plain.snapshot().lines)
+
+
+def test_each_round_is_shown_as_soon_as_it_is_over_however_slow_rounds_are():
+    gates = [threading.Event() for _ in range(3)]
+
+    @dataclass(frozen=True)
+    class Slow:
+        inner: fl.FedAvg
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+        def step(self, state, federation, number, cohort, *, last):
+            gates[number - 1].wait(30)
+            return self.inner.step(state, federation, number, cohort, last=last)
+
+    worker = Worker(Course(fl.Federation(cells()), Slow(logistic()), num_rounds=3))
+    thread = threading.Thread(target=worker.work, args=(lambda: None, lambda: None), daemon=True)
+    thread.start()
+    for number, gate in enumerate(gates, 1):
+        time.sleep(0.3)  # somebody looks now and then, as a page does
+        worker.ask()
+        gate.set()
+        until(lambda number=number: worker.snapshot().at == number)
+    thread.join(10)
+
+
+def test_a_step_is_shown_while_the_run_stays_held():
+    run, thread = started()
+    for number in (1, 2):
+        run.step()
+        until(lambda number=number: run._worker.snapshot().at == number)
+        assert run.state == "paused"
+    run.stop()
+    thread.join(10)
