@@ -249,7 +249,7 @@ class Worker:
         return self._lookout.spent_by_now()
 
     def ask(self, *, urgent: bool = False) -> bool:
-        """Have what ``snapshot`` tells brought up after the next round; whether it is that of the newest one already."""
+        """Have what ``snapshot`` tells brought up after the next round; whether it is up to the newest already."""
         fresh = self.ended.is_set() or self._lookout.fresh
         self._lookout.ask(urgent=urgent and not fresh)
         return fresh
