@@ -118,8 +118,10 @@ class NotebookPage:
     @property
     def finished(self) -> bool:
         """Whether what was started last is done; fails at once if a cell failed, instead of letting a test wait."""
+        # Asked in this order: a cell that fails between the two questions is then noticed, not taken for done.
+        done = bool(self.page.evaluate("() => window.allDone"))
         self.refuse_cell_errors()
-        return bool(self.page.evaluate("() => window.allDone"))
+        return done
 
     def wait_finished(self, seconds: float = 60) -> None:
         """Wait until what was started last is done."""
