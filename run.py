@@ -4,7 +4,7 @@
     python run.py test [...]     set up, then check everything; further arguments go to pytest
     python run.py notebooks      set up, then execute every notebook in place
     python run.py bench          set up, then print what the quickstart costs in seconds, bytes and memory
-                                 (bench dashboard: what the live page costs a long run of fifty owners)
+                                 (bench dashboard: what the live page costs; bench encryption: what secrecy costs)
 
 The environment is made in .venv beside this file, or in the folder that FEDLAB_VENV names.
 """
@@ -224,7 +224,7 @@ def notebooks(_: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Print what the quickstart costs, or, asked for by name, the dashboard in a real JupyterLab."""
+    """Print what the quickstart costs, or, asked for by name, the dashboard or the ways to encrypt."""
     name, *more = arguments or ["quickstart"]
     return subprocess.call([sys.executable, str(ROOT / f"tests/benchmarks/bench_{name}.py"), *more])
 

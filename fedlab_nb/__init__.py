@@ -16,8 +16,9 @@ from fedlab_nb.rounds import rounds
 
 if TYPE_CHECKING:
     from fedlab_nb import data, errors
+    from fedlab_nb.channel.compare import compare_channels
     from fedlab_nb.checkup import doctor
-    from fedlab_nb.crypto import CKKS
+    from fedlab_nb.crypto import BFV, CKKS, SecAgg
     from fedlab_nb.handle import Run
     from fedlab_nb.horizontal import FedAvg
     from fedlab_nb.lab import train
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 # Where each public name lives; the list is the whole public surface.
 _PLACES = {
+    "BFV": "crypto",
     "Budget": "privacy",
     "CKKS": "crypto",
     "DataOwner": "parties",
@@ -41,6 +43,8 @@ _PLACES = {
     "Round": "records",
     "RowLevelDP": "protect",
     "Run": "handle",
+    "SecAgg": "crypto",
+    "compare_channels": "channel.compare",
     "doctor": "checkup",
     "split_rows": "parties",
     "train": "lab",
@@ -48,6 +52,7 @@ _PLACES = {
 _ROOMS = {"data": "data", "errors": "errors", "models": "learn.models"}
 
 __all__ = [
+    "BFV",
     "CKKS",
     "Budget",
     "DataOwner",
@@ -58,6 +63,8 @@ __all__ = [
     "Round",
     "RowLevelDP",
     "Run",
+    "SecAgg",
+    "compare_channels",
     "data",
     "doctor",
     "errors",

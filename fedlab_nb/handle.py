@@ -13,7 +13,7 @@ from fedlab_nb.cards import Card
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.eyes import TICK, Eyes
 from fedlab_nb.learn import TrainedModel
-from fedlab_nb.parties.trust import threats
+from fedlab_nb.parties.shown.threats import threats
 from fedlab_nb.records import Branch, History, Snapshot
 from fedlab_nb.records.snapshot import RunState
 from fedlab_nb.view.cards import threat_card, threat_text

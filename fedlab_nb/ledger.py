@@ -33,19 +33,23 @@ GENESIS = "0" * 64
 
 
 class SealedPayload(Protocol):
-    """What the ledger must know of a ciphertext: its bytes and a readable head."""
+    """What the ledger must know of something that its receiver cannot read, or not without a key."""
 
     @property
-    def chunks(self) -> tuple[bytes, ...]:
-        """The ciphertexts."""
+    def parts(self) -> tuple[bytes, ...]:
+        """The bytes that cross."""
 
     @property
-    def length(self) -> int:
-        """How many numbers are inside."""
+    def plain_nbytes(self) -> int:
+        """Bytes of the same content in the clear; 0 if it holds no numbers of an owner."""
 
     @property
     def head(self) -> str:
-        """The first ciphertext bytes in hex."""
+        """The first bytes inside, in hex."""
+
+    @property
+    def note(self) -> str:
+        """What it is, for those who cannot look inside."""
 
 
 Payload = NDArray[np.float64] | NDArray[np.float32] | str | bytes | SealedPayload
@@ -251,7 +255,7 @@ class Ledger:
 def _body(payload: Payload | object) -> list[bytes]:
     if isinstance(payload, str | bytes):
         return [payload.encode() if isinstance(payload, str) else payload]
-    return [payload.tobytes()] if isinstance(payload, np.ndarray) else list(payload.chunks)  # type: ignore[attr-defined]
+    return [payload.tobytes()] if isinstance(payload, np.ndarray) else list(payload.parts)  # type: ignore[attr-defined]
 
 
 def _frozen(payload: Payload) -> object:
@@ -269,9 +273,8 @@ def _peek(payload: Payload) -> tuple[Peek, int]:
     if isinstance(payload, str):
         return Peek(True, payload[:120], (len(payload),)), len(payload.encode())
     if isinstance(payload, bytes):
-        return Peek(True, payload[:24].hex(), (len(payload),), "key material that anyone may know"), 0
-    note = f"{payload.length} numbers in {counted(len(payload.chunks), 'ciphertext')}"
-    return Peek(False, payload.head, (payload.length,), note), 8 * payload.length
+        return Peek(True, payload[:24].hex(), (len(payload),), "keys, signatures or shares: no numbers of an owner"), 0
+    return Peek(False, payload.head, (payload.plain_nbytes // 8,), payload.note), payload.plain_nbytes
 
 
 def _hash(body: list[bytes]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from fedlab_nb.course import Course
-from fedlab_nb.parties.trust import access, spending, threats
+from fedlab_nb.parties.shown.threats import threats
+from fedlab_nb.parties.shown.trust import access, spending
 from fedlab_nb.records import Spending
 from fedlab_nb.scene import owner_lines
 
@@ -53,6 +54,7 @@ class Lookout:
             "branches": self._course.branches,
             "settings": {},
             "threats": threats(self._federation),
+            "hiding": self._federation.house.hiding,
         }
         try:
             facts |= {

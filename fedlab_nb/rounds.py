@@ -12,12 +12,16 @@ from typing import NamedTuple, Protocol
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.learn import TrainedModel
 from fedlab_nb.parties import Federation
-from fedlab_nb.parties.rules import is_number, is_seed
+from fedlab_nb.parties.rules import check_strategy, is_number, is_seed
 from fedlab_nb.records import Failure, Round, Scores, Spending, State
 
 
 class Strategy(Protocol):
-    """What the literature calls an FL algorithm: where to start, one round from here to there, and how good it is."""
+    """What the literature calls an FL algorithm: where to start, one round from here to there, and how good it is.
+
+    One that needs more than a sum over owners also has ``needs``, a tuple of names from ``parties/matrix.py``, such as
+    ``needs = ("single updates",)``: under protections that do not allow it, it is refused.
+    """
 
     def check(self, federation: Federation, num_rounds: int, after: Round | None = None) -> None:
         """Refuse what cannot work, before anything leaves; ``after`` is the round that a run goes on from."""
@@ -55,6 +59,7 @@ def rounds(
         SettingError, RuleError, BudgetExceededError: at once, before anything leaves.
     """
     _check_parts(federation, strategy, after)
+    check_strategy(strategy, federation.house)
     if after is not None and after.failed is not None and after.state.context is None:
         after = None  # it failed before anything was agreed on, so that round is the first once more
     first = after.number + (after.failed is None) if after else 1
@@ -84,6 +89,7 @@ def _play(
 ) -> Iterator[Round]:
     """The loop itself: prepare once, then one record a round."""
     nothing = State({})
+    federation.begin(first, anew=state is None)
     for number in range(first, final + 1):
         before = _Marks.of(federation)
         cohort, scores, failed = federation.cohort(number, seed), Scores(), None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fedlab_nb.checkup.machine import resident
 from fedlab_nb.checkup.twin import Amount, Played, TwinFailedError, begin, play, twin_of
@@ -26,11 +26,12 @@ class Cost:
     middle: Amount
     last: Amount
     memory: float
+    keys: Amount = field(default_factory=Amount)
 
     @property
     def whole(self) -> Amount:
-        """All rounds together."""
-        return self.first + self.middle * max(self.num_rounds - 2, 0) + self.last
+        """All rounds together, and the fresh keys in between."""
+        return self.first + self.middle * max(self.num_rounds - 2, 0) + self.last + self.keys
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ def planned(federation: Federation, strategy: Strategy, num_rounds: int, rows: i
         return replace(about, broken=str(error))
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything, and a twin that fails is to be seen
         return replace(about, broken=f"{type(error).__name__}: {error}")
-    return replace(about, cost=_cost(played, num_rounds, grown), outlook=_outlook(federation, played.spending))
+    scheme = federation.house.encrypt
+    cost = _cost(played, num_rounds, grown, scheme.rounds_per_key if scheme else 0)
+    return replace(about, cost=cost, outlook=_outlook(federation, played.spending))
 
 
 def _about(federation: Federation, strategy: Strategy, num_rounds: int, rows: int) -> Planned:
@@ -110,8 +113,9 @@ def _about(federation: Federation, strategy: Strategy, num_rounds: int, rows: in
     )
 
 
-def _cost(played: Played, num_rounds: int, grown: int) -> Cost:
-    cost = Cost(num_rounds, played.first, played.middle, played.last, memory=0.0)
+def _cost(played: Played, num_rounds: int, grown: int, rounds_per_key: int) -> Cost:
+    keys = played.keys * (num_rounds // rounds_per_key if rounds_per_key else 0)
+    cost = Cost(num_rounds, played.first, played.middle, played.last, memory=0.0, keys=keys)
     # The ledger drops the oldest payloads; all else that a round leaves behind is kept.
     return replace(cost, memory=grown + cost.whole.kept + min(cost.whole.sent, KEPT_BYTES))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 
+from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.parties import DataOwner, Federation
 from fedlab_nb.privacy import Account
 from fedlab_nb.records import Round, Spending
@@ -39,12 +40,16 @@ class Amount:
 
 @dataclass(frozen=True)
 class Played:
-    """What a twin took for its first round, for one in the middle (none in runs of two rounds), and for the last."""
+    """What a twin took for its first round, for one in the middle (none in runs of two rounds), and for the last.
+
+    ``keys`` is what handing out fresh keys sends once more, beside that.
+    """
 
     first: Amount
     middle: Amount
     last: Amount
     spending: Spending
+    keys: Amount
 
 
 class TwinFailedError(Exception):
@@ -57,6 +62,9 @@ class TwinFailedError(Exception):
 def twin_of(federation: Federation, rows: int) -> Federation:
     """A federation like this one whose owners hold ``rows`` invented rows each, and have spent what these have."""
     house = {f.name: getattr(federation.house, f.name) for f in fields(federation.house)}
+    if house["encrypt"]:
+        # It skips rounds; fresh keys are counted apart.
+        house["encrypt"] = replace(house["encrypt"], rounds_per_key=sys.maxsize)
     twin = Federation([_invented(owner, rows, seed) for seed, owner in enumerate(federation.owners)], **house)
     real = {name: federation.account(name) for name in federation.names}
     copies = {id(account): Account([*account.entries]) for account in real.values()}
@@ -102,15 +110,22 @@ def play(twin: Federation, strategy: Strategy, num_rounds: int) -> Played:
     known: dict[int, object] = {}
     record, first = _one(twin, strategy, num_rounds, None, known)
     spending = strategy.spending(twin, record, num_rounds)
-    middle, last = Amount(), Amount()
+    middle, last, begun = Amount(), Amount(), _handshakes(record)
     if num_rounds > 2:
         few, many, share = _between(twin, num_rounds)
-        record, low = _one(twin, strategy, num_rounds, replace(record, number=few - 1), known)
-        record, high = _one(twin, strategy, num_rounds, replace(record, number=many - 1), known)
-        middle = low * (1 - share) + high * share
+        amounts = {}
+        for number in sorted({few, many}):  # in order, as going back would take fresh keys
+            record, amounts[number] = _one(twin, strategy, num_rounds, replace(record, number=number - 1), known)
+        middle = amounts[few] * (1 - share) + amounts[many] * share
     if num_rounds > 1:
-        _, last = _one(twin, strategy, num_rounds, replace(record, number=num_rounds - 1), known)
-    return Played(first, middle, last, spending)
+        record, last = _one(twin, strategy, num_rounds, replace(record, number=num_rounds - 1), known)
+    keys = Amount(sent=max(begun - _handshakes(record), 0) if num_rounds > 1 else 0.0)
+    return Played(first, middle, last, spending, keys)
+
+
+def _handshakes(record: Round) -> int:
+    """Bytes of a round by which parties got to know each other: keys, signatures, shares."""
+    return sum(flow.nbytes for kind, flow in record.traffic.items() if kind in HANDSHAKE)
 
 
 def _between(twin: Federation, num_rounds: int) -> tuple[int, int, float]:

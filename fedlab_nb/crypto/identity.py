@@ -7,6 +7,7 @@ Source: Langley, Hamburg, Turner, RFC 7748 (X25519); Josefsson, Liusvaara, RFC 8
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import NoReturn
 
 from cryptography.exceptions import InvalidSignature
@@ -24,6 +25,8 @@ _HALF = 32
 class Identity:
     """One party's secret keys for one session, and the 64 bytes that everyone may know (``public``).
 
+    ``seed`` (32 secret bytes) is for a group that acts as one party; left out, it is fresh.
+
     The first 32 bytes of ``public`` are for agreeing on secrets (X25519), the others for checking signatures (Ed25519).
     Who passes public keys on could put in its own: parties compare ``fingerprint`` by another way.
 
@@ -35,12 +38,11 @@ class Identity:
 
     __slots__ = ("__agree", "__sign", "public")
 
-    def __init__(self) -> None:
-        self.__agree = X25519PrivateKey.generate()
-        self.__sign = Ed25519PrivateKey.generate()
-        self.public: bytes = (
-            self.__agree.public_key().public_bytes_raw() + self.__sign.public_key().public_bytes_raw()
-        )
+    def __init__(self, seed: bytes | None = None) -> None:
+        secret = seed or os.urandom(_HALF)
+        self.__agree = X25519PrivateKey.from_private_bytes(_derived(secret, "to agree on secrets"))
+        self.__sign = Ed25519PrivateKey.from_private_bytes(_derived(secret, "to sign"))
+        self.public: bytes = self.__agree.public_key().public_bytes_raw() + self.__sign.public_key().public_bytes_raw()
 
     @property
     def fingerprint(self) -> str:
@@ -57,7 +59,7 @@ class Identity:
             shared = self.__agree.exchange(X25519PublicKey.from_public_bytes(_halves(public)[0]))
         except ValueError as error:
             raise _not_an_identity(public) from error
-        return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(shared)
+        return _derived(shared, purpose)
 
     def sign(self, data: bytes) -> bytes:
         """64 bytes that only this party can make for ``data``, and everyone can check."""
@@ -88,6 +90,10 @@ def check_signature(public: bytes, data: bytes, signature: bytes, *, who: str) -
             "Somebody changed the message, or made one up in another's name.",
             "Nothing was released; start the round again, and compare the fingerprints of the parties.",
         ) from error
+
+
+def _derived(secret: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
 
 
 def _halves(public: bytes) -> tuple[bytes, bytes]:

@@ -1,120 +1,117 @@
-"""Keys: the key holder with the secret one, and the contexts without it that everyone else works with.
+"""The secret key and its holder. Nothing outside this file touches it.
 
-Nothing outside this file touches a secret key. A context without it is only ever made by writing the public parts to
-bytes and reading them back: TenSEAL's ways of turning a private context into a public one in place leave a decryptor
-inside, and its copies keep the key.
+A context without it is only ever made by writing the public parts to bytes and reading them back: TenSEAL's ways of
+turning a private context into a public one in place leave a decryptor inside, and its copies keep the key.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+import os
+from typing import Any, NoReturn, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from fedlab_nb.crypto.ckks import PRIME_BITS, RING, Plan
+from fedlab_nb.crypto.ciphertexts.codec import Floats, codec_of
+from fedlab_nb.crypto.ciphertexts.native import breathe, guarded, new_context
+from fedlab_nb.crypto.envelope import Mailbox, Sealed
+from fedlab_nb.crypto.identity import Identity
+from fedlab_nb.crypto.manifest import Manifest
+from fedlab_nb.crypto.schemes.bfv import BFV
+from fedlab_nb.crypto.schemes.ckks import CKKS
+from fedlab_nb.crypto.seal import KEY_HOLDER, TAGS, fingerprint
+from fedlab_nb.crypto.tags import tag_seed, untagged
 from fedlab_nb.errors import EncryptionError
 
-if TYPE_CHECKING:
-    from fedlab_nb.crypto.seal import Sealed
-
-T = TypeVar("T")
-
-# How far from the grid an honest sum can decrypt, in standard deviations of the noise of a full sum.
-_FARTHEST = 16
+_SEED = 32
+_NONCE = 12
 
 
 class KeyHolder:
-    """The only party that can open, and it opens sums only.
+    """The only party that can open, and it opens only sums of two owners or more, each sum once.
 
     ``public_key`` (bytes) goes to the owners; ``parameters`` (about 87 bytes, no key at all) to the server;
-    ``fingerprint`` names the key. In one process this is a simulation of the walls: whoever runs code here could reach
-    the secret key in memory. It is never printed, copied or written.
-
-    Example:
-        >>> from fedlab_nb.crypto import CKKS, Adder, Sealer
-        >>> holder, plan = KeyHolder.create(), CKKS().plan(bound=10.0, owners=2)
-        >>> owner, server = Sealer(holder.public_key), Adder(holder.parameters)
-        >>> total = server.add([owner.seal([1.5], plan, sender="A"), owner.seal([2.0], plan, sender="B")], plan)
-        >>> holder.open(total, plan, expected=2)
-        array([3.5])
+    ``fingerprint`` names the key. Where all owners hold the key, each of them acts as the key holder in turn:
+    ``wrapped_for`` passes it on. In one process this is a simulation of the walls: whoever runs code here could reach
+    the secret key in memory. It is never printed, copied or written in the clear.
     """
 
-    __slots__ = ("__context", "fingerprint", "parameters", "public_key")
+    __slots__ = ("__context", "__opened", "__seed", "fingerprint", "mailbox", "parameters", "public_key", "scheme")
 
-    def __init__(self) -> None:
-        import tenseal
+    def __init__(self, scheme: CKKS | BFV, *, session: str) -> None:
+        self._begin(scheme, session, os.urandom(_SEED), new_context(scheme))
 
-        self.__context = guarded(
-            "make keys with",
-            "the fixed parameters",
-            tenseal.context,
-            tenseal.SCHEME_TYPE.CKKS,
-            RING,
-            coeff_mod_bit_sizes=list(PRIME_BITS),
-            encryption_type=tenseal.ENCRYPTION_TYPE.ASYMMETRIC,
-            n_threads=1,
-        )
-        self.public_key: bytes = _written(self.__context, public_key=True)
-        self.parameters: bytes = _written(self.__context, public_key=False)
+    def _begin(self, scheme: CKKS | BFV, session: str, seed: bytes, context: Any) -> None:
+        self.scheme, self.__seed, self.__context = scheme, seed, context
+        self.__opened: dict[tuple[int, str], set[str]] = {}
+        self.mailbox = Mailbox(KEY_HOLDER, session=session, identity=Identity(seed))
+        self.public_key: bytes = _public(context, public_key=True)
+        self.parameters: bytes = _public(context, public_key=False)
         self.fingerprint: str = fingerprint(self.public_key)
 
-    @classmethod
-    def create(cls) -> Self:
-        """A key holder with a fresh key pair; takes a few milliseconds, so every run can have its own."""
-        return cls()
+    def open(self, sealed: Sealed, manifest: Manifest) -> Floats:
+        """Decrypt the sum of ``manifest`` and round it to the plan's grid.
 
-    def open(self, sealed: Sealed, plan: Plan, *, expected: int) -> NDArray[np.float64]:
-        """Decrypt a sum of exactly ``expected`` owners and round it to the plan's grid.
-
-        Law: equals the sum of ``plan.grid(values)`` over the owners inside, bit for bit. The rounding is what keeps the
-        secret key secret (see ckks.py). Whether a sum of one owner may be opened is the caller's rule: it then passes
-        ``expected=1``.
+        Law: equals the sum of ``plan.grid(values)`` over the owners of the manifest, bit for bit. The rounding is what
+        keeps the secret key secret (see schemes/ckks.py), the tags are what proves that all owners are inside, once.
 
         Returns:
             The sum (d,).
 
         Raises:
-            EncryptionError: another number of owners, another key, damaged, another plan, or not a sum of grid numbers
-                within the planned range. Nothing is released then.
+            EncryptionError: fewer than two owners, one of them is in a sum of this round and kind that has been opened
+                before, the envelope is refused, or what is inside is not the sum of these owners. Nothing is released.
         """
-        self._check_request(sealed, plan, expected)
-        numbers = np.concatenate([self._decrypt(chunk) for chunk in sealed.chunks])
-        rounded = plan.grid(numbers)
-        largest = sealed.added * float(plan.grid(plan.bound))
-        near = np.abs(numbers - rounded) <= _FARTHEST * plan.sigma
-        if numbers.size != sealed.length or not np.all(near & (np.abs(rounded) <= largest)):
+        plan, before = manifest.plan, self.__opened.setdefault((manifest.round, manifest.kind), set())
+        if len(manifest.owners) < 2 or before & set(manifest.owners):
+            alone = len(manifest.owners) < 2
             raise EncryptionError(
-                f"What was opened is not a sum that {sealed.added} owners can have sent under this plan.",
-                "The ciphertext was changed, made with another key, or holds numbers that are off the grid.",
-                "Nothing was released: have every owner seal again with the current public key.",
+                f"The key holder was asked to open {manifest.kind!r} of round {manifest.round} "
+                + (f"of {manifest.owners[0]!r} alone." if alone else "of the same owners once more."),
+                "The difference of two sums, or a sum of one owner, is a single owner's update.",
+                "Ask once for each sum, over two owners or more.",
             )
-        return rounded
+        chunks = self.mailbox.take(sealed, manifest)
+        before.update(manifest.owners)
+        codec, context = codec_of(plan), self.__context
+        parts = []
+        for number, chunk in enumerate(chunks):
+            parts.append(codec.decrypt(context, chunk, manifest.held(number) + plan.tags, plan))
+            breathe()
+        secrets = {name: self.mailbox.secret_with(name, TAGS) for name in manifest.owners}
+        return untagged(parts, {name: tag_seed(secret, manifest) for name, secret in secrets.items()}, manifest)
 
-    def _check_request(self, sealed: Sealed, plan: Plan, expected: int) -> None:
-        if sealed.fingerprint != self.fingerprint:
-            raise EncryptionError(
-                f"The sum was sealed for key {sealed.fingerprint}, and this key holder has {self.fingerprint}.",
-                "Opened with another key, it would be garbage that looks like numbers.",
-                "Give every owner this key holder's public_key and seal again.",
-            )
-        if sealed.added != expected:
-            raise EncryptionError(
-                f"A sum of {expected} owners was expected, and this one has {sealed.added}.",
-                "A sum of fewer owners tells more about each of them; of one owner, everything.",
-                "Open it only when all expected owners are inside, or expect the number that takes part.",
-            )
-        sealed.check(plan)
+    def wrapped_for(self, name: str, public: bytes, sender: Identity) -> bytes:
+        """The secret key for the owner ``name`` with the identity ``public``: encrypted by ``sender`` for it alone."""
+        whole = guarded("write", "the secret key", self.__context.serialize, save_secret_key=True)
+        key = sender.secret_with(public, f"{self.mailbox.session} secret key for {name}")
+        nonce = os.urandom(_NONCE)
+        return nonce + ChaCha20Poly1305(key).encrypt(nonce, self.__seed + whole, self.fingerprint.encode())
 
-    def _decrypt(self, chunk: bytes) -> NDArray[np.float64]:
+    @classmethod
+    def unwrapped(
+        cls, wrapped: bytes, scheme: CKKS | BFV, *, name: str, maker: bytes, mailbox: Mailbox, expected: str
+    ) -> Self:
+        """The key that ``maker`` (a public identity) wrapped for this owner, whose fingerprint must be ``expected``.
+
+        Raises:
+            EncryptionError: it was wrapped for another, by another, or is another key.
+        """
         import tenseal
 
-        loaded = guarded("read", "the sum", tenseal.ckks_vector_from, self.__context, chunk)
-        return np.asarray(guarded("decrypt", "the sum", loaded.decrypt), dtype=np.float64)
+        key = mailbox.identity.secret_with(maker, f"{mailbox.session} secret key for {name}")
+        try:
+            whole = ChaCha20Poly1305(key).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], expected.encode())
+        except (InvalidTag, ValueError) as error:
+            raise EncryptionError(
+                f"The secret key that came to {name!r} cannot be unwrapped.",
+                "It was changed on the way, is for another owner, or belongs to another public key.",
+                "Hand the keys out again, and compare the fingerprints of the parties.",
+            ) from error
+        holder = cls.__new__(cls)
+        context = guarded("read", "the secret key", tenseal.context_from, whole[_SEED:], n_threads=1)
+        holder._begin(scheme, mailbox.session, whole[:_SEED], context)  # noqa: SLF001 - a second way to begin
+        return holder
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise EncryptionError(
@@ -132,49 +129,7 @@ class KeyHolder:
         return key_holder_card(self)
 
 
-def fingerprint(public_key: bytes) -> str:
-    """The first 16 hex characters of the SHA-256 of a public key: its short name."""
-    return hashlib.sha256(public_key).hexdigest()[:16]
-
-
-@lru_cache(maxsize=4)
-def keyless_context(data: bytes) -> Any:
-    """The TenSEAL context of ``data``, without a secret key; shared in a process, as each starts a thread of its own.
-
-    Raises:
-        EncryptionError: ``data`` is not a context, or brings a secret key along.
-    """
-    import tenseal
-
-    context = guarded("read", "the key or the parameters", tenseal.context_from, data, n_threads=1)
-    if context.is_private():
-        raise EncryptionError(
-            "The bytes given as public hold a secret key.",
-            "Whoever has them can open every single contribution.",
-            "Make a new KeyHolder; give its public_key to owners and its parameters to the server.",
-        )
-    return context
-
-
-def guarded(step: str, what: str, call: Callable[..., T], *args: object, **settings: object) -> T:
-    """The result of one TenSEAL call, named by ``step`` and ``what``; then other threads, which it held up, get a turn.
-
-    Raises:
-        EncryptionError: TenSEAL failed.
-    """
-    try:
-        result = call(*args, **settings)
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise EncryptionError(
-            f"TenSEAL could not {step} {what} ({error}).",
-            "A damaged or foreign ciphertext or key must not reach the sum.",
-            "Seal again with the key holder's current public key; if it happens again, restart the kernel.",
-        ) from error
-    time.sleep(0)
-    return result
-
-
-def _written(context: Any, *, public_key: bool) -> bytes:
+def _public(context: Any, *, public_key: bool) -> bytes:
     return bytes(
         context.serialize(
             save_public_key=public_key, save_secret_key=False, save_galois_keys=False, save_relin_keys=False

@@ -1,270 +1,213 @@
-"""What owners and the server do with ciphertexts; neither can open one.
+"""What owners and the server do: owners seal, the server adds. Neither can open anything.
 
-Every ciphertext is checked before TenSEAL reads a byte of it: TenSEAL adds ciphertexts of different keys without
-complaint, decrypts most damaged ones to garbage, and ends the whole process on some malformed ones.
+Every envelope is checked before a ciphertext in it is read (envelope.py), and ciphertexts are coefficients only
+(words.py): TenSEAL adds ciphertexts of different keys without complaint, decrypts most damaged ones to garbage, and
+ends the whole process on some malformed ones.
 """
 
 from __future__ import annotations
 
 import hashlib
-import struct
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fedlab_nb.crypto.ckks import RING, SLOTS, Plan
-from fedlab_nb.crypto.keys import fingerprint, guarded, keyless_context
+from fedlab_nb.crypto.ciphertexts.codec import codec_of
+from fedlab_nb.crypto.ciphertexts.native import breathe, guarded, seal_context, wire_of
+from fedlab_nb.crypto.envelope import Mailbox, Sealed
+from fedlab_nb.crypto.manifest import Manifest, names
+from fedlab_nb.crypto.schemes.plan import Plan
+from fedlab_nb.crypto.tags import tag_seed, tagged
 from fedlab_nb.errors import EncryptionError
 
-_MOST_CHUNK_BYTES = 2 * RING * 8 + 1024
+KEY_HOLDER, SERVER = "key holder", "server"
+TAGS = "tags"
 _MOST_PARAMETER_BYTES = 200
-# Where the first coefficient stands in TenSEAL's bytes; what comes before is the same in every ciphertext.
-_FIRST_COEFFICIENT = 131
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Sealed:
-    """Ciphertexts of one vector, or of a sum of vectors, with the public facts needed to add and to open them.
-
-    ``chunks`` are the ciphertexts and ``digests`` their SHA-256 when they were made; ``length`` is how many numbers are
-    inside; ``scale``, ``bound`` and ``grid_bits`` are those of the plan; ``fingerprint`` names the public key;
-    ``added`` is how many owners are inside, ``senders`` who they are. The digests find damage on the way; they do not
-    prove who sent what, and a server could write other ``senders`` and ``added``: here it is trusted not to.
-    """
-
-    chunks: tuple[bytes, ...]
-    length: int
-    scale: float
-    bound: float
-    grid_bits: int
-    fingerprint: str
-    added: int
-    senders: tuple[str, ...]
-    digests: tuple[str, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all ciphertexts, as they cross between parties."""
-        return sum(len(chunk) for chunk in self.chunks)
-
-    @property
-    def head(self) -> str:
-        """The first 24 bytes of encrypted data, in hex: what a party without the key sees in place of the numbers."""
-        return self.chunks[0][_FIRST_COEFFICIENT : _FIRST_COEFFICIENT + 24].hex()
-
-    def check(self, plan: Plan) -> None:
-        """Refuse what is damaged or made under another plan, before TenSEAL reads it.
-
-        Raises:
-            EncryptionError: names the senders and what does not fit.
-        """
-        who = _names(self.senders)
-        _check_facts(self, plan, who)
-        if self.length < 1 or {len(self.chunks), len(self.digests)} != {plan.ciphertexts(self.length)}:
-            raise EncryptionError(
-                f"The vector of {who} has {len(self.chunks)} ciphertexts for {self.length} numbers.",
-                "A missing or additional ciphertext would drop or shift numbers.",
-                "Seal the whole vector again.",
-            )
-        for number, (chunk, digest) in enumerate(zip(self.chunks, self.digests, strict=True)):
-            held = min(SLOTS, self.length - number * SLOTS)
-            if not _well_formed(chunk, held, self.scale) or hashlib.sha256(chunk).hexdigest() != digest:
-                raise EncryptionError(
-                    f"Ciphertext {number + 1} of {len(self.chunks)} from {who} is damaged ({len(chunk):,} bytes).",
-                    "Most damaged ciphertexts decrypt to garbage without any sign of it.",
-                    "Send it again; if it happens again, find out what changes bytes on the way.",
-                )
-
-    def __repr__(self) -> str:
-        numbers = "1 number" if self.length == 1 else f"{self.length:,} numbers"
-        ciphertexts = "1 ciphertext" if len(self.chunks) == 1 else f"{len(self.chunks):,} ciphertexts"
-        return f"Sealed({numbers} in {ciphertexts}, {self.nbytes:,} bytes)"
-
-    def _repr_html_(self) -> str:
-        from fedlab_nb.crypto.card import sealed_card
-
-        return sealed_card(self)
 
 
 class Sealer:
     """An owner's side: seals vectors under a public key, and cannot open anything, not even its own.
 
     Args:
-        public_key: ``KeyHolder.public_key``.
-
-    Raises:
-        EncryptionError: the bytes are not a public key.
+        name: the owner's name.
+        session: the session's name.
+        tag_secret: what its tags follow from where nobody holds a key; else a secret that it has with the key holder.
     """
 
-    def __init__(self, public_key: bytes) -> None:
+    def __init__(self, name: str, *, session: str, tag_secret: bytes = b"") -> None:
+        self.name, self._tag_secret = name, tag_secret
+        self.mailbox = Mailbox(name, session=session)
+        self._public_key = b""
+        self.fingerprint = ""
+
+    def take_key(self, public_key: bytes) -> None:
+        """Keep the public key, and note its ``fingerprint``, to be compared with those of the others.
+
+        Raises:
+            EncryptionError: the bytes are not a public key, or bring a secret key along.
+        """
         if not keyless_context(public_key).has_public_key():
             raise EncryptionError(
-                f"The {len(public_key):,} bytes given to Sealer hold parameters, but no public key.",
+                f"The {len(public_key):,} bytes given to {self.name!r} hold parameters, but no public key.",
                 "Without the public key nothing can be sealed.",
                 "Give KeyHolder.public_key; KeyHolder.parameters is meant for the server, which only adds.",
             )
-        self._public_key = public_key
-        self.fingerprint = fingerprint(public_key)
+        self._public_key, self.fingerprint = public_key, fingerprint(public_key)
 
-    def seal(self, values: ArrayLike, plan: Plan, *, sender: str) -> Sealed:
-        """Round ``values`` (d,) to the plan's grid and encrypt them, 2048 numbers a ciphertext.
+    def seal(self, values: ArrayLike, manifest: Manifest, *, to: str = SERVER) -> Sealed:
+        """Round ``values`` (d,) to the plan's grid, tag and encrypt them for the sum of ``manifest``.
 
         Equal values give different ciphertexts every time.
 
         Raises:
-            EncryptionError: ``values`` is empty, not one row of numbers, not finite, or beyond the bound.
+            EncryptionError: ``values`` is empty, not one row of numbers, not finite, beyond the bound, or not of the
+                length that was agreed on; or there is no key yet, or another one was agreed on.
         """
-        import tenseal
+        plan = manifest.plan
+        vector = plan.grid(plan.check(values, sender=self.name, tensors=manifest.tensors))
+        if vector.size != manifest.length or self.fingerprint != manifest.fingerprint or not self._public_key:
+            raise EncryptionError(
+                f"{self.name!r} was to seal {vector.size} numbers for key {self.fingerprint or 'none'}, and "
+                f"{manifest.length} for key {manifest.fingerprint or 'none'} were agreed on.",
+                "Vectors of different lengths or keys add up to garbage that looks like numbers.",
+                "Take the key holder's current public key, compare its fingerprint, and seal what was agreed on.",
+            )
+        seed = self.tag_seed(manifest)
+        codec, context = codec_of(plan), keyless_context(self._public_key)
+        check_fits(context, plan)
+        chunks = []
+        for part in tagged(vector, seed, manifest):
+            chunks.append(codec.encrypt(context, part, plan))
+            breathe()
+        return self.mailbox.send(to, manifest, chunks, inside=(self.name,))
 
-        vector = plan.grid(plan.check(values, sender=sender))
-        context = keyless_context(self._public_key)
-        who = f"the numbers of {sender!r}"
-
-        def encrypt(part: NDArray[np.float64]) -> bytes:
-            made = guarded("encrypt", who, tenseal.ckks_vector, context, part.tolist(), plan.scale)
-            return bytes(guarded("write", who, made.serialize))
-
-        chunks = tuple(encrypt(vector[start : start + SLOTS]) for start in range(0, vector.size, SLOTS))
-        return _envelope(chunks, vector.size, plan, self.fingerprint, (sender,))
+    def tag_seed(self, manifest: Manifest) -> bytes:
+        """What this owner's tags in one sum follow from; where there is no key holder, shown when the sum is opened."""
+        return tag_seed(self._tag_secret or self.mailbox.secret_with(KEY_HOLDER, TAGS), manifest)
 
     def __repr__(self) -> str:
-        return f"Sealer(public key {self.fingerprint})"
+        return f"Sealer({self.name!r}, public key {self.fingerprint or 'not there yet'})"
 
 
 class Adder:
-    """The server's side: adds ciphertexts with the bare parameters, and holds no key of any kind.
+    """The server's side: adds ciphertexts with the bare parameters, and holds no key that opens or seals."""
 
-    Args:
-        parameters: ``KeyHolder.parameters``, about 87 bytes.
+    def __init__(self) -> None:
+        self.mailbox = Mailbox(SERVER, session="")
+        self._parameters = b""
 
-    Raises:
-        EncryptionError: the bytes are not bare parameters.
-    """
+    def begin(self, session: str) -> None:
+        """Begin a session: a new identity, nothing known of the others."""
+        self.mailbox, self._parameters = Mailbox(SERVER, session=session), b""
 
-    def __init__(self, parameters: bytes) -> None:
+    @property
+    def public(self) -> bytes:
+        """The server's public identity."""
+        return self.mailbox.public
+
+    def meet(self, identities: Mapping[str, bytes]) -> None:
+        """Learn the public identities of the others."""
+        self.mailbox.meet(identities)
+
+    def take_parameters(self, parameters: bytes) -> None:
+        """Keep the bare parameters, about 87 bytes.
+
+        Raises:
+            EncryptionError: the bytes are more than that.
+        """
         if len(parameters) > _MOST_PARAMETER_BYTES or keyless_context(parameters).has_public_key():
             raise EncryptionError(
-                f"The {len(parameters):,} bytes given to Adder are more than bare encryption parameters.",
+                f"The {len(parameters):,} bytes given to the server are more than bare encryption parameters.",
                 "The server needs no key to add, and what it does not hold it cannot lose or misuse.",
                 "Give KeyHolder.parameters.",
             )
         self._parameters = parameters
 
-    def add(self, sealed: Sequence[Sealed], plan: Plan) -> Sealed:
-        """Add sealed vectors of different owners; the result is sealed too, and the order does not change its value.
+    def add(self, sealed: Sequence[Sealed], manifest: Manifest, *, to: tuple[str, ...]) -> tuple[Sealed, ...]:
+        """The sum of one envelope from each owner of ``manifest``, in one envelope to each party in ``to``.
 
         Raises:
-            EncryptionError: something in ``sealed`` is damaged, foreign, of another plan or length, or doubled; or
-                there are more owners than planned, or none.
+            EncryptionError: an owner is missing or sent two envelopes, or one of them is refused; names the owner.
         """
-        import tenseal
-
-        _check_together(sealed, plan)
-        context = keyless_context(self._parameters)
+        _check_complete(sealed, manifest)
+        taken = {item.header.sender: self.mailbox.take(item, manifest) for item in sealed}
+        codec, context, plan = codec_of(manifest.plan), keyless_context(self._parameters), manifest.plan
+        check_fits(context, plan)
+        wire = wire_of(plan.scheme)
 
         def total(chunk: int) -> bytes:
             result: Any = None
-            for item in sealed:
-                what = f"the ciphertext of {_names(item.senders)}"
-                loaded = guarded("read", what, tenseal.ckks_vector_from, context, item.chunks[chunk])
-                result = loaded if result is None else guarded("add", what, result.add_, loaded)
-            return bytes(guarded("write", "the sum", result.serialize))
+            for name, chunks in taken.items():
+                try:
+                    loaded = codec.read(context, chunks[chunk], manifest.held(chunk) + plan.tags, plan)
+                    result = loaded if result is None else guarded("add", "a ciphertext", result.add_, loaded)
+                except EncryptionError as error:
+                    raise _of(name, chunk, error) from error
+            breathe()
+            return wire.from_tenseal(guarded("write", "the sum", result.serialize))
 
-        chunks = tuple(total(chunk) for chunk in range(len(sealed[0].chunks)))
-        senders = tuple(name for item in sealed for name in item.senders)
-        return _envelope(chunks, sealed[0].length, plan, sealed[0].fingerprint, senders)
+        chunks = [total(chunk) for chunk in range(manifest.chunks)]
+        return tuple(self.mailbox.send(name, manifest, chunks, inside=manifest.owners) for name in to)
 
     def __repr__(self) -> str:
         return f"Adder({len(self._parameters)} bytes of parameters, no key)"
 
 
-def _check_facts(sealed: Sealed, plan: Plan, who: str) -> None:
-    if (sealed.scale, sealed.bound, sealed.grid_bits) != (plan.scale, plan.bound, plan.grid_bits):
-        raise EncryptionError(
-            f"The vector of {who} was sealed under another plan (bound {sealed.bound:g}, scale {sealed.scale:g}, grid "
-            f"2**-{sealed.grid_bits}; expected {plan.bound:g}, {plan.scale:g}, 2**-{plan.grid_bits}).",
-            "Numbers of different scales or grids add up to something meaningless.",
-            "Seal, add and open with one and the same plan.",
-        )
-    if not 1 <= sealed.added <= plan.owners or not sealed.added == len(sealed.senders) == len(set(sealed.senders)):
-        raise EncryptionError(
-            f"A sealed vector claims {sealed.added} owners and names {len(sealed.senders)} ({who}), where the plan "
-            f"allows each once and up to {plan.owners} in all.",
-            "Beyond the planned range a sum wraps, and every number in it is then wrong without any sign.",
-            "Add each owner once, and plan for as many as take part.",
-        )
+def fingerprint(public_key: bytes) -> str:
+    """The first 16 hex characters of the SHA-256 of a public key: its short name."""
+    return hashlib.sha256(public_key).hexdigest()[:16]
 
 
-def _check_together(sealed: Sequence[Sealed], plan: Plan) -> None:
-    if not sealed:
+@lru_cache(maxsize=4)
+def keyless_context(data: bytes) -> Any:
+    """The TenSEAL context of ``data``, without a secret key; shared in a process, as each starts a thread of its own.
+
+    Raises:
+        EncryptionError: ``data`` is not a context, or brings a secret key along.
+    """
+    import tenseal
+
+    if not data:
         raise EncryptionError(
-            "There is nothing to add: no owner sent a sealed vector.",
-            "An empty sum has neither a length nor a key.",
-            "Skip the addition when no owner takes part in the round.",
+            "There are no bytes to read a key or parameters from.",
+            "Without them nothing can be sealed or added.",
+            "Hand out KeyHolder.public_key to owners and KeyHolder.parameters to the server first.",
         )
-    first = sealed[0]
-    for item in sealed:
-        item.check(plan)
-        if (item.fingerprint, item.length) != (first.fingerprint, first.length):
-            raise EncryptionError(
-                f"{_names(item.senders)} sent {item.length} numbers sealed for key {item.fingerprint}, but "
-                f"{_names(first.senders)} sent {first.length} for key {first.fingerprint}.",
-                "Vectors of different lengths or keys add up to garbage that looks like numbers.",
-                "Have all owners seal the same kind of vector with the same key holder's public key.",
-            )
-    counts = Counter(name for item in sealed for name in item.senders)
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
+    context = guarded("read", "the key or the parameters", tenseal.context_from, data, n_threads=1)
+    if context.is_private():
         raise EncryptionError(
-            f"{_names(twice)} would be added more than once.",
-            "Counted twice, one owner's rows weigh double and the sum no longer means what it says.",
-            "Add each owner's vector once.",
+            "The bytes given as public hold a secret key.",
+            "Whoever has them can open every single contribution.",
+            "Make a new KeyHolder; give its public_key to owners and its parameters to the server.",
         )
-    if len(counts) > plan.owners:
+    return context
+
+
+def check_fits(context: Any, plan: Plan) -> None:
+    """Refuse a context made for other parameters than those of the plan's scheme."""
+    inner, agreed = context.seal_context(), seal_context(plan.scheme)
+    if inner.data.key_parms_id() != agreed.key_parms_id():
         raise EncryptionError(
-            f"{len(counts)} owners are to be added, where the plan allows {plan.owners}.",
-            "Beyond the planned range a sum wraps, and every number in it is then wrong without any sign.",
-            "Plan for as many owners as take part.",
+            f"The key or the parameters are not those of {plan.scheme.name}.",
+            "Numbers sealed under other parameters could not be opened, or not be kept secret.",
+            "Use a key holder made for the scheme that was agreed on.",
         )
 
 
-def _well_formed(chunk: bytes, held: int, scale: float) -> bool:
-    # The outer layer (protobuf: how many numbers, one ciphertext, the scale) is known to the last byte. It is compared
-    # and not parsed, because TenSEAL believes an edited count and then reads memory that is not there.
-    if not 0 < len(chunk) <= _MOST_CHUNK_BYTES:
-        return False
-    count, tail = _varint(held), b"\x19" + struct.pack("<d", scale)
-    head = b"\x0a" + _varint(len(count)) + count + b"\x12"
-    body = len(chunk) - len(head) - len(tail) - 3
-    return body >= 1 << 14 and chunk.startswith(head + _varint(body)) and chunk.endswith(tail)
+def _check_complete(sealed: Sequence[Sealed], manifest: Manifest) -> None:
+    senders = [item.header.sender for item in sealed]
+    missing = tuple(name for name in manifest.owners if name not in senders)
+    extra = tuple(name for name in dict.fromkeys(senders) if senders.count(name) > 1 or name not in manifest.owners)
+    if missing or extra:
+        what = f"{names(missing)} sent nothing" if missing else f"{names(extra)} would be added more often than agreed"
+        raise EncryptionError(
+            f"For the sum of {manifest.kind!r} in round {manifest.round}, {what}.",
+            "It would no longer be the sum that all parties agreed on.",
+            "Add one envelope from each owner of the round, or agree on a sum over those who are there.",
+        )
 
 
-def _varint(number: int) -> bytes:
-    groups = []
-    while number > 0x7F:
-        groups.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*groups, number])
-
-
-def _envelope(chunks: tuple[bytes, ...], length: int, plan: Plan, key: str, senders: tuple[str, ...]) -> Sealed:
-    return Sealed(
-        chunks=chunks,
-        length=length,
-        scale=plan.scale,
-        bound=plan.bound,
-        grid_bits=plan.grid_bits,
-        fingerprint=key,
-        added=len(senders),
-        senders=senders,
-        digests=tuple(hashlib.sha256(chunk).hexdigest() for chunk in chunks),
-    )
-
-
-def _names(senders: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in senders[:3])
-    return shown if len(senders) <= 3 else f"{shown} and {len(senders) - 3} more"
+def _of(name: str, chunk: int, error: EncryptionError) -> EncryptionError:
+    return EncryptionError(f"Ciphertext {chunk + 1} of {name!r}: {error.what}", error.why, error.do)

@@ -13,7 +13,7 @@ from fedlab_nb.learn import Architecture, initial_weights
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.rules import is_number
 from fedlab_nb.privacy import NoisePlan
-from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
+from fedlab_nb.protect import RowLevelDP
 from fedlab_nb.records import PrivacyEvent, Round
 
 if TYPE_CHECKING:
@@ -36,12 +36,6 @@ def check(strategy: FedAvg, federation: Federation, num_rounds: int, after: Roun
             "Only the sum of one step's clipped row gradients may leave; further local steps would need noise of "
             "their own, at every owner, and the stated epsilon would be too small.",
             "Leave both out (one step a round over all rows), or protect owners with fl.OwnerLevelDP().",
-        )
-    if isinstance(protect, OwnerLevelDP) and strategy.weighting == "rows":
-        raise RuleError(
-            "FedAvg weighs owners by their rows, and the privacy is at owner level.",
-            "An owner with many rows would move the sum by more than the clip norm: epsilon would be understated.",
-            'Use weighting="equal" (the default at owner level), or protect rows with fl.RowLevelDP().',
         )
     if isinstance(protect, RowLevelDP) and strategy.weighting == "equal":
         raise RuleError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.horizontal.prepare import MOST_ROWS, Setup, encoded, event, noise_in_sum, some_hold_out
+from fedlab_nb.horizontal.prepare import COUNT_STEP, MOST_ROWS, Setup, encoded, event, noise_in_sum, some_hold_out
 from fedlab_nb.learn import Learner, Scorecard
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.privacy import NoisePlan
@@ -65,7 +65,7 @@ def _exact(federation: Federation, setup: Setup, learner: Learner, weights: Floa
 
     nothing = dict.fromkeys(federation.names, ())
     total = federation.gather(
-        "score count", count, number=number, cohort=federation.names, bound=MOST_ROWS, debits=nothing
+        "score count", count, number=number, cohort=federation.names, bound=MOST_ROWS, step=COUNT_STEP, debits=nothing
     )
     answers = federation.hear(
         "own score", lambda name, _: np.array([*own[name].values()]), number=number, debits=nothing
@@ -91,6 +91,7 @@ def _noisy(federation: Federation, setup: Setup, learner: Learner, weights: Floa
         number=number,
         cohort=federation.names,
         bound=MOST_ROWS,
+        step=COUNT_STEP,
         noise_sd=noise_sd,
         debits=dict.fromkeys(federation.names, ()),
     ).value

@@ -19,7 +19,7 @@ from fedlab_nb.horizontal.prepare import Setup, encoded, event, prepare
 from fedlab_nb.horizontal.trained import trained
 from fedlab_nb.learn import Architecture, Learner, TrainedModel
 from fedlab_nb.parties import Federation, Rows
-from fedlab_nb.parties.trust import UPDATE, spending
+from fedlab_nb.parties.shown.trust import UPDATE, spending
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import PrivacyEvent, Round, Scores, Spending, State, Update
 
@@ -46,6 +46,11 @@ class FedAvg:
     batch_size: int | None = None
     weighting: Literal["rows", "equal"] | None = None
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it needs beyond a sum: row weights, where they were asked for."""
+        return ("row weights",) if self.weighting == "rows" else ()
+
     def check(self, federation: Federation, num_rounds: int, after: Round | None = None) -> None:
         """Refuse, before anything leaves, what cannot work or could not keep its privacy claim.
 
@@ -70,7 +75,7 @@ class FedAvg:
             federation.charge(debits)
             return state
         federation.tell("model", weights.astype(np.float32), number=number, to=cohort)
-        learner = self._learner(setup)
+        learner, absent = self._learner(setup), federation.dropouts(number, setup.seed)
         noise_sd = noise * protect.clip if protect else 0.0
         if isinstance(protect, RowLevelDP):
             rows = setup.rows * len(cohort) / len(federation.names)
@@ -82,6 +87,8 @@ class FedAvg:
                 bound=1.0 + protect.clip * (2.0 * setup.rows + 100.0),
                 noise_sd=noise_sd,
                 debits=debits,
+                absent=absent,
+                tensors=learner.tensors,
             )
             return _moved(state, weights - self._lr(federation) * total.value / rows)
         total = federation.gather(
@@ -93,6 +100,8 @@ class FedAvg:
             noise_sd=noise_sd,
             clip=protect.clip if protect else None,
             debits=debits,
+            absent=absent,
+            tensors=learner.tensors,
         )
         return _moved(state, weights + total.mean)
 

@@ -28,6 +28,8 @@ from fedlab_nb.records import PrivacyEvent, Schema, Update
 
 # Counts and sums of values in [-1, 1] stay below this: an owner may have up to a million rows.
 MOST_ROWS = 2.0**20
+# How fine a grid sums of counts, and of numbers between -1 and 1 over all rows, need.
+COUNT_STEP = 2.0**-4
 # A column without a declared list of categories may have this many.
 MOST_CATEGORIES = 50
 
@@ -116,18 +118,19 @@ def _sum(
         number=0,
         cohort=federation.names,
         bound=MOST_ROWS,
+        step=COUNT_STEP,
         noise_sd=noise_sd,
         debits={name: [release] for name in federation.names},
     ).value
 
 
 def noise_in_sum(federation: Federation, noise_sd: float) -> float:
-    """Standard deviation of the noise in a sum over all n owners: n shares, any n - 1 of which have ``noise_sd``.
+    """Standard deviation of the noise in a sum over all n owners: n shares, so large that fewer have ``noise_sd``.
 
     Without encryption each owner adds all of it.
     """
     owners = len(federation.names)
-    return float(noise_sd * np.sqrt(owners / (owners - 1) if federation.house.encrypt else owners))
+    return float(noise_sd * np.sqrt(owners / federation.house.noise_shares(owners)))
 
 
 def some_hold_out(federation: Federation) -> bool:

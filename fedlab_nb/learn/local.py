@@ -35,6 +35,11 @@ class Learner:
         self._untouched = build(architecture, inputs, outputs)
         self.task: Task = task
 
+    @property
+    def tensors(self) -> tuple[tuple[str, int], ...]:
+        """Names and sizes of the parts of the flat weights, in order."""
+        return tuple((name, tensor.numel()) for name, tensor in self._untouched.named_parameters())
+
     def train(
         self, weights: Floats, X: Array, y: Array, *, lr: float, epochs: int, batch_size: int, rng: np.random.Generator
     ) -> Floats:

@@ -6,14 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.aggregate import total
-from fedlab_nb.crypto import CKKS, Adder, KeyHolder, Plan, Sealed, Sealer
-from fedlab_nb.errors import SettingError
+from fedlab_nb.channel import Channel, for_range, open_channel
+from fedlab_nb.channel.opening import Encryption, Place, Tensors
+from fedlab_nb.crypto import CKKS
+from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.ledger import Ledger, View
 from fedlab_nb.parties.house import House, cohort, dropouts
 from fedlab_nb.parties.owner import DataOwner, Rows
@@ -21,6 +22,9 @@ from fedlab_nb.parties.rules import check_apart, check_debits, check_house, chec
 from fedlab_nb.privacy import Account, Budget, Debit, account_of, charge
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, clip_norm, gaussian_share, noise_source
 from fedlab_nb.records import PrivacyEvent, Update
+
+if TYPE_CHECKING:
+    from fedlab_nb.parties.shown.wire import WireView
 
 # Room for noise above the bound, in standard deviations: beyond it once in 10^32 numbers.
 NOISE_TAIL = 12.0
@@ -32,20 +36,20 @@ T = TypeVar("T")
 
 
 class Federation:
-    """Data owners, a server and a key holder, and the channel between them.
+    """Data owners, a server and whoever opens sums, and the channel between them.
 
-    Owners hold rows and the public key. The server gets sums and the model, and with ``encrypt`` only ciphertexts of
-    single owners and a context without any key. The key holder opens sums and nothing else. In a notebook all of them
-    live in one process: this simulates their walls, it does not build them.
+    Owners hold rows. The server gets sums and the model, and with ``encrypt`` nothing of single owners that it can
+    read. In a notebook all of them live in one process: this simulates their walls, it does not build them.
 
     Args:
         owners: at least two DataOwners with the same columns.
-        encrypt: ``fl.CKKS()``, or None to send everything in the clear.
+        encrypt: ``fl.CKKS()``, ``fl.BFV()`` or ``fl.SecAgg()``, or None to send everything in the clear.
         protect: ``fl.RowLevelDP()`` or ``fl.OwnerLevelDP()``; with a budget and no mechanism, row level.
         budget: what the owners agree to spend at most.
         sample_rate: the probability with which each owner takes part in a round.
         dropout: the probability with which an owner that was chosen for a round sends no update in it.
         noise_seed: a rehearsal: noise that can be repeated, and therefore protects nobody. Marked on every card.
+        server: where ciphertexts are added: in the "kernel", or in a "process" of its own that never sees a key.
 
     Raises:
         SettingError, SchemaError, RuleError: naming the owner, the column or the combination.
@@ -55,24 +59,26 @@ class Federation:
         self,
         owners: Sequence[DataOwner],
         *,
-        encrypt: CKKS | None = None,
+        encrypt: Encryption | None = None,
         protect: RowLevelDP | OwnerLevelDP | None = None,
         budget: Budget | None = None,
         sample_rate: float = 1.0,
         dropout: float = 0.0,
         noise_seed: int | None = None,
+        server: Place = "kernel",
     ) -> None:
         self.owners, self.schema = check_owners(owners)
-        house = House(encrypt, protect, budget, sample_rate, noise_seed, dropout)
+        house = House(encrypt, protect, budget, sample_rate, noise_seed, dropout, server)
         self.house = check_house(house, self.schema, len(self.owners))
         self.ledger = Ledger()
         self._by_name = {owner.name: owner for owner in self.owners}
         self._accounts = {
-            owner.name: account_of(owner._inside(_fingerprint, stage="counting its budget"))  # noqa: SLF001
+            owner.name: account_of(owner._inside(lambda rows: rows.fingerprint, stage="counting its budget"))  # noqa: SLF001
             for owner in self.owners
         }
         check_apart(self._accounts, self.house)
-        self._key_holder: KeyHolder | None = None
+        self._channels: dict[Encryption | None, tuple[int, Channel]] = {}
+        self._newest = 0
         self._busy = threading.Lock()
 
     @property
@@ -94,6 +100,12 @@ class Federation:
                 f"Ask for one of: {', '.join(parties)}.",
             )
         return self.ledger.seen_by(party)
+
+    def wire(self, number: int) -> WireView:
+        """The way of message ``number`` of the ledger, and what each party can read of it; SettingError without it."""
+        from fedlab_nb.parties.shown.wire import wire
+
+        return wire(self, number)
 
     def account(self, name: str) -> Account:
         """The privacy account of an owner's data."""
@@ -142,6 +154,9 @@ class Federation:
         noise_sd: float = 0.0,
         clip: float | None = None,
         debits: Debits,
+        absent: Sequence[str] = (),
+        tensors: Tensors = (),
+        step: float | None = None,
     ) -> Update:
         """The sum over ``cohort`` of what ``work`` gives beside each owner's rows, as the server comes to know it.
 
@@ -151,25 +166,47 @@ class Federation:
         sum to hide in, so that each owner adds all of the noise itself.
 
         ``bound`` is the largest number that one owner may send before noise; every number is rounded to the grid that
-        goes with it, encrypted or not, so that both roads give equal bits.
+        goes with it, encrypted or not, so that both roads give equal bits. ``absent`` were called for this round and
+        send nothing; ``tensors`` are the names and sizes of an update's parts, for error messages. ``step`` is how
+        fine the grid has to be (None: as fine as the scheme allows).
 
         Raises:
             RoundError: naming the owner whose work failed or gave something that is not finite or beyond the bound.
             BudgetExceededError, EncryptionError: before anything left.
         """
-        plan = (self.house.encrypt or CKKS()).plan(bound=bound + NOISE_TAIL * noise_sd, owners=len(self.owners))
+        reach, owners, scheme = bound + NOISE_TAIL * noise_sd, len(self.owners), self.house.encrypt
+        scheme = scheme and for_range(scheme, reach, owners, step)
+        plan = (scheme or CKKS()).plan(bound=reach, owners=owners)
         check_debits(kind, cohort, debits)
+        shares = self.house.noise_shares(len(cohort), len(absent))
+        plan.check_noise(noise_sd / np.sqrt(shares))
         with self.ledger.stage("local work"):
-            updates = {name: self._beside(name, kind, _checked(work, kind, bound, clip)) for name in cohort}
+            updates = {name: self._beside(name, kind, _checked(work, kind, bound, clip, tensors)) for name in cohort}
         self.charge(debits)
-        shares = max(len(cohort) - 1, 1) if self.house.encrypt else 1
         vectors: dict[str, Floats] = {}
         for name, update in updates.items():
             noise = gaussian_share(self.noise(number, name, kind), update.value.size, noise_sd, shares)
             vectors[name] = np.append(update.value + noise, update.weight)
-        add_up = self._sealed_sum if self.house.encrypt else self._plain_sum
-        summed = add_up(kind, vectors, plan, number)
+        channel = self._channel(scheme, number)
+        try:
+            parts = (*tensors, ("weight", 1)) if tensors else ()
+            summed = channel.sum(kind, vectors, plan, number, absent=absent, tensors=parts)
+        except FedLabError:
+            self._channels.clear()  # keys of a sum that failed are not used again
+            raise
         return Update(summed[:-1], float(summed[-1]))
+
+    def begin(self, number: int, *, anew: bool) -> None:
+        """Rounds are played from ``number`` on: with fresh keys if ``anew``, or if those in force have been there."""
+        if anew or number <= self._newest:
+            self._channels.clear()
+            self._newest = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """The public key in force, in 16 hex characters; "" while there is none."""
+        found = self._channels.get(self.house.encrypt)
+        return found[1].fingerprint if found else ""
 
     def noise(self, number: int, name: str, kind: str) -> np.random.Generator:
         """A source of noise for one owner's release: operating-system entropy, or the rehearsal's seed."""
@@ -215,39 +252,14 @@ class Federation:
         with self.ledger.busy(name):
             return self._by_name[name]._inside(lambda rows: work(name, rows), stage=kind)  # noqa: SLF001
 
-    def _plain_sum(self, kind: str, vectors: dict[str, Floats], plan: Plan, number: int) -> Floats:
-        with self.ledger.stage("add"):
-            gridded = [Update(plan.grid(vector), 1.0) for vector in vectors.values()]
-            for name, update in zip(vectors, gridded, strict=True):
-                self.ledger.post(number, name, "server", kind, update.value)
-            return total(gridded).value
-
-    def _sealed_sum(self, kind: str, vectors: dict[str, Floats], plan: Plan, number: int) -> Floats:
-        """Owners seal, the server adds what it cannot read, the key holder opens the sum and returns it rounded."""
-        keys = self._keys(number)
-        sealer, adder = Sealer(keys.public_key), Adder(keys.parameters)
-        sealed: list[Sealed] = []
-        with self.ledger.stage("encrypt"):
-            for name, vector in vectors.items():
-                sealed.append(sealer.seal(vector, plan, sender=name))
-                self.ledger.post(number, name, "server", kind, sealed[-1])
-        with self.ledger.stage("add"):
-            summed = adder.add(sealed, plan)
-            self.ledger.post(number, "server", "key holder", f"sum of {kind}s", summed)
-        with self.ledger.stage("decrypt"):
-            opened = keys.open(summed, plan, expected=len(vectors))
-            self.ledger.post(number, "key holder", "server", f"sum of {kind}s, opened", opened)
-        return opened
-
-    def _keys(self, number: int) -> KeyHolder:
-        """The key holder, made when first needed; its public parts are handed out through the ledger."""
-        if self._key_holder is None:
-            with self.ledger.stage("keys"):
-                self._key_holder = KeyHolder.create()
-                for name in self.names:
-                    self.ledger.post(number, "key holder", name, "public key", self._key_holder.public_key)
-                self.ledger.post(number, "key holder", "server", "parameters", self._key_holder.parameters)
-        return self._key_holder
+    def _channel(self, scheme: Encryption | None, number: int) -> Channel:
+        """The channel of a scheme with the keys in force: those of this run, not older than ``rounds_per_key``."""
+        self._newest = max(self._newest, number)
+        began, channel = self._channels.get(scheme, (number, None))
+        if channel is None or (scheme and number // scheme.rounds_per_key > began // scheme.rounds_per_key):
+            channel = open_channel(scheme, self.names, self.ledger, number, self.house.server)
+            self._channels[scheme] = number, channel
+        return channel
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -271,21 +283,17 @@ class Federation:
         return f"Federation({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        from fedlab_nb.parties.card import federation_card
+        from fedlab_nb.parties.shown.card import federation_card
 
         return federation_card(self)
 
 
-def _checked(work: Work, kind: str, bound: float, clip: float | None) -> Work:
+def _checked(work: Work, kind: str, bound: float, clip: float | None, tensors: Tensors) -> Work:
     """``work``, its numbers looked at and clipped before they leave the rows: a traceback then shows none of them."""
 
     def checked(name: str, rows: Rows) -> Update:
         update = work(name, rows)
-        check_numbers(name, kind, np.append(update.value, update.weight), bound if clip is None else np.inf)
+        check_numbers(name, kind, np.append(update.value, update.weight), bound if clip is None else np.inf, tensors)
         return update if clip is None else Update(clip_norm(update.value, clip), update.weight)
 
     return checked
-
-
-def _fingerprint(rows: Rows) -> str:
-    return rows.fingerprint

@@ -7,22 +7,43 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedlab_nb.crypto import CKKS
+from fedlab_nb.channel.opening import Encryption, Place
+from fedlab_nb.crypto import SecAgg
 from fedlab_nb.errors import SettingError
 from fedlab_nb.privacy import Budget
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
+from fedlab_nb.records.snapshot import Hiding
 
 
 @dataclass(frozen=True)
 class House:
     """The settings of a federation that every strategy lives under."""
 
-    encrypt: CKKS | None = None
+    encrypt: Encryption | None = None
     protect: RowLevelDP | OwnerLevelDP | None = None
     budget: Budget | None = None
     sample_rate: float = 1.0
     noise_seed: int | None = None
     dropout: float = 0.0
+    server: Place = "kernel"
+
+    @property
+    def hiding(self) -> Hiding:
+        """What hides single updates, by who can open their sums."""
+        if self.encrypt is None:
+            return "none"
+        return "masks" if isinstance(self.encrypt, SecAgg) else self.encrypt.keys
+
+    def noise_shares(self, present: int, absent: int = 0) -> int:
+        """How many owners' shares of noise must suffice for a sum over those ``present``.
+
+        In the clear each owner's own. Where a sum hides them, all but one: an owner can subtract its own. Under masks
+        nobody knows who will drop out after masking, so that as few as can take masks off must suffice.
+        """
+        if self.encrypt is None:
+            return 1
+        certain = self.encrypt.needed(present + absent) if isinstance(self.encrypt, SecAgg) else present
+        return max(certain - 1, 1)
 
     @property
     def settings(self) -> dict[str, float]:
@@ -63,11 +84,15 @@ def dropouts(house: House, names: Sequence[str], number: int, seed: int) -> tupl
 def cohort(house: House, names: Sequence[str], number: int, seed: int) -> tuple[str, ...]:
     """Who of ``names`` takes part in round ``number``: who was chosen and stays. Nobody is a legal answer.
 
-    With encryption a single owner stays out as well: the sum over one owner would be that owner's update.
+    With encryption a single owner stays out as well: the sum over one owner would be that owner's update. So do owners
+    who are too few to take masks off.
     """
     dropped = dropouts(house, names, number, seed)
     present = tuple(name for name in _chosen(house, names, number, seed) if name not in dropped)
-    return () if len(present) == 1 and house.encrypt else present
+    least = 2 if house.encrypt else 1
+    if isinstance(house.encrypt, SecAgg):
+        least = max(least, house.encrypt.needed(len(present) + len(dropped)))
+    return present if len(present) >= least else ()
 
 
 def _chosen(house: House, names: Sequence[str], number: int, seed: int) -> tuple[str, ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.crypto import CKKS
+from fedlab_nb.crypto import BFV, CKKS, SecAgg
+from fedlab_nb.crypto.schemes.plan import first_at_fault
 from fedlab_nb.errors import RoundError, RuleError, SchemaError, SettingError
 from fedlab_nb.parties.house import House
+from fedlab_nb.parties.matrix import IN_FORCE, NEEDS, columns
 from fedlab_nb.parties.owner import DataOwner
 from fedlab_nb.privacy import Account, Budget
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
@@ -163,7 +165,7 @@ def check_house(house: House, schema: Schema, owners: int) -> House:
 
 def _check_kinds(house: House) -> None:
     wanted: list[tuple[str, object, bool, str]] = [
-        ("encrypt", house.encrypt, isinstance(house.encrypt, CKKS), "encrypt=fl.CKKS()"),
+        ("encrypt", house.encrypt, isinstance(house.encrypt, CKKS | BFV | SecAgg), "encrypt=fl.CKKS()"),
         ("protect", house.protect, isinstance(house.protect, RowLevelDP | OwnerLevelDP), "protect=fl.RowLevelDP()"),
         ("budget", house.budget, isinstance(house.budget, Budget), "budget=fl.Budget(epsilon=8, delta=1e-3)"),
         ("noise_seed", house.noise_seed, is_seed(house.noise_seed), "noise_seed=0"),
@@ -175,6 +177,13 @@ def _check_kinds(house: House) -> None:
                 "A setting that is not understood cannot be kept, and the cards would claim it.",
                 f"Write {example}, or leave {name} out.",
             )
+    if house.server != "kernel" and (house.server != "process" or not isinstance(house.encrypt, CKKS | BFV)):
+        raise SettingError(
+            f"server is {house.server!r}, and the updates are {'not ' if house.encrypt is None else ''}hidden by "
+            f"{house.encrypt.name if house.encrypt else 'anything'}.",
+            "A process apart is where ciphertexts are added, so that nothing in them can end the notebook's kernel.",
+            "Use server='kernel', or encrypt=fl.CKKS() or fl.BFV() with server='process'.",
+        )
     if not is_number(house.sample_rate):
         raise SettingError(
             f"sample_rate is {house.sample_rate!r}, not a number.",
@@ -194,26 +203,31 @@ def is_seed(value: object) -> bool:
     return is_number(value, whole=True) and int(value) >= 0  # type: ignore[call-overload]
 
 
-def check_numbers(name: str, kind: str, vector: NDArray[np.float64], bound: float) -> None:
-    """Refuse numbers of an owner that no sum can take in.
+def check_numbers(
+    name: str, kind: str, vector: NDArray[np.float64], bound: float, tensors: Sequence[tuple[str, int]] = ()
+) -> None:
+    """Refuse numbers of an owner that no sum can take in; ``tensors`` are the names and sizes of the vector's parts.
 
     Raises:
-        RoundError: naming the owner, for a number that is not finite or beyond ``bound``.
+        RoundError: naming the owner and the first tensor, for a number that is not finite or beyond ``bound``.
     """
-    if not np.isfinite(vector).all():
-        bad = int(np.count_nonzero(~np.isfinite(vector)))
+    wild, beyond = ~np.isfinite(vector), np.abs(vector) > bound
+    if wild.any():
+        bad = int(np.count_nonzero(wild))
         raise RoundError(
             name,
             kind,
-            f"The {kind} of {name!r} has {bad} of {vector.size} numbers that are not finite (NaN or infinite).",
+            f"The {kind} of {name!r} has {bad} of {vector.size} numbers that are not finite (NaN or infinite)"
+            f"{first_at_fault(wild, tensors)}.",
             "One such number would turn the sum over all owners, and so the model, into NaN.",
             "Lower the learning rate (the training diverged), or look for extreme values in that owner's columns.",
         )
-    if np.abs(vector).max(initial=0.0) > bound:
+    if beyond.any():
         raise RoundError(
             name,
             kind,
-            f"The {kind} of {name!r} has a number beyond the agreed bound of {bound:g}.",
+            f"The {kind} of {name!r} has a number beyond the agreed bound of {bound:g}"
+            f"{first_at_fault(beyond, tensors)}.",
             "Sums beyond the planned range would wrap around silently when they are encrypted.",
             "Lower the learning rate or the number of local epochs, or clip with fl.RowLevelDP(clip=1.0).",
         )
@@ -232,6 +246,32 @@ def check_debits(kind: str, owners: Iterable[str], debits: Mapping[str, object])
             "Every release that depends on rows is counted, or the budget would look better than it is.",
             "Pass debits={name: [PrivacyEvent(...)]} for every owner asked; () for what has been charged already.",
         )
+
+
+def check_strategy(strategy: object, house: House) -> None:
+    """Refuse a strategy that needs what the protections of a house do not allow: see ``matrix.MATRIX``.
+
+    Raises:
+        SettingError: needs that are not a tuple of known names.
+        RuleError: naming what is needed and what is in force, with the reason and what to do instead.
+    """
+    name, needs = type(strategy).__name__, getattr(strategy, "needs", ())
+    if not isinstance(needs, tuple) or not all(isinstance(need, str) and need in NEEDS for need in needs):
+        raise SettingError(
+            f"{name} has needs={needs!r}.",
+            "What a strategy needs beyond a sum decides under which protections it may run, and only known names can "
+            "be looked up.",
+            f'Give a tuple such as needs=("single updates",), or () for none, of these names: {", ".join(NEEDS)}.',
+        )
+    for need in needs:
+        for protection in columns(house):
+            cell = NEEDS[need].under(protection)
+            if not cell.works:
+                raise RuleError(
+                    f"{name} needs {need} ({NEEDS[need].meaning}), and in this federation {IN_FORCE[protection]}.",
+                    cell.why,
+                    cell.do,
+                )
 
 
 def _check_owner_level(house: House, schema: Schema, owners: int) -> None:

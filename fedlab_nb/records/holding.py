@@ -9,12 +9,14 @@ from fedlab_nb.cards import card
 from fedlab_nb.units import listed
 
 Role = Literal["owner", "server", "key holder"]
-Key = Literal["none", "public key", "parameters", "secret key"]
-Power = Literal["seal", "add", "read", "open"]
+Key = Literal["none", "public key", "parameters", "secret key", "key share", "mask secrets"]
+Power = Literal["seal", "mask", "add", "read", "open", "help open"]
 
 # What each power means, in words for a reader.
 POWERS: dict[Power, str] = {
     "seal": "can seal its updates",
+    "mask": "can mask its updates",
+    "help open": "helps to open sums",
     "add": "adds sealed numbers",
     "read": "reads every update",
     "open": "opens sums only",

@@ -14,6 +14,8 @@ from fedlab_nb.units import delta_text, epsilon_text, listed, seconds_text, sett
 
 RunState = Literal["preparing", "running", "paused", "finished", "stopped", "interrupted", "failed", "budget spent"]
 Word = Literal["own", "reads", "sealed", "never"]
+Hiding = Literal["none", "authority", "owners", "threshold", "masks"]
+"""What hides single updates, by who can open sums: nobody hides them, one key holder, all owners, together, masks."""
 Tone = Literal["plain", "good", "warning", "bad"]
 
 
@@ -163,6 +165,7 @@ class Snapshot:
     spending: Spending
     access: tuple[Access, ...] = ()
     threats: tuple[Threat, ...] = ()
+    hiding: Hiding = "none"
     metric: str = "accuracy"
     note: str = ""
     elapsed: float = 0.0

@@ -11,6 +11,7 @@ from itertools import groupby
 from fedlab_nb.cards import one_line
 from fedlab_nb.records import Holding
 from fedlab_nb.units import counted
+from fedlab_nb.view.icons import ICONS, padlock, secret_key
 from fedlab_nb.view.style import BLUE, MIDDLE
 
 WIDTH, MOST_OWNERS = 420, 6
@@ -121,9 +122,10 @@ def _lane(owner: Holding, axis: Axis, y: float) -> str:
     parts += [_sheet(left, y, right - left, OWNER, "owner") for left, right in runs if right > left]
     left, right = max(runs, key=lambda run: run[1] - run[0])
     start = left + 9
-    if owner.key == "public key":
-        parts.append(_padlock(start, y + 8))
-        start += 18
+    if owner.key in ICONS:
+        icon, width = ICONS[owner.key]
+        parts.append(icon(start, y + 8, PAPER))
+        start += width + 6
     name = _fit(owner.party, 13, right - start - 8, 650)
     parts.append(_text(start, y + 19.5, name, size=13, weight=650, fill=PAPER))
     rest = right - start - _width(name, 13, 650) - 16
@@ -179,7 +181,7 @@ def _boxes(owners: Sequence[Holding], others: Sequence[Holding], top: float) -> 
         public = any(h.key == "public key" for h in owners)
         parts += [
             _arrow(left + 34, floor - 5, left + 34, top + 5, dash="" if public else "4 3"),
-            _padlock(left + 46, top + 15, MIDDLE),
+            padlock(left + 46, top + 15, MIDDLE),
             *_lines(left + 63, top + 24, "public key" if public else "public key, in round 1", 100),
             _arrow(BOX_WIDTH + 6, floor + 22, left - 6, floor + 22),
             _text(WIDTH / 2, floor + 15, "sealed sum", size=11, anchor="middle"),
@@ -194,7 +196,7 @@ def _box(holding: Holding, x: float, y: float, width: float, colour: str) -> str
     """A party without rows: its name, what it can do, and its key."""
     kind = "keeper" if holding.role == "key holder" else "server"
     start = x + 11
-    icon = _key(start, y + 52) if holding.key == "secret key" else ""
+    icon = secret_key(start, y + 48, PAPER) if holding.key == "secret key" else ""
     return (
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{BOX_HEIGHT}" rx="7" fill="{colour}" '
         f'class="fl-d-{kind}"/>'
@@ -215,24 +217,6 @@ def _arrow(x1: float, y1: float, x2: float, y2: float, dash: str = "") -> str:
     return (
         f'<path d="M{x1:g} {y1:g}L{x2 - 4 * way[0]:g} {y2 - 4 * way[1]:g}" stroke="{MIDDLE}" stroke-width="1.8" '
         f'fill="none" class="fl-d-line"{dashed}/><path d="M{x2:g} {y2:g}{head[way]}"/>'
-    )
-
-
-def _padlock(x: float, y: float, colour: str = PAPER) -> str:
-    """A closed padlock, 11 by 14: who holds the public key can seal."""
-    return (
-        f'<path d="M{x + 2.2:g} {y + 6:g}v-2.3a3.3 3.3 0 0 1 6.6 0v2.3" fill="none" stroke="{colour}" '
-        'stroke-width="1.7"/>'
-        f'<rect x="{x:g}" y="{y + 6:g}" width="11" height="8" rx="1.6" fill="{colour}"/>'
-    )
-
-
-def _key(x: float, y: float) -> str:
-    """A key, 17 by 8: who holds the secret key can open."""
-    return (
-        f'<circle cx="{x + 3.8:g}" cy="{y + 2:g}" r="3" fill="none" stroke="{PAPER}" stroke-width="1.9"/>'
-        f'<path d="M{x + 7:g} {y + 2:g}h9.4M{x + 12.2:g} {y + 2:g}v3.4M{x + 15.6:g} {y + 2:g}v3.4" fill="none" '
-        f'stroke="{PAPER}" stroke-width="1.9"/>'
     )
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import fedlab_nb as fl
-from fedlab_nb.crypto import CKKS, KeyHolder, Sealer
+from fedlab_nb.channel import open_channel
+from fedlab_nb.crypto import CKKS, KeyHolder
 from fedlab_nb.learn.models import build
+from fedlab_nb.ledger import Ledger
 from fedlab_nb.privacy import Account
 from fedlab_nb.records import PrivacyEvent
 from tests.cards.things import Reader, page_of
@@ -22,13 +24,17 @@ def words(thing: object) -> str:
 
 
 def test_bytes_a_number_are_what_a_full_ciphertext_takes() -> None:
-    scheme, holder = CKKS(), KeyHolder.create()
+    scheme, ledger = CKKS(), Ledger()
     plan = scheme.plan(bound=1.0, owners=10)
-    sealed = Sealer(holder.public_key).seal(np.zeros(scheme.slots), plan, sender="A")
-    measured = f"{sealed.nbytes / scheme.slots:.1f} sealed, 8 in the clear"
+    numbers = np.zeros(plan.held)
+    open_channel(scheme, ["A", "B"], ledger, 1).sum("update", {"A": numbers, "B": numbers}, plan, 1)
+    sealed = next(message.payload for message in ledger.messages if message.kind == "update")
+    inside = sum(map(len, sealed.chunks))
+    measured = f"{inside / plan.held:.1f} sealed, 8 in the clear"
     assert measured in words(scheme)
     assert measured in words(plan)
-    assert f"{sealed.nbytes / 1000:.1f} kB, 4.0× the 16.4 kB in the clear" in words(sealed)
+    assert inside < sealed.nbytes < inside * 1.02
+    assert f"{sealed.nbytes / 1000:.0f} kB, 4.0× the 16.4 kB in the clear" in words(sealed)
 
 
 def test_the_rounding_error_is_the_largest_that_the_grid_can_make() -> None:
@@ -42,7 +48,7 @@ def test_the_rounding_error_is_the_largest_that_the_grid_can_make() -> None:
 
 
 def test_the_key_holder_names_its_key_and_shows_none() -> None:
-    holder = KeyHolder.create()
+    holder = KeyHolder(CKKS(), session="s")
     page = page_of(holder)
     assert holder.fingerprint in page
     assert holder.public_key[200:216].hex() not in page

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 import fedlab_nb as fl
-from fedlab_nb.crypto import CKKS, Adder, KeyHolder, Sealer
+from fedlab_nb.channel import open_channel
+from fedlab_nb.crypto import BFV, CKKS, KeyHolder, SecAgg
+from fedlab_nb.ledger import Ledger
 from fedlab_nb.privacy import Account
 from fedlab_nb.records import (
     Access,
@@ -96,6 +98,9 @@ def things() -> dict[str, object]:
             f"{name}: account": federation.account(EVIL),
             f"{name}: view of the server": federation.seen_by("server"),
             f"{name}: view of an owner": federation.seen_by(EVIL),
+            f"{name}: wire of the first message": federation.wire(0),
+            f"{name}: wire of the last message": federation.wire(len(federation.ledger) - 1),
+            f"{name}: wire of an update": federation.wire(update_in(federation)),
         }
         crossings = federation.ledger.crossings
         found |= {
@@ -123,12 +128,22 @@ def _simple() -> dict[str, object]:
 
 
 def _cryptographic() -> dict[str, object]:
-    scheme, holder = CKKS(), KeyHolder.create()
-    plan = scheme.plan(bound=10.0, owners=2)
-    sealer = Sealer(holder.public_key)
-    parts = [sealer.seal([1.5, 2.5], plan, sender=name) for name in (EVIL, TWO_LINES)]
-    total = Adder(holder.parameters).add(parts, plan)
-    return {"scheme": scheme, "key holder": holder, "plan": plan, "sealed part": parts[0], "sealed sum": total}
+    scheme, ledger = CKKS(), Ledger()
+    plan, numbers = scheme.plan(bound=10.0, owners=2), np.array([1.5, 2.5])
+    open_channel(scheme, [EVIL, TWO_LINES], ledger, 1).sum(EVIL, {EVIL: numbers, TWO_LINES: numbers}, plan, 1)
+    sealed = [message.payload for message in ledger.messages if message.encrypted]
+    return {
+        "scheme": scheme,
+        "exact scheme": BFV(),
+        "masks": SecAgg(),
+        "key holder": KeyHolder(scheme, session="s"),
+        "plan": plan,
+        "exact plan": BFV().plan(bound=1.0, owners=3),
+        "sealed part": sealed[0],
+        "sealed sum": sealed[-1],
+        "comparison of channels": fl.compare_channels(owners=3, numbers=5),
+        "comparison with a refusal": fl.compare_channels(owners=3, numbers=5, dropouts=2, schemes=[SecAgg(), BFV()]),
+    }
 
 
 def _records() -> dict[str, object]:
@@ -157,6 +172,11 @@ def _records() -> dict[str, object]:
         "update": Update(np.array([NUMBER]), 2.0),
         "holding": Holding(EVIL, "owner", EVIL, (EVIL,), EVIL, ("seal",), "public key", EVIL, EVIL),
     }
+
+
+def update_in(federation: fl.Federation) -> int:
+    """The number of the first update that the owner with the worst name sent."""
+    return next(m.number for m in federation.ledger.messages if m.kind == "update" and m.sender == EVIL)
 
 
 def page_of(thing: object) -> str:

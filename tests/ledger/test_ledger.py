@@ -14,9 +14,10 @@ from fedlab_nb.records import Message, Peek, Traffic
 class FakeSealed:
     """Stands in for ciphertexts: this room must not know what they are."""
 
-    chunks: tuple[bytes, ...] = (b"\x5e\x10" * 500, b"\xa1" * 300)
-    length: int = 31
+    parts: tuple[bytes, ...] = (b"\x5e\x10" * 500, b"\xa1" * 300)
+    plain_nbytes: int = 8 * 31
     head: str = "5e105e10"
+    note: str = "31 numbers in 2 ciphertexts"
 
 
 def filled():

@@ -5,7 +5,7 @@ import re
 import pytest
 
 import fedlab_nb as fl
-from fedlab_nb.parties.card import federation_card, holdings
+from fedlab_nb.parties.shown.card import federation_card, holdings
 from tests.cards.things import Reader, pictures_of
 from tests.rounds.common import cells, declared, play
 
@@ -32,7 +32,7 @@ def test_after_it_each_party_holds_what_crossed_to_it():
     assert {(h.key, h.may) for h in owners} == {("public key", ("seal",))}
     assert (server.key, server.material) == ("parameters", "parameters, no key")
     assert keeper.key == "secret key"
-    assert keeper.material == f"secret key {federation._key_holder.fingerprint[:8]}"
+    assert keeper.material == f"secret key {federation.fingerprint[:8]}"
     # What the picture claims is what the ledger holds: the server never got the public key.
     kinds = {m.kind for m in federation.seen_by("server") if m.receiver == "server"}
     assert "parameters" in kinds

@@ -3,7 +3,8 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.errors import RuleError
-from fedlab_nb.parties.trust import access, spending, threats
+from fedlab_nb.parties.shown.threats import threats
+from fedlab_nb.parties.shown.trust import access, spending
 from fedlab_nb.records import PrivacyEvent
 from tests.rounds.common import assert_teaches, cells, declared, play
 

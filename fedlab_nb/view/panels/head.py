@@ -85,14 +85,23 @@ def road_panel(snapshot: Snapshot) -> str:
     owners = f'<div class="fl-stop"><b>{crowd}</b> <span>{part}</span></div>'
     if not snapshot.history:
         hop, server, after = _hop("", "updates"), "adds the updates", ""
+    elif sealed and snapshot.hiding == "masks":
+        hop, server, after = _hop("fl-seal", "◆ masked"), "adds masked numbers; in the sum the masks cancel", ""
     elif sealed:
         hop, server = _hop("fl-seal", "◆ sealed"), "adds ciphertexts, has no key"
-        opens = '<div class="fl-stop"><b>Key holder</b> <span>opens the sum of a round</span></div>'
-        after = _hop("fl-seal", "◆ sealed sum") + opens
+        who, how = OPENERS.get(snapshot.hiding, OPENERS["authority"])
+        after = _hop("fl-seal", "◆ sealed sum") + f'<div class="fl-stop"><b>{who}</b> <span>{how}</span></div>'
     else:
         hop, server, after = _hop("fl-maybe", "○ readable"), "reads what arrives, and adds it", ""
     stops = f'{owners}{hop}<div class="fl-stop"><b>Server</b> <span>{server}</span></div>{after}'
     return f'<section class="fl-card"><div class="fl-road" data-testid="road">{stops}</div></section>'
+
+
+OPENERS = {
+    "authority": ("Key holder", "opens the sum of a round"),
+    "owners": ("An owner", "opens the sum; all owners have the key"),
+    "threshold": ("All owners", "open the sum together; nobody has the key"),
+}
 
 
 def _hop(style: str, words: str) -> str:

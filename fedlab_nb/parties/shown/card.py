@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from fedlab_nb.cards import Html, folded, framed, image, pairs_html, panel, table_html
 from fedlab_nb.parties.federation import Federation
 from fedlab_nb.parties.owner import DataOwner
 from fedlab_nb.records import Holding
+from fedlab_nb.records.holding import Key, Power
 from fedlab_nb.units import counted, delta_text
 from fedlab_nb.view.diagram import federation_svg, federation_words
 
@@ -25,12 +27,30 @@ def holdings(federation: Federation) -> tuple[Holding, ...]:
             *owners,
             Holding("server", "server", may=("read",), material="no keys: no encryption", sends="the model"),
         )
-    return (*owners, _server(federation), _key_holder(federation))
+    holder = (_key_holder(federation),) if federation.house.hiding == "authority" else ()
+    return (*owners, _server(federation), *holder)
+
+
+class Secret(NamedTuple):
+    """What hides an owner's updates, what it can do with it, and the same in words."""
+
+    key: Key
+    may: tuple[Power, ...]
+    material: str
+
+
+OWNERS = {
+    "authority": Secret("public key", ("seal",), "public key"),
+    "owners": Secret("secret key", ("seal", "open"), "public and secret key"),
+    "threshold": Secret("key share", ("seal", "help open"), "public key, one share of the secret one"),
+    "masks": Secret("mask secrets", ("mask", "help open"), "a secret with each other owner"),
+}
 
 
 def _owner(federation: Federation, owner: DataOwner) -> Holding:
-    house = federation.house
-    got = _got(federation, "public key", owner.name)
+    house, keys = federation.house, federation.house.hiding
+    got = federation.ledger.newest("identities", "server", owner.name, encrypted=False) is not None
+    held = OWNERS[keys] if got else Secret("none", (), "no key yet" if house.encrypt else "no key")
     noise = " with noise" if house.noise_seed is None else " with noise from a known seed"
     sent = f"updates{noise if house.protect else ''}"
     return Holding(
@@ -39,15 +59,15 @@ def _owner(federation: Federation, owner: DataOwner) -> Holding:
         rows="its own rows, private",
         columns=tuple(column.name for column in owner.schema.features),
         target=owner.schema.target.name,
-        may=("seal",) if got else (),
-        key="public key" if got else "none",
-        material="public key" if got else ("no key yet" if house.encrypt else "no key"),
-        sends=f"{sent}, {'sealed' if house.encrypt else 'readable'}",
+        may=held.may,
+        key=held.key,
+        material=held.material,
+        sends=f"{sent}, {'readable' if keys == 'none' else 'masked' if keys == 'masks' else 'sealed'}",
     )
 
 
 def _server(federation: Federation) -> Holding:
-    got = _got(federation, "parameters", "server")
+    got = any(kind == "parameters" for kind, *_ in federation.ledger.crossings)
     return Holding(
         "server",
         "server",
@@ -59,19 +79,15 @@ def _server(federation: Federation) -> Holding:
 
 
 def _key_holder(federation: Federation) -> Holding:
-    keys = federation._key_holder  # noqa: SLF001 - the same room: nobody else may ask for it
+    key = federation.fingerprint
     return Holding(
         "key holder",
         "key holder",
         may=("open",),
-        key="secret key" if keys else "none",
-        material=f"secret key {keys.fingerprint[:8]}" if keys else "no key before round 1",
+        key="secret key" if key else "none",
+        material=f"secret key {key[:8]}" if key else "no key before round 1",
         sends="opened sum",
     )
-
-
-def _got(federation: Federation, kind: str, party: str) -> bool:
-    return federation.ledger.newest(kind, "key holder", party, encrypted=False) is not None
 
 
 def federation_card(federation: Federation) -> str:
@@ -84,7 +100,11 @@ def federation_card(federation: Federation) -> str:
         + folded("Who holds what, party by party", _table(parties))
         + folded(f"All {counted(len(federation.schema.features) + 1, 'column')}", federation.schema.columns_html())
     )
-    note = "All parties live in this one Python process: their walls are simulated. seen_by(party) shows what each saw."
+    apart = " but the adding server" if federation.house.server == "process" else ""
+    note = (
+        f"All parties{apart} live in this one Python process: their walls are simulated. seen_by(party) shows what "
+        "each saw."
+    )
     return framed(panel(f"Federation of {counted(len(federation.owners), 'data owner')}", body, note=note))
 
 
@@ -97,7 +117,7 @@ def _rules(federation: Federation) -> list[tuple[str, object]]:
         ("Predicts", federation.schema.target.name),
         (
             "Encryption",
-            f"CKKS, preset {house.encrypt.preset}" if house.encrypt else "none: the server reads every update",
+            house.encrypt.name if house.encrypt else "none: the server reads every update",
         ),
         ("Privacy", _privacy(federation)),
         (
@@ -105,6 +125,12 @@ def _rules(federation: Federation) -> list[tuple[str, object]]:
             f"epsilon {house.budget.epsilon:g}, delta {delta_text(house.budget.delta)}" if house.budget else "none",
         ),
         ("Takes part", every),
+        *(
+            [("Public key", f"{federation.fingerprint}: owners compare it with each other")]
+            if federation.fingerprint
+            else []
+        ),
+        *([("Server", "adds in a process of its own, which never has a key")] if house.server == "process" else []),
         *([("Drops out", f"each chosen owner with chance {house.dropout:.0%}")] if house.dropout else []),
     ]
     if house.noise_seed is not None:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.parties.federation import Federation
 from fedlab_nb.privacy import Total, by_purpose, epsilon_after, rounds_left
-from fedlab_nb.records import Access, Message, PrivacyEvent, Spending, Threat, WhatIf
+from fedlab_nb.records import Access, Message, PrivacyEvent, Spending, WhatIf
 
 Word = Literal["own", "reads", "sealed", "never"]
 
@@ -32,13 +33,6 @@ UPDATE = "a round's update"
 # Noise that the forecast compares, as a multiple of the noise in force.
 WHAT_IF = (0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
 
-# What owners send to the server one by one, in the clear, beside the sealed sums.
-READABLE = {
-    "category list": "the categories that each owner named",
-    "own score": "each owner's own score",
-    "verdict": "each owner's noisy verdict",
-}
-
 
 class Crossing(NamedTuple):
     """A distinct way in which something went from one party to another."""
@@ -51,24 +45,35 @@ class Crossing(NamedTuple):
 
 def access(federation: Federation) -> tuple[Access, ...]:
     """Who sees what, read off the ledger: for each kind of thing what reached whom, how, and the newest of it."""
-    crossings = [Crossing(*facts) for facts in federation.ledger.crossings]
+    crossings = [c for c in crossings_of(federation) if c.kind not in HANDSHAKE]
     rows = [Access("rows of an owner", "own", "never", "never")]
     kinds = {crossing.kind for crossing in crossings}
+    # Where nobody opens a sum for it, the server works it out itself from what all owners help with.
+    together = {f"sum of {c.kind}s" for c in crossings if c.encrypted and from_an_owner(c, federation)}
+    together -= {kind.removesuffix(", opened") for kind in kinds if kind.endswith(", opened")}
     for kind, name in KINDS.items():
-        if kind in kinds:
+        if kind in together:
+            rows.append(Access(name, "never", "reads", "never"))
+        elif kind in kinds:
             crossed = [c for c in crossings if c.kind in (kind, f"{kind}, opened")]
             words = _owner(crossed, federation), _server(crossed), _key_holder(crossed)
             rows.append(Access(name, *words, samples=_samples(crossed, federation)))
         elif kind.startswith("sum of ") and kind.removeprefix("sum of ").removesuffix("s") in kinds:
             rows.append(Access(name, "never", "reads", "never"))
-    for kind in dict.fromkeys(c.kind for c in crossings if _from_an_owner(c, federation) and c.kind not in KINDS):
+    for kind in dict.fromkeys(c.kind for c in crossings if from_an_owner(c, federation) and c.kind not in KINDS):
         crossed = [c for c in crossings if c.kind == kind]
         words = _owner(crossed, federation), _server(crossed), _key_holder(crossed)
         rows.append(Access(f"{kind} of one owner", *words, samples=_samples(crossed, federation)))
     return tuple(rows)
 
 
-def _from_an_owner(crossing: Crossing, federation: Federation) -> bool:
+def crossings_of(federation: Federation) -> list[Crossing]:
+    """The distinct ways in which something has crossed."""
+    return [Crossing(*facts) for facts in federation.ledger.crossings]
+
+
+def from_an_owner(crossing: Crossing, federation: Federation) -> bool:
+    """True if an owner sent it."""
     return crossing.sender in federation.names
 
 
@@ -91,8 +96,10 @@ def _samples(
 
 
 def _owner(crossed: Sequence[Crossing], federation: Federation) -> Word:
-    if any(m.sender in federation.names for m in crossed):
+    if any(m.sender in federation.names and not m.kind.endswith(", opened") for m in crossed):
         return "own"
+    if any(m.sender in federation.names for m in crossed):
+        return "reads"
     return "reads" if any(m.receiver in federation.names and not m.encrypted for m in crossed) else "never"
 
 
@@ -106,61 +113,6 @@ def _server(crossed: Sequence[Crossing]) -> Word:
 def _key_holder(crossed: Sequence[Crossing]) -> Word:
     # Whatever reaches the key holder it can open; that only sums reach it is the protocol, and shown here.
     return "reads" if any("key holder" in (m.sender, m.receiver) for m in crossed) else "never"
-
-
-def threats(federation: Federation) -> tuple[Threat, ...]:
-    """What each party could learn, alone and with another, under these settings if all follow the protocol."""
-    house = federation.house
-    noisy = house.protect is not None and house.noise_seed is None
-    guarantee = federation.epsilon() is not None
-    unit = house.protect.unit if house.protect else "row"
-    shield = f", with noise that hides single {unit}s" if noisy else ""
-    fine = True if guarantee else None
-    if house.encrypt:
-        lines = _under_encryption(federation, shield, fine)
-    else:
-        what = "every owner's update" + (", each with all of the noise" if noisy else ", number by number")
-        lines = [Threat("the server alone", what, fine if noisy else False)]
-    allowed = f"what the budget allows about any single {unit}, no more"
-    unbounded = "whatever the model and its scores give away about rows: nothing bounds it"
-    lines += [
-        _another_owner(len(federation.names), shield if guarantee else "", fine),
-        Threat("whoever sees the results", allowed if guarantee else unbounded, fine),
-        Threat(
-            "whoever controls this Python process",
-            "everything: all parties live in it, their walls are simulated",
-            False,
-        ),
-    ]
-    return tuple(lines)
-
-
-def _another_owner(owners: int, shield: str, fine: bool | None) -> Threat:
-    if owners == 2 and not shield:
-        return Threat("the other owner", "this owner's update: the model's change less its own", False)
-    return Threat("another owner", f"the model of every round{shield}", fine)
-
-
-def _under_encryption(federation: Federation, shield: str, fine: bool | None) -> list[Threat]:
-    owners = len(federation.names)
-    rest = "the other owner's update" if owners == 2 else f"the sum of the other {owners - 1} owners' updates"
-    crossings = [Crossing(*facts) for facts in federation.ledger.crossings]
-    opened = dict.fromkeys(c.kind for c in crossings if _from_an_owner(c, federation) and not c.encrypted)
-    readable = "".join(f", {READABLE.get(kind, f'{kind} of each owner')}" for kind in opened)
-    return [
-        Threat(
-            "the server alone",
-            f"the sum of the updates{shield}, the model{readable}; single updates stay sealed",
-            fine,
-        ),
-        Threat("the key holder alone", f"the sums that it opens{shield}", fine),
-        Threat("the server with one owner", f"{rest}{shield}", fine if shield or owners > 2 else False),
-        Threat(
-            "the key holder with the server",
-            "every single update: one has the key, the other the ciphertexts",
-            False,
-        ),
-    ]
 
 
 def spending(

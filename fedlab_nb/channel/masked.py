@@ -1,0 +1,129 @@
+"""Masks: each owner adds numbers to its own that cancel in the sum of all; nobody holds a key.
+
+Who learns what, if all follow the protocol:
+    the server    who took part and who dropped out, and the sum over those who stayed.
+    another owner    nothing; it keeps shares of others' secrets, of which fewer than the threshold tell nothing.
+The server together with as many owners as the threshold could open single updates; a server that shows two groups of
+owners different lists of survivors is found out by their signatures.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.channel.opening import Tensors
+from fedlab_nb.channel.traffic import Opaque, joined
+from fedlab_nb.crypto import Identity, Plan, SecAgg
+from fedlab_nb.crypto.masks import MaskingOwner, unmask
+from fedlab_nb.crypto.seal import SERVER
+from fedlab_nb.errors import EncryptionError
+from fedlab_nb.ledger import Ledger
+
+Floats = NDArray[np.float64]
+
+
+class MaskedChannel:
+    """One session of masked sums: identities stay, all secrets are fresh for every sum."""
+
+    fingerprint = ""
+
+    def __init__(self, scheme: SecAgg, owners: Sequence[str], ledger: Ledger, number: int) -> None:
+        self._scheme, self._ledger = scheme, ledger
+        self._session = secrets.token_bytes(16)
+        self._identities = {name: Identity() for name in owners}
+        self._public = {name: identity.public for name, identity in self._identities.items()}
+        with ledger.stage("keys"):
+            for name in owners:
+                ledger.post(number, name, SERVER, "identity", self._public[name])
+            for name in owners:
+                ledger.post(number, SERVER, name, "identities", joined(self._public))
+
+    def sum(
+        self,
+        kind: str,
+        vectors: Mapping[str, Floats],
+        plan: Plan,
+        number: int,
+        *,
+        absent: Sequence[str] = (),
+        tensors: Tensors = (),
+    ) -> Floats:
+        """The sum (d,) on the plan's grid, exactly; those ``absent`` drop out after their secrets have been shared."""
+        _check_several(kind, vectors)
+        called = [name for name in self._identities if name in vectors or name in absent]
+        public = {name: self._public[name] for name in called}
+        session, context = self._session, f"{kind} of round {number}"
+        owners = {name: MaskingOwner(name, self._identities[name], session=session, context=context) for name in called}
+        needed = self._scheme.needed(len(called))
+        adverts, received = self._share_secrets(owners, public, needed, number)
+
+        with self._ledger.stage("mask"):
+            masked: dict[str, bytes] = {}
+            for name, vector in vectors.items():
+                steps = np.rint(np.ldexp(plan.check(vector, sender=name, tensors=tensors), plan.grid_bits))
+                masked[name] = owners[name].mask(steps.astype(np.int64).astype(np.uint32), received[name])
+                note = f"{vector.size:,} numbers under masks"
+                self._ledger.post(number, name, SERVER, kind, Opaque(masked[name], note, 8 * vector.size))
+
+        with self._ledger.stage("unmask"):
+            revealed = self._help_unmask({name: owners[name] for name in vectors}, number)
+            total = unmask(
+                masked, adverts, revealed, needed, session=session, context=context, names=called, identities=public
+            )
+        summed = np.ldexp(total.astype(np.int32).astype(np.float64), -plan.grid_bits) + 0.0
+        if np.abs(summed).max(initial=0.0) > len(vectors) * plan.largest:
+            raise EncryptionError(
+                f"The sum of {kind!r} in round {number} is beyond what {len(vectors)} owners can have sent.",
+                "An owner sent numbers beyond the agreed bound, and the sum may have wrapped.",
+                "Nothing of it is used: look for an owner whose numbers are not clipped.",
+            )
+        return summed
+
+    def _share_secrets(
+        self, owners: Mapping[str, MaskingOwner], public: Mapping[str, bytes], needed: int, number: int
+    ) -> tuple[dict[str, bytes], dict[str, dict[str, bytes]]]:
+        """Everybody's mask key to everybody, and shares of everybody's secrets to each owner, for it alone."""
+        with self._ledger.stage("keys"):
+            adverts = {name: owner.advertise() for name, owner in owners.items()}
+            for name, advert in adverts.items():
+                self._ledger.post(number, name, SERVER, "mask key", advert)
+            for name in owners:
+                self._ledger.post(number, SERVER, name, "mask keys", joined(adverts))
+            shares = {name: owner.share(adverts, public, needed) for name, owner in owners.items()}
+            received = {name: {by: given[name] for by, given in shares.items() if by != name} for name in owners}
+            for name in owners:
+                note = "shares of its secrets, encrypted for each other owner"
+                self._ledger.post(number, name, SERVER, "key shares", Opaque(joined(shares[name]), note))
+            for name in owners:
+                note = f"shares of the others' secrets, encrypted for {name} alone"
+                self._ledger.post(number, SERVER, name, "key shares", Opaque(joined(received[name]), note))
+        return adverts, received
+
+    def _help_unmask(self, survivors: Mapping[str, MaskingOwner], number: int) -> dict[str, bytes]:
+        """The survivors agree, signed, on who they are; then each reveals one share of one secret of each owner."""
+        listed = json.dumps(list(survivors))
+        for name in survivors:
+            self._ledger.post(number, SERVER, name, "survivors", listed)
+        confirmed = {name: owner.confirm(list(survivors)) for name, owner in survivors.items()}
+        for name, signature in confirmed.items():
+            self._ledger.post(number, name, SERVER, "confirmation", signature)
+        revealed = {}
+        for name, owner in survivors.items():
+            self._ledger.post(number, SERVER, name, "confirmations", joined(confirmed))
+            revealed[name] = owner.reveal(confirmed)
+            self._ledger.post(number, name, SERVER, "revealed shares", revealed[name])
+        return revealed
+
+
+def _check_several(kind: str, vectors: Mapping[str, Floats]) -> None:
+    if len(vectors) < 2:
+        raise EncryptionError(
+            f"{kind!r} was to be summed over {len(vectors)} owner{'s' * (len(vectors) != 1)}.",
+            "Without its masks, the sum of one owner is that owner's update.",
+            "Sum over two owners or more.",
+        )

@@ -1,0 +1,136 @@
+"""Ciphertexts: owners seal, the server adds what it cannot read, the key is used on the sum only.
+
+Who learns what, if all follow the protocol:
+    the server    who sent how much and when, and the sum that is handed to it.
+    the key holder    the sum. With keys="owners" one owner of the round opens it, and any owner could.
+    another owner    nothing; with keys="owners" everything that it can get hold of, as it has the key.
+Together, key holder (or an owner with the key) and server could open every single update.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.channel.opening import Server, Tensors
+from fedlab_nb.channel.traffic import Opaque, joined
+from fedlab_nb.crypto import BFV, CKKS, KeyHolder, Manifest, Plan, Sealer
+from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
+from fedlab_nb.errors import EncryptionError
+from fedlab_nb.ledger import Ledger
+
+Floats = NDArray[np.float64]
+
+
+class SealedChannel:
+    """One session of sealed sums: identities and keys are handed out when it begins, through the ledger."""
+
+    def __init__(self, scheme: CKKS | BFV, owners: Sequence[str], ledger: Ledger, server: Server, number: int) -> None:
+        self._scheme, self._ledger, self._server = scheme, ledger, server
+        self.session = secrets.token_hex(16)
+        self._sealers = {name: Sealer(name, session=self.session) for name in owners}
+        with ledger.stage("keys"):
+            self._holder = KeyHolder(scheme, session=self.session)
+            self._shared = scheme.keys == "owners"
+            # The owner that makes the key for all of them, or the key holder apart.
+            self._maker = owners[0] if self._shared else KEY_HOLDER
+            self._server.begin(self.session)
+            self._introduce(number)
+            self._hand_out(number)
+        self.fingerprint = self._holder.fingerprint
+
+    def sum(
+        self,
+        kind: str,
+        vectors: Mapping[str, Floats],
+        plan: Plan,
+        number: int,
+        *,
+        absent: Sequence[str] = (),  # noqa: ARG002 - a sum is agreed on over those who are there
+        tensors: Tensors = (),
+    ) -> Floats:
+        """The sum (d,) of each owner's numbers on the plan's grid, bit for bit."""
+        manifest = Manifest(
+            session=self.session,
+            round=number,
+            kind=kind,
+            owners=tuple(vectors),
+            length=len(next(iter(vectors.values()))),
+            plan=plan,
+            fingerprint=self.fingerprint,
+            tensors=tuple(tensors),
+        )
+        with self._ledger.stage("encrypt"):
+            sealed = [self._sealers[name].seal(vector, manifest) for name, vector in vectors.items()]
+            for name, item in zip(vectors, sealed, strict=True):
+                self._ledger.post(number, name, SERVER, kind, item)
+        opener = manifest.owners[0] if self._shared else KEY_HOLDER
+        with self._ledger.stage("add"):
+            (summed,) = self._server.add(sealed, manifest, to=(KEY_HOLDER,))
+            self._ledger.post(number, SERVER, opener, f"sum of {kind}s", summed)
+        with self._ledger.stage("decrypt"):
+            opened = self._holder_at(opener).open(summed, manifest)
+            self._ledger.post(number, opener, SERVER, f"sum of {kind}s, opened", opened)
+        return opened
+
+    def _introduce(self, number: int) -> None:
+        """Everybody sends the server its public identity, and gets those of all."""
+        public = {name: sealer.mailbox.public for name, sealer in self._sealers.items()}
+        senders = dict(public) if self._shared else {**public, KEY_HOLDER: self._holder.mailbox.public}
+        for name, identity in senders.items():
+            self._ledger.post(number, name, SERVER, "identity", identity)
+        everybody = {**public, KEY_HOLDER: self._holder.mailbox.public, SERVER: self._server.public}
+        for name in senders:
+            self._ledger.post(number, SERVER, name, "identities", joined(everybody))
+        for mailbox in (*(sealer.mailbox for sealer in self._sealers.values()), self._holder.mailbox):
+            mailbox.meet(everybody)
+        self._server.meet(everybody)
+
+    def _hand_out(self, number: int) -> None:
+        """Public key to owners, bare parameters to the server; the secret key to nobody, or wrapped to each owner."""
+        for name, sealer in self._sealers.items():
+            if name != self._maker:
+                self._ledger.post(number, self._maker, name, "public key", self._holder.public_key)
+            sealer.take_key(self._holder.public_key)
+        self._ledger.post(number, self._maker, SERVER, "parameters", self._holder.parameters)
+        self._server.take_parameters(self._holder.parameters)
+        _check_same_key({name: sealer.fingerprint for name, sealer in self._sealers.items()}, self._holder.fingerprint)
+        self._wrapped: dict[str, bytes] = {}
+        if self._shared:
+            identity = self._sealers[self._maker].mailbox.identity
+            for name in [name for name in self._sealers if name != self._maker]:
+                wrapped = self._holder.wrapped_for(name, self._sealers[name].mailbox.public, identity)
+                note = f"the owners' secret key, encrypted for {name} alone"
+                self._ledger.post(number, self._maker, name, "secret key", Opaque(wrapped, note))
+                self._wrapped[name] = wrapped
+
+    def _holder_at(self, opener: str) -> KeyHolder:
+        """Who opens: the key holder, or one owner with the copy of the key that was wrapped for it."""
+        if opener not in self._wrapped:
+            return self._holder
+        mailbox = self._sealers[opener].mailbox
+        holder = KeyHolder.unwrapped(
+            self._wrapped[opener],
+            self._scheme,
+            name=opener,
+            maker=self._sealers[self._maker].mailbox.public,
+            mailbox=mailbox,
+            expected=self.fingerprint,
+        )
+        everybody = {name: sealer.mailbox.public for name, sealer in self._sealers.items()}
+        holder.mailbox.meet({**everybody, SERVER: self._server.public})
+        return holder
+
+
+def _check_same_key(fingerprints: Mapping[str, str], expected: str) -> None:
+    """What owners do out of band: compare the fingerprint of the key that each got."""
+    other = next((name for name, got in fingerprints.items() if got != expected), None)
+    if other is not None:
+        raise EncryptionError(
+            f"{other!r} got the public key {fingerprints[other]}, and the key holder made {expected}.",
+            "Whoever exchanged it on the way could read all that is sealed with it.",
+            "Nothing was sealed: hand the keys out again by a way that nobody can change.",
+        )
