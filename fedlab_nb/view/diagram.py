@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
-from fedlab_nb.cards import one_line
 from fedlab_nb.records import Holding
 from fedlab_nb.units import counted
+from fedlab_nb.view.draw.letters import clean, fit, text, width_of
 from fedlab_nb.view.icons import ICONS, padlock, secret_key
 from fedlab_nb.view.style import BLUE, MIDDLE
 
@@ -47,7 +46,7 @@ def federation_svg(holdings: Sequence[Holding]) -> str:
     owners = [h for h in holdings if h.role == "owner"]
     lanes, bottom = _lanes(owners)
     boxes, height = _boxes(owners, [h for h in holdings if h.role != "owner"], bottom)
-    said = escape(_clean(federation_words(holdings)), quote=True)
+    said = escape(clean(federation_words(holdings)), quote=True)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="100%" role="img" '
         f'aria-label="{said}" font-family="system-ui,-apple-system,Segoe UI,sans-serif" fill="{MIDDLE}" '
@@ -84,7 +83,7 @@ def _lanes(owners: Sequence[Holding]) -> tuple[str, float]:
         tuple(dict.fromkeys(column for h in owners for column in h.columns)),
         any(h.target is not None for h in owners),
     )
-    parts = [_text(0, 12, _columns_words(owners), size=12, weight=600), _brace(axis)]
+    parts = [text(0, 12, _columns_words(owners), size=12, weight=600), _brace(axis)]
     y = 40.0
     drawn = owners if len(owners) <= MOST_OWNERS else owners[: MOST_OWNERS - 1]
     for owner in drawn:
@@ -96,7 +95,7 @@ def _lanes(owners: Sequence[Holding]) -> tuple[str, float]:
         parts.append(
             f'<rect x="1" y="{y + 1:g}" width="{WIDTH - 2}" height="{LANE - 2}" rx="5" fill="none" stroke="{OWNER}" '
             f'stroke-width="1.5" stroke-dasharray="4 3" class="fl-d-line"/>'
-            + _text(WIDTH / 2, y + 19.5, words, size=12, anchor="middle", room=WIDTH - 20)
+            + text(WIDTH / 2, y + 19.5, words, size=12, anchor="middle", room=WIDTH - 20)
         )
         y += LANE + GAP
     return "".join(parts), y - GAP
@@ -106,10 +105,10 @@ def _brace(axis: Axis) -> str:
     """The head of the bars: how many columns, and which is to be predicted."""
 
     def bracket(left: float, right: float, words: str) -> str:
-        middle, half = (left + right) / 2, _width(words, 12) / 2 + 6
+        middle, half = (left + right) / 2, width_of(words, 12) / 2 + 6
         line = f"M{left + 0.5:g} 36v-6H{middle - half:g}M{middle + half:g} 30H{right - 0.5:g}v6"
         path = f'<path d="{line}" fill="none" stroke="{MIDDLE}" stroke-opacity=".6"/>'
-        return path + _text(middle, 34, words, size=12, anchor="middle")
+        return path + text(middle, 34, words, size=12, anchor="middle")
 
     features = bracket(0, axis.right, counted(len(axis.columns), "column"))
     return features + (bracket(axis.right + 3, WIDTH, "target") if axis.target else "")
@@ -126,16 +125,16 @@ def _lane(owner: Holding, axis: Axis, y: float) -> str:
         icon, width = ICONS[owner.key]
         parts.append(icon(start, y + 8, PAPER))
         start += width + 6
-    name = _fit(owner.party, 13, right - start - 8, 650)
-    parts.append(_text(start, y + 19.5, name, size=13, weight=650, fill=PAPER))
-    rest = right - start - _width(name, 13, 650) - 16
-    if _width(owner.rows, 12) <= rest:
-        parts.append(_text(right - 9, y + 19, owner.rows, size=12, anchor="end", fill=PAPER))
+    name = fit(owner.party, 13, right - start - 8, 650)
+    parts.append(text(start, y + 19.5, name, size=13, weight=650, fill=PAPER))
+    rest = right - start - width_of(name, 13, 650) - 16
+    if width_of(owner.rows, 12) <= rest:
+        parts.append(text(right - 9, y + 19, owner.rows, size=12, anchor="end", fill=PAPER))
     if owner.target is not None:
         parts.append(_sheet(axis.right + 3, y, TARGET_WIDTH, TARGET, "target"))
         x = axis.right + 3 + TARGET_WIDTH / 2
         parts.append(
-            _text(x, y + 19, owner.target, size=12, anchor="middle", fill=PAPER, room=TARGET_WIDTH - 10, weight=600)
+            text(x, y + 19, owner.target, size=12, anchor="middle", fill=PAPER, room=TARGET_WIDTH - 10, weight=600)
         )
     elif axis.target:
         parts.append(_empty(axis.right + 3, y, TARGET_WIDTH))
@@ -184,9 +183,9 @@ def _boxes(owners: Sequence[Holding], others: Sequence[Holding], top: float) -> 
             padlock(left + 46, top + 15, MIDDLE),
             *_lines(left + 63, top + 24, "public key" if public else "public key, in round 1", 100),
             _arrow(BOX_WIDTH + 6, floor + 22, left - 6, floor + 22),
-            _text(WIDTH / 2, floor + 15, "sealed sum", size=11, anchor="middle"),
+            text(WIDTH / 2, floor + 15, "sealed sum", size=11, anchor="middle"),
             _arrow(left - 6, floor + 47, BOX_WIDTH + 6, floor + 47),
-            _text(WIDTH / 2, floor + 62, keeper.sends, size=11, anchor="middle", room=left - BOX_WIDTH - 4),
+            text(WIDTH / 2, floor + 62, keeper.sends, size=11, anchor="middle", room=left - BOX_WIDTH - 4),
             _box(keeper, left, floor, BOX_WIDTH, KEEPER),
         ]
     return "".join(parts), floor + BOX_HEIGHT + 1
@@ -200,10 +199,10 @@ def _box(holding: Holding, x: float, y: float, width: float, colour: str) -> str
     return (
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{BOX_HEIGHT}" rx="7" fill="{colour}" '
         f'class="fl-d-{kind}"/>'
-        + _text(start, y + 20, holding.party[:1].upper() + holding.party[1:], size=13, weight=650, fill=PAPER)
-        + _text(start, y + 39, holding.powers, size=12, fill=PAPER, room=width - 18)
+        + text(start, y + 20, holding.party[:1].upper() + holding.party[1:], size=13, weight=650, fill=PAPER)
+        + text(start, y + 39, holding.powers, size=12, fill=PAPER, room=width - 18)
         + icon
-        + _text(
+        + text(
             start + 21 * bool(icon), y + 58, holding.material, size=12, fill=PAPER, room=width - 18 - 21 * bool(icon)
         )
     )
@@ -223,50 +222,11 @@ def _arrow(x1: float, y1: float, x2: float, y2: float, dash: str = "") -> str:
 def _lines(x: float, y: float, words: str, room: float) -> Iterable[str]:
     """Words on two lines at most, around the height ``y``."""
     first, rest = "", words.split()
-    while rest and _width(f"{first} {rest[0]}", 12) <= room:
+    while rest and width_of(f"{first} {rest[0]}", 12) <= room:
         first = f"{first} {rest.pop(0)}".strip()
     lines = [line for line in (first, " ".join(rest)) if line]
     start = y + 4 - 6.5 * (len(lines) - 1)
-    return [_text(x, start + 13 * i, line, size=12, room=room) for i, line in enumerate(lines)]
-
-
-def _text(
-    x: float,
-    y: float,
-    words: str,
-    *,
-    size: float,
-    anchor: str = "start",
-    weight: int = 400,
-    fill: str = "",
-    room: float | None = None,
-) -> str:
-    """Words at a place, escaped; shortened where they are wider than ``room``."""
-    shown = escape(_clean(words) if room is None else _fit(words, size, room, weight), quote=True)
-    colour = f' fill="{fill}"' if fill else ""
-    aligned = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" font-weight="{weight}"{aligned}{colour}>{shown}</text>'
-
-
-def _width(words: str, size: float, weight: int = 400) -> float:
-    """About how wide words are drawn at most: letters of a wide system font, and those of East Asia."""
-    letter = 0.58 if weight < 600 else 0.66
-    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else letter for c in words) * size
-
-
-def _fit(words: str, size: float, room: float, weight: int = 400) -> str:
-    """Words without line breaks, cut with an ellipsis where they are too wide."""
-    line = _clean(words)
-    if _width(line, size, weight) <= room:
-        return line
-    while line and _width(f"{line}…", size, weight) > room:
-        line = line[:-1]
-    return f"{line.rstrip()}…" if line else ""
-
-
-def _clean(words: str) -> str:
-    """Words on one line, without what XML does not allow: one such character would cost the whole picture."""
-    return "".join(letter for letter in one_line(words) if letter.isprintable())
+    return [text(x, start + 13 * i, line, size=12, room=room) for i, line in enumerate(lines)]
 
 
 def _shared(values: Iterable[str]) -> str | None:

@@ -26,7 +26,7 @@ def text(
     return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" font-weight="{weight}"{aligned}{colour}>{shown}</text>'
 
 
-def width(words: str, size: float, weight: int = 400) -> float:
+def width_of(words: str, size: float, weight: int = 400) -> float:
     """About how wide words are drawn at most: letters of a wide system font, and those of East Asia."""
     letter = 0.58 if weight < 600 else 0.66
     return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else letter for c in words) * size
@@ -39,9 +39,9 @@ def fit(words: str, size: float, room: float, weight: int = 400) -> str:
     'Hospital…'
     """
     line = clean(words)
-    if width(line, size, weight) <= room:
+    if width_of(line, size, weight) <= room:
         return line
-    while line and width(f"{line}…", size, weight) > room:
+    while line and width_of(f"{line}…", size, weight) > room:
         line = line[:-1]
     return f"{line.rstrip()}…" if line else ""
 
