@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fedlab_nb.crypto.ciphertexts.codec import codec_of
-from fedlab_nb.crypto.schemes.bfv import MOST_OWNERS
+from fedlab_nb.crypto.schemes.bfv import LEAN_OWNERS, MOST_OWNERS
 from fedlab_nb.errors import EncryptionError
 from tests.crypto.common import CASES, SCHEMES, draw, scaled, summed
 
@@ -49,12 +49,13 @@ def test_the_noise_grows_with_the_root_of_the_owners(name):
     assert hundred == pytest.approx(10 * one)
 
 
+@pytest.mark.parametrize("owners", [MOST_OWNERS, LEAN_OWNERS])
 @pytest.mark.parametrize("case", ["BFV", "BFV, unpacked"])
-def test_the_most_owners_leave_a_noise_budget_of_four_bits_and_the_exact_sum(make_cast, case):
+def test_the_most_owners_leave_a_noise_budget_of_four_bits_and_the_exact_sum(make_cast, case, owners):
     # The same ciphertext is the worst case: its noise adds up, where that of different ones partly cancels. Budgets are
     # whole bits and one ciphertext in twelve has a bit less than the others, so the worst of many is taken.
     scheme, bound = CASES[case]
-    cast, plan = make_cast(scheme), scheme.plan(bound=bound, owners=MOST_OWNERS)
+    cast, plan = make_cast(scheme), scheme.plan(bound=bound, owners=owners)
     manifest, vector = cast.manifest(plan, plan.held), np.where(np.arange(plan.held) % 3, bound, -bound)
     context, codec = cast.holder._KeyHolder__context, codec_of(plan)
 
@@ -64,12 +65,12 @@ def test_the_most_owners_leave_a_noise_budget_of_four_bits_and_the_exact_sum(mak
 
     fresh = [cast.sealers["owner 0"].seal(vector, manifest).chunks for _ in range(100)]
     total = min(fresh, key=lambda chunks: budget(chunks[0]))
-    for _ in range(int(math.log2(MOST_OWNERS))):
+    for _ in range(int(math.log2(owners))):
         total = scaled(scheme, total, 2)
     left = budget(total[0])
     assert left >= 4
     assert left < max(budget(chunks[0]) for chunks in fresh), "it is used up"
-    assert np.array_equal(cast.raw(total[0], manifest)[: plan.held], MOST_OWNERS * plan.grid(vector))
+    assert np.array_equal(cast.raw(total[0], manifest)[: plan.held], owners * plan.grid(vector))
 
 
 def test_a_spent_noise_budget_is_an_error_and_never_a_number(make_cast):

@@ -51,7 +51,7 @@ class RealSlots:
 
         plain = seal.Plaintext()
         guarded("encode", "numbers", native.encoder(plan.scheme).encode, self._filled(numbers), plan.scale, plain)
-        return native.encrypted(context, plan.scheme, plain)
+        return native.encrypted(context, plan, plain)
 
     def read(self, context: Any, chunk: bytes, count: int, plan: Plan) -> Any:
         """A TenSEAL vector that can be added to others of ``count`` numbers."""
@@ -108,7 +108,7 @@ class Fields:
             steps = (steps[0::2] << FIELD_BITS) + steps[1::2]
         plain = seal.Plaintext()
         guarded("encode", "numbers", native.batch_encoder(plan.scheme).encode, steps.tolist(), plain)
-        return native.encrypted(context, plan.scheme, plain)
+        return native.encrypted(context, plan, plain)
 
     def read(self, context: Any, chunk: bytes, count: int, plan: Plan) -> Any:
         """A TenSEAL vector that can be added to others of ``count`` numbers."""

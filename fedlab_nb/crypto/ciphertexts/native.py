@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from fedlab_nb.crypto.ciphertexts.words import Wire
 from fedlab_nb.crypto.schemes.bfv import BFV, PLAIN_MODULUS
 from fedlab_nb.crypto.schemes.ckks import CKKS
+from fedlab_nb.crypto.schemes.plan import Plan
 from fedlab_nb.errors import EncryptionError
 
 T = TypeVar("T")
@@ -63,12 +64,12 @@ def new_context(scheme: CKKS | BFV) -> Any:
     )
 
 
-def encrypted(context: Any, scheme: Hashable, plain: Any) -> bytes:
+def encrypted(context: Any, plan: Plan, plain: Any) -> bytes:
     """A fresh ciphertext of a SEAL plaintext, as it travels."""
     import tenseal.sealapi as seal
 
-    cipher, wire = seal.Ciphertext(), wire_of(scheme)
-    guarded("encrypt", "numbers", _encryptor(context, scheme).encrypt, plain, cipher)
+    cipher, wire = seal.Ciphertext(), wire_of(plan.scheme)
+    guarded("encrypt", "numbers", _encryptor(context, plan.scheme, plan.layout.lean).encrypt, plain, cipher)
     return wire.pack(wire.words_of_seal(saved(cipher)))
 
 
@@ -117,23 +118,23 @@ def _context(scheme: CKKS | BFV, primes: list[Any]) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _encryptor(context: Any, scheme: Hashable) -> Any:
+def _encryptor(context: Any, scheme: Hashable, lean: bool) -> Any:
     """SEAL's encryptor with the public key of a TenSEAL context.
 
-    Where the scheme is ``lean`` it works modulo the primes that travel and no others. The public key modulo these is a
-    public key of the same secret one; a third of the work is saved, for more noise (see ``CKKS.noise``).
+    A ``lean`` one works modulo the primes that travel and no others. The public key modulo these is a public key of the
+    same secret one; a third of the work is saved, for more noise (see ``CKKS.noise``).
     """
     import tenseal.sealapi as seal
 
     outer, key = context.seal_context(), context.public_key()
-    if not (isinstance(scheme, CKKS) and scheme.lean):
+    if not lean or not isinstance(scheme, CKKS | BFV):
         return seal.Encryptor(outer.data, key.data)
     wire = wire_of(scheme)
-    lean = _context(scheme, [seal.Modulus(prime) for prime in wire.primes])
+    inner = _context(scheme, [seal.Modulus(prime) for prime in wire.primes])
     both = Wire(wire.ring, (*wire.primes, 0), wire.identity, exact=False).words_of_seal(saved(key.data))
     short = seal.PublicKey()
-    _load(short, lean, Wire.of(lean).to_seal(both[:, : len(wire.primes)]))
-    return seal.Encryptor(lean, short)
+    _load(short, inner, Wire.of(inner).to_seal(both[:, : len(wire.primes)]))
+    return seal.Encryptor(inner, short)
 
 
 def saved(thing: Any) -> bytes:

@@ -198,6 +198,7 @@ class CKKS:
             noisiest=float(np.ldexp(self.noise(owners, noisiest=True), -scale_bits)),
             numbers=self.numbers,
             chunk_bytes=self.chunk_bytes,
+            lean=self.lean,
         )
 
     def __repr__(self) -> str:

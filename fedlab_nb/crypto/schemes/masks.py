@@ -77,6 +77,7 @@ class SecAgg:
             noisiest=0.0,
             numbers=None,
             chunk_bytes=WORD_BITS // 8,
+            lean=False,
         )
 
     def __repr__(self) -> str:

@@ -41,6 +41,7 @@ class Layout:
     largest sum that does not wrap, ``sigma`` the standard deviation of the encryption's noise in a full sum (0 where
     there is none), ``noisiest`` what it is at most in any one place; ``numbers`` fit into one ciphertext of
     ``chunk_bytes`` bytes, tags included (None: there are no ciphertexts, each number takes ``chunk_bytes``).
+    ``lean``: numbers are sealed modulo the primes that travel and no others, which is faster and leaves more noise.
     """
 
     scale_bits: int
@@ -50,6 +51,7 @@ class Layout:
     noisiest: float
     numbers: int | None
     chunk_bytes: int
+    lean: bool
 
 
 class Scheme(Protocol):
