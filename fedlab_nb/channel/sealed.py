@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fedlab_nb.channel.opening import Server, Tensors
 from fedlab_nb.channel.traffic import Opaque, joined
-from fedlab_nb.crypto import BFV, CKKS, KeyHolder, Manifest, Plan, Sealer
+from fedlab_nb.crypto import BFV, CKKS, KeyHolder, Manifest, Plan, Request, Sealed, Sealer
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
 from fedlab_nb.errors import EncryptionError
 from fedlab_nb.ledger import Ledger
@@ -71,10 +71,25 @@ class SealedChannel:
         with self._ledger.stage("add"):
             (summed,) = self._server.add(sealed, manifest, to=(KEY_HOLDER,))
             self._ledger.post(number, SERVER, opener, f"sum of {kind}s", summed)
+        with self._ledger.stage("vouch"):
+            request = Request.of(sealed, summed)
+            witnesses = self._vouched(request, manifest, sealed, opener)
         with self._ledger.stage("decrypt"):
-            opened = self._holder_at(opener).open(summed, manifest)
+            opened = self._holder_at(opener).open(summed, manifest, request, witnesses)
             self._ledger.post(number, opener, SERVER, f"sum of {kind}s, opened", opened)
         return opened
+
+    def _vouched(self, request: Request, manifest: Manifest, sealed: Sequence[Sealed], opener: str) -> dict[str, bytes]:
+        """Each owner sees what is said to be in the sum, and tells whoever opens it what it knows of its own part."""
+        number, witnesses = manifest.round, {}
+        for item in sealed:
+            name = item.header.sender
+            self._ledger.post(number, SERVER, name, "opening request", request.text)
+            witnesses[name] = self._sealers[name].vouch(request, manifest, item)
+            self._ledger.post(number, name, SERVER, "witness", witnesses[name])
+        self._ledger.post(number, SERVER, opener, "opening request", request.text)
+        self._ledger.post(number, SERVER, opener, "witnesses", joined(witnesses))
+        return witnesses
 
     def _introduce(self, number: int) -> None:
         """Everybody sends the server its public identity, and gets those of all."""

@@ -11,5 +11,19 @@ from fedlab_nb.crypto.keys import KeyHolder
 from fedlab_nb.crypto.manifest import Manifest
 from fedlab_nb.crypto.schemes import BFV, CKKS, Plan, SecAgg
 from fedlab_nb.crypto.seal import Adder, Sealer
+from fedlab_nb.crypto.vouching import Request
 
-__all__ = ["BFV", "CKKS", "Adder", "Identity", "KeyHolder", "Mailbox", "Manifest", "Plan", "Sealed", "Sealer", "SecAgg"]
+__all__ = [
+    "BFV",
+    "CKKS",
+    "Adder",
+    "Identity",
+    "KeyHolder",
+    "Mailbox",
+    "Manifest",
+    "Plan",
+    "Request",
+    "Sealed",
+    "Sealer",
+    "SecAgg",
+]

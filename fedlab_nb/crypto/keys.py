@@ -7,6 +7,7 @@ turning a private context into a public one in place leave a decryptor inside, a
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, NoReturn, Self
 
 from cryptography.exceptions import InvalidTag
@@ -19,8 +20,9 @@ from fedlab_nb.crypto.identity import Identity
 from fedlab_nb.crypto.manifest import Manifest
 from fedlab_nb.crypto.schemes.bfv import BFV
 from fedlab_nb.crypto.schemes.ckks import CKKS
-from fedlab_nb.crypto.seal import KEY_HOLDER, TAGS, fingerprint
+from fedlab_nb.crypto.seal import KEY_HOLDER, TAGS, WITNESS, fingerprint
 from fedlab_nb.crypto.tags import tag_seed, untagged
+from fedlab_nb.crypto.vouching import Request, check_vouched
 from fedlab_nb.errors import EncryptionError
 
 _SEED = 32
@@ -49,11 +51,12 @@ class KeyHolder:
         self.parameters: bytes = _public(context, public_key=False)
         self.fingerprint: str = fingerprint(self.public_key)
 
-    def open(self, sealed: Sealed, manifest: Manifest) -> Floats:
-        """Decrypt the sum of ``manifest`` and round it to the plan's grid.
+    def open(self, sealed: Sealed, manifest: Manifest, request: Request, witnesses: Mapping[str, bytes]) -> Floats:
+        """Decrypt the sum of ``manifest``, for which every owner vouches, and round it to the plan's grid.
 
         Law: equals the sum of ``plan.grid(values)`` over the owners of the manifest, bit for bit. The rounding is what
-        keeps the secret key secret (see schemes/ckks.py), the tags are what proves that all owners are inside, once.
+        keeps the secret key secret (see schemes/ckks.py); ``request`` and ``witnesses`` are what proves, before
+        anything is decrypted, that it is the sum of exactly what each owner sealed (see vouching/); tags do so again.
 
         Returns:
             The sum (d,).
@@ -73,6 +76,8 @@ class KeyHolder:
             )
         chunks = self.mailbox.take(sealed, manifest)
         before.update(manifest.owners)
+        vouching = {name: self.mailbox.secret_with(name, WITNESS) for name in manifest.owners}
+        check_vouched(request, manifest, sealed, witnesses, vouching)
         codec, context = codec_of(plan), self.__context
         parts = []
         for number, chunk in enumerate(chunks):

@@ -20,10 +20,11 @@ from fedlab_nb.crypto.envelope import Mailbox, Sealed
 from fedlab_nb.crypto.manifest import Manifest, names
 from fedlab_nb.crypto.schemes.plan import Plan
 from fedlab_nb.crypto.tags import tag_seed, tagged
+from fedlab_nb.crypto.vouching import Request, witness
 from fedlab_nb.errors import EncryptionError
 
 KEY_HOLDER, SERVER = "key holder", "server"
-TAGS = "tags"
+TAGS, WITNESS = "tags", "witness"
 _MOST_PARAMETER_BYTES = 200
 
 
@@ -86,6 +87,14 @@ class Sealer:
     def tag_seed(self, manifest: Manifest) -> bytes:
         """What this owner's tags in one sum follow from; where there is no key holder, shown when the sum is opened."""
         return tag_seed(self._tag_secret or self.mailbox.secret_with(KEY_HOLDER, TAGS), manifest)
+
+    def vouch(self, request: Request, manifest: Manifest, mine: Sealed) -> bytes:
+        """What this owner tells the key holder of ``mine``, which it sealed, before the sum of ``request`` is opened.
+
+        Raises:
+            EncryptionError: the request names something else than what this owner sealed.
+        """
+        return witness(request, manifest, mine, self.mailbox.secret_with(KEY_HOLDER, WITNESS))
 
     def __repr__(self) -> str:
         return f"Sealer({self.name!r}, public key {self.fingerprint or 'not there yet'})"

@@ -2,8 +2,11 @@
 
 Every owner fills the last places of each ciphertext with numbers that follow from a secret seed and the manifest
 digest. Whoever opens the sum knows all seeds and compares: an owner left out, counted twice, scaled, replaced by an
-old ciphertext or damaged shows, except with probability 2**-64, before anything is released. What tags do not show:
-numbers of its own that a server adds, sealed, with tags of zero. It could change the opened sum as well.
+old ciphertext or damaged shows before anything is released, and is named. Guessing tags succeeds once in 2**64.
+
+Tags are the second line. What they do not show: numbers of its own that a server adds, sealed, with tags of zero; and
+one owner's numbers among everybody's tags, which a server gets from vectors of a few numbers by multiplying ciphertexts
+by public polynomials. Therefore owners first vouch for the sum coefficient by coefficient (vouching/).
 """
 
 from __future__ import annotations

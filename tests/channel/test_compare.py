@@ -8,6 +8,7 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.channel.compare import ChannelComparison, compare_channels, measure, readers
+from fedlab_nb.channel.compare.readers import LIAR
 from fedlab_nb.errors import SettingError
 from fedlab_nb.ledger import Ledger
 from fedlab_nb.units import bytes_text
@@ -218,11 +219,11 @@ def test_settings_that_make_no_comparison_are_refused_and_named(settings, told):
     ("scheme", "owners", "who"),
     [
         (None, 10, ["the server"]),
-        (fl.CKKS(), 10, ["the key holder with the server"]),
-        (fl.BFV(), 10, ["the key holder with the server"]),
+        (fl.CKKS(), 10, ["the key holder with the server", LIAR.who]),
+        (fl.BFV(), 10, ["the key holder with the server", LIAR.who]),
         (fl.CKKS(keys="owners"), 10, ["any owner with the server"]),
         (fl.BFV(keys="owners"), 10, ["any owner with the server"]),
-        (fl.CKKS(keys="threshold"), 10, ["the server with all 9 other owners"]),
+        (fl.CKKS(keys="threshold"), 10, ["the server with all 9 other owners", LIAR.who]),
         (fl.CKKS(keys="threshold"), 2, ["the server with the other owner"]),
         (fl.SecAgg(), 10, ["the server with 7 owners", "a server that lies, with 4 owners"]),
         (fl.SecAgg(), 5, ["the server with 4 owners", "a server that lies, with 3 owners"]),

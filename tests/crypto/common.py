@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import zstandard
 
-from fedlab_nb.crypto import BFV, CKKS, Adder, KeyHolder, Mailbox, Manifest, Plan, Sealed, Sealer
+from fedlab_nb.crypto import BFV, CKKS, Adder, KeyHolder, Mailbox, Manifest, Plan, Request, Sealed, Sealer
 from fedlab_nb.crypto.ciphertexts.codec import codec_of
 from fedlab_nb.crypto.ciphertexts.native import wire_of
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
@@ -47,6 +47,7 @@ class Cast:
             sealer.take_key(self.holder.public_key)
         self.server.take_parameters(self.holder.parameters)
         self._rounds = itertools.count(1)
+        self._made: dict[str, list[Sealed]] = {}
 
     def introduce(self, holder: KeyHolder) -> None:
         """All public identities to all."""
@@ -63,7 +64,16 @@ class Cast:
         return Manifest(**{**agreed, **facts}, owners=names, length=length, plan=plan)
 
     def seal(self, vectors, manifest: Manifest) -> list[Sealed]:
-        return [self.sealers[n].seal(v, manifest) for n, v in zip(manifest.owners, vectors, strict=True)]
+        made = [self.sealers[n].seal(v, manifest) for n, v in zip(manifest.owners, vectors, strict=True)]
+        self._made[manifest.digest] = made
+        return made
+
+    def open(self, summed: Sealed, manifest: Manifest, holder: KeyHolder | None = None) -> np.ndarray:
+        """The key holder's part, once the owners have vouched for what they sealed last for this sum."""
+        made = self._made.get(manifest.digest, [])
+        request = Request.of(made, summed)
+        said = {item.header.sender: self.sealers[item.header.sender].vouch(request, manifest, item) for item in made}
+        return (holder or self.holder).open(summed, manifest, request, said)
 
     def add(self, sealed: Sequence[Sealed], manifest: Manifest) -> Sealed:
         (summed,) = self.server.add(sealed, manifest, to=(KEY_HOLDER,))
@@ -72,7 +82,7 @@ class Cast:
     def total(self, vectors, plan: Plan, **facts) -> np.ndarray:
         """The whole trip."""
         manifest = self.manifest(plan, len(vectors[0]), len(vectors), **facts)
-        return self.holder.open(self.add(self.seal(vectors, manifest), manifest), manifest)
+        return self.open(self.add(self.seal(vectors, manifest), manifest), manifest)
 
     def raw(self, chunk: bytes, manifest: Manifest, number: int = 0) -> np.ndarray:
         """What a ciphertext decrypts to, neither checked nor rounded: only a test looks at it."""
@@ -102,7 +112,7 @@ class Round:
         return self.cast.slipped(summed(self.scheme, contributions), self.manifest)
 
     def open(self, sealed):
-        return self.cast.holder.open(sealed, self.manifest)
+        return self.cast.open(sealed, self.manifest)
 
     def honest(self):
         """A round after it, in which nobody cheats, still works."""

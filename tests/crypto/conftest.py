@@ -23,6 +23,12 @@ def make_cast():
 
 
 @pytest.fixture
+def only_tags(monkeypatch):
+    """Nobody vouches for sums: as when an owner lies for the server, so that only the tags are left."""
+    monkeypatch.setattr("fedlab_nb.crypto.keys.check_vouched", lambda *_: None)
+
+
+@pytest.fixture
 def refuses():
     """Check that a call is refused in three whole sentences that match; gives the text."""
 

@@ -49,7 +49,7 @@ def works(server) -> bool:
     """A whole session with this server, from its beginning."""
     cast = Cast(CKKS(), TRIO, server)
     sealed, manifest, expected = contributions(cast)
-    return np.array_equal(cast.holder.open(cast.add(sealed, manifest), manifest), expected)
+    return np.array_equal(cast.open(cast.add(sealed, manifest), manifest), expected)
 
 
 def ended(pid: int) -> bool:
@@ -70,7 +70,7 @@ def test_the_sum_is_the_one_that_the_server_in_the_notebook_makes(server, scheme
     sealed, manifest, expected = contributions(cast, plan, plan.held + 1)
     for_holder, for_owner = server.add(sealed, manifest, to=(KEY_HOLDER, TRIO[0]))
     assert for_holder.chunks == for_owner.chunks == summed(scheme, [item.chunks for item in sealed])
-    assert np.array_equal(cast.holder.open(for_holder, manifest), expected)
+    assert np.array_equal(cast.open(for_holder, manifest), expected)
     assert cast.sealers[TRIO[0]].mailbox.take(for_owner, manifest) == for_owner.chunks
     assert "no key" in repr(server)
 
@@ -87,7 +87,7 @@ def test_it_refuses_what_the_server_in_the_notebook_refuses_and_goes_on(server, 
     refuses("more than bare encryption parameters", server.take_parameters, cast.holder.public_key)
     refuses("could not read the key", server.take_parameters, b"not parameters")
     sealed, manifest, expected = contributions(cast)
-    assert np.array_equal(cast.holder.open(cast.add(sealed, manifest), manifest), expected)
+    assert np.array_equal(cast.open(cast.add(sealed, manifest), manifest), expected)
     assert server.pid == pid
 
 
@@ -139,7 +139,7 @@ def test_an_interrupt_from_the_notebook_does_not_end_the_process(server):
     sealed, manifest, expected = contributions(cast)
     os.kill(server.pid, signal.SIGINT)
     time.sleep(0.2)
-    assert np.array_equal(cast.holder.open(cast.add(sealed, manifest), manifest), expected)
+    assert np.array_equal(cast.open(cast.add(sealed, manifest), manifest), expected)
 
 
 def memory(pid: int):
@@ -165,7 +165,7 @@ def found(pid: int, *needles: bytes) -> list[bool]:
 def test_its_memory_holds_no_secret_key(server):
     cast = Cast(CKKS(), TRIO, server)
     sealed, manifest, expected = contributions(cast)
-    assert np.array_equal(cast.holder.open(cast.add(sealed, manifest), manifest), expected)
+    assert np.array_equal(cast.open(cast.add(sealed, manifest), manifest), expected)
     secrets = secret_bytes(cast.holder)
     assert found(server.pid, *secrets, cast.session.encode()) == [False, False, True]
     whole = cast.holder._KeyHolder__context.serialize(save_secret_key=True)

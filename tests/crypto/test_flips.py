@@ -33,7 +33,7 @@ def test_a_thousand_flipped_bits_from_owner_to_server_are_refused_and_the_whole_
         with pytest.raises(EncryptionError):
             cast.server.mailbox.take(Sealed.read(flipped(data, bit)), manifest)
     total = cast.add([Sealed.read(data), sealed[1]], manifest)
-    assert np.array_equal(cast.holder.open(total, manifest), plan.grid(vectors).sum(axis=0))
+    assert np.array_equal(cast.open(total, manifest), plan.grid(vectors).sum(axis=0))
 
 
 def test_a_thousand_flipped_bits_from_server_to_key_holder_are_refused_and_the_whole_one_is_opened(cast):
@@ -44,12 +44,12 @@ def test_a_thousand_flipped_bits_from_server_to_key_holder_are_refused_and_the_w
     data = b"".join(total.parts)
     for bit in positions(total.parts, seed=2):
         with pytest.raises(EncryptionError):
-            cast.holder.open(Sealed.read(flipped(data, bit)), manifest)
-    assert np.array_equal(cast.holder.open(Sealed.read(data), manifest), plan.grid(vectors).sum(axis=0))
+            cast.open(Sealed.read(flipped(data, bit)), manifest)
+    assert np.array_equal(cast.open(Sealed.read(data), manifest), plan.grid(vectors).sum(axis=0))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_bits_that_the_server_flips_in_a_sum_give_an_error_or_exactly_the_sum(make_cast, case):
+def test_bits_that_the_server_flips_in_a_sum_give_an_error_or_exactly_the_sum(only_tags, make_cast, case):
     # The server may vouch for what it likes. What BFV and rounding absorb is no damage: the sum is then right.
     scheme, bound = CASES[case]
     cast, plan = make_cast(scheme), scheme.plan(bound=bound, owners=2)
@@ -61,7 +61,7 @@ def test_bits_that_the_server_flips_in_a_sum_give_an_error_or_exactly_the_sum(ma
         (chunk,) = summed(scheme, [item.chunks for item in cast.seal(vectors, manifest)])
         sealed = cast.slipped([flipped(chunk, int(rng.integers(8 * len(chunk))))], manifest)
         try:
-            opened = cast.holder.open(sealed, manifest)
+            opened = cast.open(sealed, manifest)
         except EncryptionError:
             refused += 1
         else:
@@ -70,7 +70,7 @@ def test_bits_that_the_server_flips_in_a_sum_give_an_error_or_exactly_the_sum(ma
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_coefficient_beyond_its_prime_never_reaches_tenseal(make_cast, refuses, close_tenseal, case):
+def test_a_coefficient_beyond_its_prime_never_reaches_tenseal(only_tags, make_cast, refuses, close_tenseal, case):
     scheme, bound = CASES[case]
     cast, plan = make_cast(scheme), scheme.plan(bound=bound, owners=2)
     manifest = cast.manifest(plan, plan.held)
@@ -80,4 +80,4 @@ def test_a_coefficient_beyond_its_prime_never_reaches_tenseal(make_cast, refuses
     liar = cast.sealers["owner 0"].mailbox.send(SERVER, manifest, beyond, inside=("owner 0",))
     text = refuses("coefficient beyond its prime", cast.add, [liar, sealed[1]], manifest)
     assert text.startswith("Ciphertext 1 of 'owner 0'")
-    refuses("coefficient beyond its prime", cast.holder.open, cast.slipped(beyond, manifest), manifest)
+    refuses("coefficient beyond its prime", cast.open, cast.slipped(beyond, manifest), manifest)

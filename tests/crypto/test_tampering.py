@@ -1,4 +1,7 @@
-"""What the server does to contributions before the sum is opened is refused, and named where that is knowable."""
+"""What the server does to contributions is refused by their tags, and named where that is knowable.
+
+Owners also vouch for every sum (test_vouching.py); here nobody does.
+"""
 
 import dataclasses
 
@@ -13,6 +16,9 @@ from tests.crypto.common import KINDS, NAMES, Cast, Round, draw, scaled, summed,
 A, B, C = NAMES[:3]
 NOT_THE_SUM = "is not the sum of the owners of this round"
 SPENT = "noise budget of a BFV ciphertext is spent"
+
+
+pytestmark = pytest.mark.usefixtures("only_tags")
 
 
 @pytest.fixture
@@ -52,9 +58,7 @@ def test_a_scaled_contribution_that_leaves_the_planned_range_is_refused(make_cas
         manifest = cast.manifest(plan, plan.held, 3)
         a, b, c = (item.chunks for item in cast.seal(draw(3, plan.held), manifest))
         total = summed(scheme, [a, b, scaled(scheme, c, times)])
-        refuses(
-            f"{NOT_THE_SUM}|{SPENT}|'owner 2' is in the sum", cast.holder.open, cast.slipped(total, manifest), manifest
-        )
+        refuses(f"{NOT_THE_SUM}|{SPENT}|'owner 2' is in the sum", cast.open, cast.slipped(total, manifest), manifest)
 
 
 def test_a_sum_that_the_server_scales_as_a_whole_is_refused(one, refuses):
@@ -134,7 +138,7 @@ def test_a_sum_of_one_owner_is_never_opened(one, refuses, close_tenseal):
     manifest = one.cast.manifest(one.plan, one.length, (A,))
     total = one.cast.add(one.cast.seal(one.vectors[:1], manifest), manifest)
     close_tenseal()
-    refuses("of 'owner 0' alone", one.cast.holder.open, total, manifest)
+    refuses("of 'owner 0' alone", one.cast.open, total, manifest)
 
 
 def test_owners_whose_sum_was_opened_are_not_opened_again_in_the_same_round_in_whatever_company(one, refuses):
@@ -143,7 +147,7 @@ def test_owners_whose_sum_was_opened_are_not_opened_again_in_the_same_round_in_w
     for owners in ((A, B, C), (A, B), (C, NAMES[3])):
         manifest = one.cast.manifest(one.plan, one.length, owners, round=one.manifest.round)
         again = one.cast.add(one.cast.seal(one.vectors[: len(owners)], manifest), manifest)
-        refuses("of the same owners once more", one.cast.holder.open, again, manifest)
+        refuses("of the same owners once more", one.cast.open, again, manifest)
     assert one.honest()
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.crypto import Sealer
 from fedlab_nb.errors import BudgetExceededError, EncryptionError, RoundError, SettingError
 from fedlab_nb.parties import federation as channel
@@ -157,7 +158,7 @@ def test_the_server_never_holds_one_owners_update_when_it_is_sealed(monkeypatch)
     openings = {
         f"sum of {kind}s, opened" for kind in ("range count", "moment", "held-out count", "update", "score count")
     }
-    assert readable == openings | {"identity", "parameters", "category list", "verdict"}
+    assert readable == openings | {"identity", "parameters", "witness", "category list", "verdict"}
 
 
 def test_the_key_holder_receives_sums_only_and_from_the_server_only():
@@ -165,8 +166,9 @@ def test_the_key_holder_receives_sums_only_and_from_the_server_only():
     play(federation)
     received = [m for m in federation.seen_by("key holder") if m.receiver == "key holder"]
     assert {m.sender for m in received} == {"server"}
-    identities, *sums = received
-    assert identities.kind == "identities"
+    assert {m.kind for m in received if m.kind in HANDSHAKE} == {"identities", "opening request", "witnesses"}
+    sums = [m for m in received if m.kind not in HANDSHAKE]
+    assert sums
     assert all(m.kind.startswith("sum of ") and m.encrypted for m in sums)
     assert all(m.payload.senders == federation.names for m in sums)
 

@@ -37,10 +37,14 @@ def readers(scheme: Encryption | None, owners: int) -> tuple[Reader, ...]:
     if isinstance(scheme, SecAgg):
         return _of_masks(scheme.needed(owners), owners)
     if scheme.keys == "authority":
-        return (Reader("the key holder with the server", "one has the key, the other what is sealed"),)
+        return (Reader("the key holder with the server", "one has the key, the other what is sealed"), LIAR_OF_FEW)
     if scheme.keys == "owners":
         return (Reader("any owner with the server", "one has the key, the other what is sealed"),)
-    return (_all_others(owners),)
+    return (_all_others(owners), *([LIAR] if owners > 2 else []))
+
+
+LIAR = Reader("a server that lies, with an owner that lies", "that owner vouches for another sum than the true one")
+LIAR_OF_FEW = Reader(LIAR.who, f"{LIAR.how}; tags still guard all but short updates, of a few numbers")
 
 
 def _of_masks(needed: int, owners: int) -> tuple[Reader, ...]:

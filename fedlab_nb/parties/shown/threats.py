@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fedlab_nb.channel import HANDSHAKE, Encryption
+from fedlab_nb.channel.compare.readers import LIAR, LIAR_OF_FEW
 from fedlab_nb.crypto import SecAgg
 from fedlab_nb.parties.federation import Federation
 from fedlab_nb.parties.shown.trust import crossings_of, from_an_owner
@@ -95,21 +96,25 @@ def _together(owners: int, scheme: Encryption, shield: str, fine: bool | None) -
     if scheme.keys == "threshold":
         nobody = Threat("a key holder", "nothing: there is none, each owner has one share of the key", True)
         last = Threat("the server with all owners but one", f"that one's update{shield}: no sum hides it", fine)
-        return [nobody, other, with_one, *([last] if owners > 2 else [])]
+        liar = Threat(LIAR.who, f"single updates: {LIAR.how}", False)
+        return [nobody, other, with_one, *([last, liar] if owners > 2 else [])]
     holder = Threat("the key holder alone", f"the sums that it opens{shield}", fine)
     both = "every single update: one has the key, the other the ciphertexts"
-    return [holder, other, with_one, Threat("the key holder with the server", both, False)]
+    liar = Threat(LIAR_OF_FEW.who, f"short updates: {LIAR_OF_FEW.how}", None)
+    return [holder, other, with_one, Threat("the key holder with the server", both, False), liar]
 
 
 _CHEATING = {
     "sealed": Threat(
         "a server that leaves out, repeats or changes updates",
-        "no more: it is found out before a sum is opened. It could still make up the sum itself",
+        "no more: owners vouch for a sum, so that it is found out before anything is opened. It could make up the sum "
+        "itself, or say that owners dropped out, and so ask for sums of as few as two",
         None,
     ),
     "threshold": Threat(
         "a server that leaves out, repeats or changes updates",
-        "no more: owners find out before they help to open a sum, unless one of them lies for it",
+        "no more: owners find out before they help to open a sum. It could make up the sum itself, or say that owners "
+        "dropped out, and so ask for sums of as few as two",
         None,
     ),
     "masked": Threat(
