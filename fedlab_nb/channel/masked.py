@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.channel.opening import Tensors
-from fedlab_nb.channel.traffic import Opaque, joined
+from fedlab_nb.channel.traffic import Once, Opaque, joined
 from fedlab_nb.crypto import Identity, Plan, SecAgg
 from fedlab_nb.crypto.masks import MaskingOwner, unmask
 from fedlab_nb.crypto.seal import SERVER
@@ -34,7 +34,7 @@ class MaskedChannel:
 
     def __init__(self, scheme: SecAgg, owners: Sequence[str], ledger: Ledger, number: int) -> None:
         self._scheme, self._ledger = scheme, ledger
-        self._session = secrets.token_bytes(16)
+        self._session, self._once = secrets.token_bytes(16), Once()
         self._identities = {name: Identity() for name in owners}
         self._public = {name: identity.public for name, identity in self._identities.items()}
         with ledger.stage("keys"):
@@ -54,7 +54,7 @@ class MaskedChannel:
         tensors: Tensors = (),
     ) -> Floats:
         """The sum (d,) on the plan's grid, exactly; those ``absent`` drop out after their secrets have been shared."""
-        _check_several(kind, vectors)
+        _check_several(kind, vectors, number, self._once)
         called = [name for name in self._identities if name in vectors or name in absent]
         public = {name: self._public[name] for name in called}
         session, context = self._session, f"{kind} of round {number}"
@@ -106,7 +106,7 @@ class MaskedChannel:
 
     def _help_unmask(self, survivors: Mapping[str, MaskingOwner], number: int) -> dict[str, bytes]:
         """The survivors agree, signed, on who they are; then each reveals one share of one secret of each owner."""
-        listed = json.dumps(list(survivors))
+        listed = json.dumps(list(survivors)).encode()
         for name in survivors:
             self._ledger.post(number, SERVER, name, "survivors", listed)
         confirmed = {name: owner.confirm(list(survivors)) for name, owner in survivors.items()}
@@ -120,10 +120,11 @@ class MaskedChannel:
         return revealed
 
 
-def _check_several(kind: str, vectors: Mapping[str, Floats]) -> None:
+def _check_several(kind: str, vectors: Mapping[str, Floats], number: int, once: Once) -> None:
     if len(vectors) < 2:
         raise EncryptionError(
             f"{kind!r} was to be summed over {len(vectors)} owner{'s' * (len(vectors) != 1)}.",
             "Without its masks, the sum of one owner is that owner's update.",
             "Sum over two owners or more.",
         )
+    once.check(number, kind, vectors)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.channel.opening import Server, Tensors
-from fedlab_nb.channel.traffic import Opaque, joined
+from fedlab_nb.channel.traffic import Once, Opaque, joined
 from fedlab_nb.crypto import BFV, CKKS, KeyHolder, Manifest, Plan, Request, Sealed, Sealer
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
 from fedlab_nb.errors import EncryptionError
@@ -30,7 +30,7 @@ class SealedChannel:
 
     def __init__(self, scheme: CKKS | BFV, owners: Sequence[str], ledger: Ledger, server: Server, number: int) -> None:
         self._scheme, self._ledger, self._server = scheme, ledger, server
-        self.session = secrets.token_hex(16)
+        self.session, self._once = secrets.token_hex(16), Once()
         self._sealers = {name: Sealer(name, session=self.session) for name in owners}
         with ledger.stage("keys"):
             self._holder = KeyHolder(scheme, session=self.session)
@@ -63,6 +63,7 @@ class SealedChannel:
             fingerprint=self.fingerprint,
             tensors=tuple(tensors),
         )
+        self._once.check(number, kind, vectors)
         with self._ledger.stage("encrypt"):
             sealed = [self._sealers[name].seal(vector, manifest) for name, vector in vectors.items()]
             for name, item in zip(vectors, sealed, strict=True):
@@ -84,10 +85,10 @@ class SealedChannel:
         number, witnesses = manifest.round, {}
         for item in sealed:
             name = item.header.sender
-            self._ledger.post(number, SERVER, name, "opening request", request.text)
+            self._ledger.post(number, SERVER, name, "opening request", request.text.encode())
             witnesses[name] = self._sealers[name].vouch(request, manifest, item)
             self._ledger.post(number, name, SERVER, "witness", witnesses[name])
-        self._ledger.post(number, SERVER, opener, "opening request", request.text)
+        self._ledger.post(number, SERVER, opener, "opening request", request.text.encode())
         self._ledger.post(number, SERVER, opener, "witnesses", joined(witnesses))
         return witnesses
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.channel.opening import Server, Tensors
-from fedlab_nb.channel.traffic import joined
+from fedlab_nb.channel.traffic import Once, joined
 from fedlab_nb.crypto import CKKS, Manifest, Plan, Sealed, Sealer
 from fedlab_nb.crypto.seal import SERVER
 from fedlab_nb.crypto.tags import untagged
@@ -48,6 +48,7 @@ class ThresholdChannel:
     def __init__(self, scheme: CKKS, owners: Sequence[str], ledger: Ledger, server: Server) -> None:
         self._scheme, self._order, self._ledger, self._server = scheme, tuple(owners), ledger, server
         self._epoch: _Epoch | None = None
+        self._once = Once()
 
     @property
     def fingerprint(self) -> str:
@@ -72,6 +73,7 @@ class ThresholdChannel:
         called = tuple(name for name in self._order if name in vectors or name in absent)
         present = tuple(name for name in called if name in vectors)
         length = len(next(iter(vectors.values())))
+        self._once.check(number, kind, vectors)
         epoch = self._key_of(called, plan.ciphertexts(length), number)
         if present != called:
             self._seal(epoch, kind, vectors, self._manifest(epoch, kind, plan, number, length, tensors))
@@ -127,8 +129,9 @@ class ThresholdChannel:
         """Each owner sends its part to the server, which passes all of them on to everybody."""
         for name, part in parts.items():
             self._ledger.post(number, name, SERVER, kind, part)
+        everything = joined(dict(parts))
         for name in parts:
-            self._ledger.post(number, SERVER, name, _PLURALS[kind], joined(dict(parts)))
+            self._ledger.post(number, SERVER, name, _PLURALS[kind], everything)
 
     def _manifest(self, epoch: _Epoch, kind: str, plan: Plan, number: int, length: int, tensors: Tensors) -> Manifest:
         return Manifest(
@@ -157,7 +160,7 @@ class ThresholdChannel:
         request = OpeningRequest.of(number, manifest.kind, {n: item.chunks for n, item in sealed.items()}, total)
         taken = {name: epoch.sealers[name].mailbox.take(summed, manifest) for name, summed in sums.items()}
         for name in epoch.owners:
-            self._ledger.post(number, SERVER, name, "opening request", json.dumps(asdict(request)))
+            self._ledger.post(number, SERVER, name, "opening request", json.dumps(asdict(request)).encode())
         witnesses = {name: epoch.shares[name].witness(request, sealed[name].chunks) for name in epoch.owners}
         self._exchange("witness", witnesses, number)
         openings: dict[str, PartialOpening] = {}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fedlab_nb.crypto import Sealed
+from fedlab_nb.errors import EncryptionError
 
 # Kinds of messages by which parties get to know each other and open sums; none holds numbers of an owner.
 HANDSHAKE = frozenset(
@@ -33,8 +33,6 @@ HANDSHAKE = frozenset(
     }
 )
 
-Post = Callable[..., object]
-
 
 @dataclass(frozen=True)
 class Opaque:
@@ -55,9 +53,29 @@ class Opaque:
         return self.data[:24].hex()
 
 
+class Once:
+    """Each owner's memory of what it has helped to sum: the difference of two sums can be one owner's update."""
+
+    def __init__(self) -> None:
+        self._summed: dict[tuple[int, str], set[str]] = {}
+
+    def check(self, number: int, kind: str, owners: Iterable[str]) -> None:
+        """Refuse a sum over an owner that is in one of this round and kind already, under whatever key.
+
+        Raises:
+            EncryptionError: naming one of these owners.
+        """
+        before, now = self._summed.setdefault((number, kind), set()), set(owners)
+        again = min(before & now, default=None)
+        if again is not None:
+            raise EncryptionError(
+                f"{again!r} has helped to sum {kind!r} in round {number} before.",
+                "The difference of two sums over nearly the same owners is a single owner's update.",
+                "Sum each kind once a round, or over groups of owners that do not overlap.",
+            )
+        before |= now
+
+
 def joined(parts: dict[str, bytes]) -> bytes:
     """Several parties' bytes as one message, in the order of the dictionary."""
     return b"".join(len(name.encode()).to_bytes(2, "little") + name.encode() + part for name, part in parts.items())
-
-
-__all__ = ["HANDSHAKE", "Opaque", "Post", "Sealed", "joined"]

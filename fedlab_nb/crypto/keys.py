@@ -20,7 +20,7 @@ from fedlab_nb.crypto.identity import Identity
 from fedlab_nb.crypto.manifest import Manifest
 from fedlab_nb.crypto.schemes.bfv import BFV
 from fedlab_nb.crypto.schemes.ckks import CKKS
-from fedlab_nb.crypto.seal import KEY_HOLDER, TAGS, WITNESS, fingerprint
+from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER, TAGS, WITNESS, fingerprint
 from fedlab_nb.crypto.tags import tag_seed, untagged
 from fedlab_nb.crypto.vouching import Request, check_vouched
 from fedlab_nb.errors import EncryptionError
@@ -75,6 +75,12 @@ class KeyHolder:
                 "Ask once for each sum, over two owners or more.",
             )
         chunks = self.mailbox.take(sealed, manifest)
+        if sealed.header.sender != SERVER or sealed.header.inside != manifest.owners:
+            raise EncryptionError(
+                f"What was to be opened comes from {sealed.header.sender!r}, or is said to hold others than agreed.",
+                "Only the server adds, and only the sum that all parties agreed on.",
+                "Nothing was opened: begin the round anew; it has fresh keys.",
+            )
         before.update(manifest.owners)
         vouching = {name: self.mailbox.secret_with(name, WITNESS) for name in manifest.owners}
         check_vouched(request, manifest, sealed, witnesses, vouching)
@@ -116,6 +122,12 @@ class KeyHolder:
         holder = cls.__new__(cls)
         context = guarded("read", "the secret key", tenseal.context_from, whole[_SEED:], n_threads=1)
         holder._begin(scheme, mailbox.session, whole[:_SEED], context)  # noqa: SLF001 - a second way to begin
+        if holder.fingerprint != expected:
+            raise EncryptionError(
+                f"The secret key that came to {name!r} is that of {holder.fingerprint}, and {expected} was expected.",
+                "What was sealed for one key opens to garbage with another.",
+                "Hand the keys out again, and compare the fingerprints of the parties.",
+            )
         return holder
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:

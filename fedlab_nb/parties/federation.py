@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fedlab_nb.channel import Channel, for_range, open_channel
 from fedlab_nb.channel.opening import Encryption, Place, Tensors
 from fedlab_nb.crypto import CKKS
-from fedlab_nb.errors import FedLabError, SettingError
+from fedlab_nb.errors import SettingError
 from fedlab_nb.ledger import Ledger, View
 from fedlab_nb.parties.house import House, cohort, dropouts
 from fedlab_nb.parties.owner import DataOwner, Rows
@@ -191,7 +191,7 @@ class Federation:
         try:
             parts = (*tensors, ("weight", 1)) if tensors else ()
             summed = channel.sum(kind, vectors, plan, number, absent=absent, tensors=parts)
-        except FedLabError:
+        except BaseException:
             self._channels.clear()  # keys of a sum that failed are not used again
             raise
         return Update(summed[:-1], float(summed[-1]))

@@ -109,11 +109,29 @@ def test_the_sum_of_one_owner_is_refused(scheme):
         opened(scheme, vectors(NAMES[:1], 4))
 
 
-# Masks have secrets of their own for each sum; and who holds the key can open what it likes.
-GUARDED = [name for name in HIDDEN if name != "masks" and SCHEMES[name].keys != "owners"]
+@pytest.mark.parametrize("absent", [(), NAMES[:1]], ids=["all called", "one said to be absent"])
+@pytest.mark.parametrize("scheme", [SCHEMES[name] for name in HIDDEN], ids=HIDDEN)
+def test_no_two_sums_of_one_round_differ_by_one_owner_under_whatever_keys(scheme, absent):
+    ledger, plan = Ledger(), scheme.plan(bound=1.0, owners=4)
+    channel, given = open_channel(scheme, NAMES, ledger, 1), vectors(NAMES, 4)
+    channel.sum("update", given, plan, 1)
+    fewer = {name: given[name] for name in NAMES[1:]}
+    with pytest.raises(EncryptionError) as caught:
+        channel.sum("update", fewer, plan, 1, absent=absent)
+    assert "in round 1 before" in caught.value.what
+    assert channel.sum("another kind", fewer, plan, 1, absent=absent).size == 4
 
 
-@pytest.mark.parametrize("scheme", [SCHEMES[name] for name in GUARDED], ids=GUARDED)
+@pytest.mark.parametrize("scheme", [SCHEMES[name] for name in HIDDEN], ids=HIDDEN)
+def test_groups_of_owners_that_do_not_overlap_are_summed_in_one_round(scheme):
+    ledger, plan = Ledger(), scheme.plan(bound=1.0, owners=4)
+    channel = open_channel(scheme, NAMES, ledger, 1)
+    for group in (NAMES[:2], NAMES[2:]):
+        given = vectors(group, 4)
+        assert channel.sum("update", given, plan, 1).tobytes() == on_grid(plan, given).tobytes()
+
+
+@pytest.mark.parametrize("scheme", [SCHEMES[name] for name in HIDDEN], ids=HIDDEN)
 def test_the_same_owners_are_not_opened_twice_in_one_round(scheme):
     ledger, plan = Ledger(), scheme.plan(bound=1.0, owners=4)
     channel = open_channel(scheme, NAMES, ledger, 1)

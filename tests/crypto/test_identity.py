@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fedlab_nb.crypto import BFV, CKKS, Identity, KeyHolder, Mailbox
 from fedlab_nb.crypto.identity import check_signature
 from fedlab_nb.errors import EncryptionError
-from tests.crypto.common import flipped
+from tests.crypto.common import KINDS, NAMES, Cast, flipped
 
 SEEDS = st.binary(min_size=32, max_size=32)
 SESSION = "0123456789abcdef0123456789abcdef"
@@ -182,3 +182,13 @@ def test_a_wrapped_secret_key_opens_for_its_owner_alone_and_under_its_own_name(w
 def test_bytes_too_short_to_be_a_wrapped_key_are_refused(wrapped, refuses, size):
     sealed, unwrap, _, _ = wrapped
     refuses("cannot be unwrapped", unwrap, data=sealed[:size])
+
+
+def test_an_owner_that_wraps_another_key_than_it_announced_is_found_out(refuses):
+    cast = Cast(KINDS["default"], NAMES[:2])
+    maker, mine = (cast.sealers[name].mailbox for name in NAMES[:2])
+    other = KeyHolder(cast.scheme, session=cast.session)
+    other.fingerprint = cast.holder.fingerprint
+    wrapped = other.wrapped_for(NAMES[1], mine.public, maker.identity)
+    facts = {"name": NAMES[1], "maker": maker.public, "mailbox": mine, "expected": cast.holder.fingerprint}
+    refuses("was expected", KeyHolder.unwrapped, wrapped, cast.scheme, **facts)

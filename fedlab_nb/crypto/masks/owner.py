@@ -125,6 +125,7 @@ class MaskingOwner:
         self.__held.update(held)
         self.__roster = wire.roster(self.__occasion, self.__threshold, self.__adverts, self.__held)
         del self.__key, self.__seed
+        self.__ciphers.clear()
         self.__done += 1
         return wire.written_masked(self.__occasion, self.name, self.__identity, self.__roster, total)
 

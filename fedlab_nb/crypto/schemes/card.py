@@ -93,8 +93,9 @@ def plan_card(plan: Plan) -> str:
         least = f"{half / plan.layout.noisiest:,.0f} times where there is most of it"
         usual = f"half a step of the grid is {half / plan.sigma:,.0f} times as large"
         rows.append(("Rounding removes it", f"{usual}, {least}"))
+    if plan.tags:
+        rows.append(("Tags", f"{plan.tags} numbers in each ciphertext: guessing them is one chance in 2⁶⁴"))
     rows += [
-        ("Tags", f"{plan.tags} numbers in each ciphertext: whoever forges a sum has one chance in 2⁶⁴"),
         ("Bytes a number", f"{plan.bytes_per_value:.1f} sealed, {CLEAR_BYTES} in the clear"),
     ]
     return card("Plan of a sealed sum", rows, "Public: every party computes the same plan.")

@@ -1,8 +1,9 @@
 """A hash of ciphertexts that adds up as they do: that of a sum is the sum of those of its parts.
 
 Adding ciphertexts is adding their coefficients modulo each prime, and so h(c) = sum of r * c over all coefficients c,
-with random r, is linear. Two such h are taken for each prime, with r of 40 bits drawn from a challenge that nobody
-knows before the ciphertexts are fixed: a wrong sum has the right h with probability below 2**-70.
+with random r, is linear. Three such h are taken for each prime, with r of 40 bits drawn from a challenge that follows
+from the ciphertexts: a wrong sum has the right h with probability below 2**-105, and who looks for one has to try so
+many.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from fedlab_nb.crypto.ciphertexts.words import Wire, Words
 
-HASHES = 2
+HASHES = 3
 VALUE_BYTES = 8
 
 # Coefficients in halves of 30 bits times r in limbs of 10, added over at most 2**13 of them: below 2**53, so that
@@ -24,7 +25,7 @@ _HALF, _LIMB, _LIMBS = 30, 10, 4
 
 
 class LinearHash:
-    """Both h of a vector of ciphertexts for each prime, taken in one ciphertext after the other."""
+    """The h of a vector of ciphertexts for each prime, taken in one ciphertext after the other."""
 
     def __init__(self, challenge: bytes, wire: Wire) -> None:
         self._challenge, self._wire = challenge, wire
@@ -55,7 +56,7 @@ class LinearHash:
 
     @property
     def value(self) -> tuple[int, ...]:
-        """The h so far: for each prime in turn, both."""
+        """The h so far: for each prime in turn, all of them."""
         return tuple(self._totals)
 
 

@@ -6,8 +6,9 @@ exactly what was sealed. The server names the digest of every owner's ciphertext
 before the challenge that follows from them. Each owner finds its own digest there, and tells the key holder the linear
 hashes of its ciphertexts under that challenge, with an authentication code. The hashes of the sum must be their sum.
 
-This holds against a server that does as it likes. With an owner that lies for it, the server can make that owner's
-hashes fit another sum; then only the tags are left.
+This holds against a server that does as it likes, if identities are true: they come through the server, which could
+put in its own, so that parties compare fingerprints by another way. With an owner that lies for it, the server can make
+that owner's hashes fit another sum; then only the tags are left.
 """
 
 from __future__ import annotations
