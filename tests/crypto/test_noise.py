@@ -68,7 +68,7 @@ def test_the_most_owners_leave_a_noise_budget_of_four_bits_and_the_exact_sum(mak
     for _ in range(int(math.log2(owners))):
         total = scaled(scheme, total, 2)
     left = budget(total[0])
-    # Four as measured for thousands; a rarer ciphertext may have a bit less, and far more than none is left all the same.
+    # Four as measured for thousands; a rarer ciphertext may have a bit less, and more than none is left all the same.
     assert left >= 3
     assert left < max(budget(chunks[0]) for chunks in fresh), "it is used up"
     assert np.array_equal(cast.raw(total[0], manifest)[: plan.held], owners * plan.grid(vector))
