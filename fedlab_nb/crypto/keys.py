@@ -1,4 +1,4 @@
-"""The secret key and its holder. Nothing outside this file touches it.
+"""The secret key and its holder. Nothing outside this file keeps it; codecs decrypt with what they are handed here.
 
 A context without it is only ever made by writing the public parts to bytes and reading them back: TenSEAL's ways of
 turning a private context into a public one in place leave a decryptor inside, and its copies keep the key.
