@@ -66,9 +66,10 @@ def test_the_bytes_of_fresh_keys_in_the_middle_of_a_run_are_foretold(scheme):
     federation = fl.Federation(clinics(), encrypt=scheme)
     cost = foretold(federation, num_rounds=10).cost
     history = play(federation, num_rounds=10)
-    # Not exact: TenSEAL compresses public keys, so that they differ in size by some hundred bytes.
+    # Not exact: TenSEAL compresses public keys, which differ in size by 0.6 % (one standard deviation) from one to
+    # the next; a key goes to every owner, so that nothing averages out.
     rest = sum(flows(record)[0] for record in history[1:])
-    assert cost.whole.sent - cost.first.sent == pytest.approx(rest, rel=2e-3)
+    assert cost.whole.sent - cost.first.sent == pytest.approx(rest, abs=0.04 * cost.keys.sent)
     assert cost.keys.sent > 0.05 * rest or scheme == fl.SecAgg()
 
 
