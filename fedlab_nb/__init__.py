@@ -16,22 +16,27 @@ from fedlab_nb.rounds import rounds
 
 if TYPE_CHECKING:
     from fedlab_nb import data, errors
+    from fedlab_nb.analytics import PrivateFrame
+    from fedlab_nb.audit import Auditor
     from fedlab_nb.channel.compare import compare_channels
     from fedlab_nb.checkup import doctor
+    from fedlab_nb.checkup.whatif import what_if
     from fedlab_nb.crypto import BFV, CKKS, SecAgg
     from fedlab_nb.handle import Run
     from fedlab_nb.horizontal import FedAvg
     from fedlab_nb.lab import train
     from fedlab_nb.learn import models
     from fedlab_nb.parties import DataOwner, Federation, split_rows
-    from fedlab_nb.privacy import Budget
-    from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
+    from fedlab_nb.privacy import Budget, Vault
+    from fedlab_nb.protect import AdaptiveClip, OwnerLevelDP, RowLevelDP
     from fedlab_nb.records import History, Round
 
 __version__ = "0.1.0"
 
 # Where each public name lives; the list is the whole public surface.
 _PLACES = {
+    "AdaptiveClip": "protect",
+    "Auditor": "audit",
     "BFV": "crypto",
     "Budget": "privacy",
     "CKKS": "crypto",
@@ -40,30 +45,37 @@ _PLACES = {
     "Federation": "parties",
     "History": "records",
     "OwnerLevelDP": "protect",
+    "PrivateFrame": "analytics",
     "Round": "records",
     "RowLevelDP": "protect",
     "Run": "handle",
     "SecAgg": "crypto",
+    "Vault": "privacy",
     "compare_channels": "channel.compare",
     "doctor": "checkup",
     "split_rows": "parties",
     "train": "lab",
+    "what_if": "checkup.whatif",
 }
 _ROOMS = {"data": "data", "errors": "errors", "models": "learn.models"}
 
 __all__ = [
     "BFV",
     "CKKS",
+    "AdaptiveClip",
+    "Auditor",
     "Budget",
     "DataOwner",
     "FedAvg",
     "Federation",
     "History",
     "OwnerLevelDP",
+    "PrivateFrame",
     "Round",
     "RowLevelDP",
     "Run",
     "SecAgg",
+    "Vault",
     "compare_channels",
     "data",
     "doctor",
@@ -72,6 +84,7 @@ __all__ = [
     "rounds",
     "split_rows",
     "train",
+    "what_if",
 ]
 
 

@@ -86,11 +86,10 @@ def table_html(columns: Sequence[object], rows: Iterable[Sequence[object]]) -> s
 
 
 def _numbers(column: Sequence[object]) -> bool:
-    """Whether a column holds numbers only, as numbers or as text such as "2.1 MB"; a dash stands for none."""
+    """Whether a column holds numbers only, as numbers or as text such as "2.1 MB" or "<5"; a dash stands for none."""
     texts = [str(v) for v in column]
-    return any(t[:1].isdigit() for t in texts) and all(
-        t in ("–", "None") or t[:1].isdigit() or t[:1] == "-" for t in texts
-    )
+    digits = [t.lstrip("-<")[:1].isdigit() for t in texts]
+    return any(digits) and all(is_number or t in ("–", "None") for t, is_number in zip(texts, digits, strict=True))
 
 
 def card(title: str, rows: Sequence[tuple[str, object]], note: str = "") -> str:

@@ -87,9 +87,9 @@ class Course:
         mine = {name: value for name, value in changes.items() if name not in HOUSE}
         changed: Strategy = replace(strategy, **mine) if mine else strategy  # type: ignore[type-var]
         others = {name: value for name, value in changes.items() if name in HOUSE}
-        house = check_house(house.adjusted(others), self.federation.schema, len(self.federation.owners))
+        house = check_house(house.adjusted(others), self.federation.schema, self.federation.owners)
         if self.last is not None and self.last.state.context is not None:
-            changed.check(self.federation, self.num_rounds, self.last)
+            changed.check(self.federation, self.num_rounds, after=self.last)
         return changed, house
 
     def change(self, changes: Mapping[str, float]) -> None:

@@ -60,6 +60,10 @@ class BudgetExceededError(FedLabError):
     """A release was refused because it would overspend an owner's privacy budget."""
 
 
+class VaultError(FedLabError):
+    """The file that keeps the budgets cannot be read, written or believed; nothing was released."""
+
+
 class EncryptionError(FedLabError):
     """Something that cannot be sealed, added or opened safely."""
 

@@ -223,15 +223,16 @@ class Ledger:
 
         Payloads that were dropped to save memory are vouched for by their hash alone.
         """
-        kept = {number for number, _ in self._kept}
+        with self._lock:
+            kept, messages, head = {number for number, _ in self._kept}, [*self._messages], self._head
         previous = GENESIS
-        for number, message in enumerate(self._messages):
+        for number, message in enumerate(messages):
             if (message.number, message.previous) != (number, previous) or _digest(message) != message.digest:
                 return False
             if number in kept and (message.payload is None or _hash(_body(message.payload)) != message.content):
                 return False
             previous = message.digest
-        return previous == self._head
+        return previous == head
 
     def __len__(self) -> int:
         return len(self._messages)

@@ -23,7 +23,7 @@ class Strategy(Protocol):
     ``needs = ("single updates",)``: under protections that do not allow it, it is refused.
     """
 
-    def check(self, federation: Federation, num_rounds: int, after: Round | None = None) -> None:
+    def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:
         """Refuse what cannot work, before anything leaves; ``after`` is the round that a run goes on from."""
 
     def start(self, federation: Federation, *, num_rounds: int, seed: int) -> State:
@@ -77,10 +77,10 @@ def rounds(
         )
     final = int(num_rounds)
     if after is None:
-        strategy.check(federation, final)
+        strategy.check(federation, final, seed=seed)
         return _play(federation, strategy, None, first, final, seed)
     _check_continuation(federation, after)
-    strategy.check(federation, final, after)
+    strategy.check(federation, final, seed=seed, after=after)
     return _play(federation, strategy, after.state, first, final, after.state.context.seed)  # type: ignore[attr-defined]
 
 

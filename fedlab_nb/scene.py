@@ -36,7 +36,7 @@ def owner_lines(federation: Federation, history: History) -> tuple[OwnerLine, ..
             rows=_released_rows(federation, name),
             score=scored.owner_metrics.get(name, {}).get(metric) if scored else None,
             share=lengths[name] / whole if name in lengths and whole else None,
-            epsilon_left=_epsilon_left(federation, name),
+            epsilon_left=federation.books.left(name, federation.house),
             seconds=None if federation.house.protect or last is None else last.owner_seconds.get(name),
         )
         for name in federation.names
@@ -62,16 +62,6 @@ def _released_rows(federation: Federation, name: str) -> int | None:
     # The last two numbers of such a message are the count of rows and the weight (1).
     numbers = message.payload if message is not None else None
     return int(numbers[-2]) if isinstance(numbers, np.ndarray) and numbers.size > 2 else None
-
-
-def _epsilon_left(federation: Federation, name: str) -> float | None:
-    """What is left of the agreed epsilon for this owner's data; None without a budget, or without a guarantee."""
-    house, account = federation.house, federation.account(name)
-    if house.budget is None or house.protect is None or house.noise_seed is not None:
-        return None
-    if not account.guaranteed(house.protect.unit):
-        return None
-    return max(house.budget.epsilon - account.spent(house.budget.delta), 0.0)
 
 
 def told(error: BaseException, last: Round | None) -> str:

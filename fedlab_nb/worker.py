@@ -15,7 +15,7 @@ from fedlab_nb.lookout import Lookout
 from fedlab_nb.records import History, Note, Snapshot, Spending
 from fedlab_nb.records.snapshot import RunState, Tone
 from fedlab_nb.scene import headline, told
-from fedlab_nb.units import setting_words
+from fedlab_nb.units import counted, setting_words
 
 # How long an interruption waits for the round that is being computed, in seconds.
 PATIENCE = 3.0
@@ -43,6 +43,7 @@ class Worker:
         self._wanted: dict[str, float] = {}
         self._target: int | None = None
         self._lookout = Lookout(course)
+        self._reused = self.federation.books.reused
         self._claim = ExitStack()
         self._claim.enter_context(self.federation.in_use())
         house = self.federation.house
@@ -176,6 +177,8 @@ class Worker:
             if self._wanted or self._target is not None:
                 self.say("The run ended before the last changes asked for could take effect.", "warning")
             self._wanted, self._target = {}, None
+            if reused := self.federation.books.reused - self._reused:
+                self.say(f"{counted(reused, 'answer')} came from the vault, free: the same had been asked before.")
             self.say(self.note or f"The run has ended: {self._state}.", "bad" if self._state == "failed" else "plain")
             self.refresh()
         finally:

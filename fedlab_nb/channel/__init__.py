@@ -5,7 +5,17 @@ threshold.py: it adds ciphertexts, and the sum opens only if every owner of the 
 whose masks cancel.
 """
 
+from fedlab_nb.channel.current import Channels
 from fedlab_nb.channel.opening import Channel, Encryption, Server, for_range, open_channel
 from fedlab_nb.channel.traffic import HANDSHAKE, Opaque
 
-__all__ = ["HANDSHAKE", "Channel", "Encryption", "Opaque", "Server", "for_range", "open_channel"]
+__all__ = [
+    "HANDSHAKE",
+    "Channel",
+    "Channels",
+    "Encryption",
+    "Opaque",
+    "Server",
+    "for_range",
+    "open_channel",
+]

@@ -126,12 +126,10 @@ def _outlook(federation: Federation, spending: Spending) -> Outlook:
     if not spending.private or house.protect is None:
         return Outlook(spending.claim)
     outlook = Outlook(spending.claim, spending.agreed, spending.delta, spending.unit, spending.forecast)
-    if house.budget is None:
+    found = {name: federation.books.left(name, house) for name in federation.names}
+    left = {name: epsilon for name, epsilon in found.items() if epsilon is not None}
+    if not left:
         return outlook
-    left = {
-        name: max(house.budget.epsilon - federation.account(name).spent(house.budget.delta), 0.0)
-        for name in federation.names
-    }
     least = min(left, key=left.__getitem__)
     return replace(
         outlook,

@@ -14,7 +14,6 @@ import numpy as np
 
 from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.parties import DataOwner, Federation
-from fedlab_nb.privacy import Account
 from fedlab_nb.records import Round, Spending
 from fedlab_nb.rounds import Strategy, rounds
 
@@ -66,10 +65,8 @@ def twin_of(federation: Federation, rows: int) -> Federation:
         # It skips rounds; fresh keys are counted apart.
         house["encrypt"] = replace(house["encrypt"], rounds_per_key=sys.maxsize)
     twin = Federation([_invented(owner, rows, seed) for seed, owner in enumerate(federation.owners)], **house)
-    real = {name: federation.account(name) for name in federation.names}
-    copies = {id(account): Account([*account.entries]) for account in real.values()}
-    # Its own accounts are those of invented rows: they are unspent, and are to stay so for whoever uses such rows.
-    twin._accounts = {name: copies[id(account)] for name, account in real.items()}  # noqa: SLF001
+    # The accounts of invented rows are unspent, and are to stay so for whoever uses such rows.
+    twin.books = twin.books.apart(federation.books.accounts)
     return twin
 
 
@@ -143,7 +140,7 @@ def _one(
     """The round that follows ``after``, and what it took. ``known`` are objects that are kept already."""
     if after is not None:
         # Such a round is played for what it takes, also where the budget ends before it: the forecast tells of that.
-        twin._accounts = {name: Account() for name in twin.names}  # noqa: SLF001
+        twin.books = twin.books.apart({})
     before, began = len(twin.ledger), time.perf_counter()
     record = next(rounds(twin, strategy, num_rounds=num_rounds, seed=SEED, after=after))
     seconds = time.perf_counter() - began

@@ -1,6 +1,6 @@
 """Sample data, ways to divide it, and the encoding of any table into numbers."""
 
 from fedlab_nb.data.partition import partition
-from fedlab_nb.data.samples import breast_cancer, clinics
+from fedlab_nb.data.samples import breast_cancer, clinics, digits
 
-__all__ = ["breast_cancer", "clinics", "partition"]
+__all__ = ["breast_cancer", "clinics", "digits", "partition"]

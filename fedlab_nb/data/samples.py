@@ -1,4 +1,4 @@
-"""Small tables to learn with: one real, one invented, and invented twins of private ones."""
+"""Small tables to learn with: two real ones, an invented one, and invented twins of private ones."""
 
 from __future__ import annotations
 
@@ -33,6 +33,24 @@ def breast_cancer() -> pd.DataFrame:
     frame = text.drop(columns="diagnosis").astype(np.float64)
     frame["diagnosis"] = pd.Categorical(text["diagnosis"], categories=["benign", "malignant"])
     frame.attrs["target"] = "diagnosis"
+    return frame
+
+
+def digits() -> pd.DataFrame:
+    """1797 handwritten digits: 64 columns ``pixel_row_column`` of 0 (white) to 16 (black), and the ``digit``.
+
+    Source: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits" (its test set), UCI Machine Learning
+    Repository, doi:10.24432/C50P49, licensed under Creative Commons Attribution 4.0 (CC BY 4.0). Changes: columns have
+    names.
+
+    >>> digits().shape
+    (1797, 65)
+    """
+    import pandas as pd
+
+    with (files("fedlab_nb.data") / "digits.csv.gz").open("rb") as file:
+        frame = pd.read_csv(file, compression="gzip", dtype=np.int64)
+    frame.attrs["target"] = "digit"
     return frame
 
 

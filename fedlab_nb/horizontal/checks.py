@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from fedlab_nb.errors import BudgetExceededError, FedLabError, RuleError, SettingError
-from fedlab_nb.horizontal.prepare import Setup, noise_plan
+from fedlab_nb.horizontal.noise import noise_plan
+from fedlab_nb.horizontal.prepare import Setup
 from fedlab_nb.learn import Architecture, initial_weights
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.rules import is_number
-from fedlab_nb.privacy import NoisePlan
+from fedlab_nb.privacy import Budget, NoisePlan
 from fedlab_nb.protect import RowLevelDP
 from fedlab_nb.records import PrivacyEvent, Round
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from fedlab_nb.horizontal.fedavg import FedAvg
 
 
-def check(strategy: FedAvg, federation: Federation, num_rounds: int, after: Round | None = None) -> None:
+def check(strategy: FedAvg, federation: Federation, num_rounds: int, seed: int, after: Round | None) -> None:
     """Refuse what cannot work, what could not keep its privacy claim, and budgets in which nothing is left.
 
     Raises:
@@ -44,28 +45,44 @@ def check(strategy: FedAvg, federation: Federation, num_rounds: int, after: Roun
             'Leave weighting out, or use weighting="rows".',
         )
     if after is None:
-        _check_first_round(federation, noise_plan(federation, num_rounds))
+        plan, known = noise_plan(federation, num_rounds, strategy.asked(num_rounds, seed))
+        if not known:
+            _check_first_round(federation, plan)
     else:
         _check_continuation(strategy, federation, after)
 
 
 def _check_first_round(federation: Federation, plan: NoisePlan | None) -> None:
     """Refuse noise so small that not even one round fits: better now than after the statistics have been paid for."""
-    budget = federation.house.budget
-    if plan is None or budget is None or federation.house.noise_seed is not None:
+    if plan is None:
         return
     unit, rows = ("owner", "all") if plan.unit == "owner" else ("row", "training")
-    amounts = (plan.ranges, plan.moments, plan.lists, plan.training)
-    events = [PrivacyEvent(1, "the first round", rows, unit, "gaussian", amount) for amount in amounts if amount]  # type: ignore[arg-type]
+    rate = getattr(federation.house.protect, "row_rate", 1.0)
+    amounts = [(amount, 1.0) for amount in (plan.ranges, plan.moments, plan.lists) if amount]
+    amounts.append((plan.training, rate))
+    events = [
+        PrivacyEvent(1, "the first round", rows, unit, "gaussian", amount, sample_rate=rate)  # type: ignore[arg-type]
+        for amount, rate in amounts
+    ]
+    for owner, budget, spent in _beyond(federation, events):
+        raise BudgetExceededError(
+            f"With noise_multiplier={plan.training:g} the first round alone would take {owner!r} to epsilon "
+            f"{spent:.3f} of the agreed {budget.epsilon:g}.",
+            "Nothing would be left for a model, and the statistics before it would have been paid for in vain.",
+            "Leave noise_multiplier out to have it calibrated to the budget, or agree on a larger epsilon.",
+        )
+
+
+def _beyond(federation: Federation, events: Sequence[PrivacyEvent]) -> Iterator[tuple[str, Budget, float]]:
+    """Owners whose budget does not allow ``events``: name, budget, and the epsilon that they would reach."""
+    house = federation.house
     for owner in federation.owners:
+        budget = federation.books.binding(owner.name, house)
+        if budget is None or house.noise_seed is not None or house.protect is None:
+            continue
         spent = federation.account(owner.name).spent(budget.delta, events, owner.held_out)
         if spent > budget.epsilon * (1 + 1e-9):
-            raise BudgetExceededError(
-                f"With noise_multiplier={plan.training:g} the first round alone would take {owner.name!r} to epsilon "
-                f"{spent:.3f} of the agreed {budget.epsilon:g}.",
-                "Nothing would be left for a model, and the statistics before it would have been paid for in vain.",
-                "Leave noise_multiplier out to have it calibrated to the budget, or agree on a larger epsilon.",
-            )
+            yield owner.name, budget, spent
 
 
 def starting_weights(model: Architecture, setup: Setup, seed: int) -> np.ndarray:
@@ -141,19 +158,14 @@ def _size(model: Architecture, inputs: int, outputs: int) -> int:
 
 def _check_next_round(federation: Federation, events: Sequence[PrivacyEvent], number: int) -> None:
     """Refuse to go on where not even the next round fits: nothing would be learned, and a change would end the run."""
-    budget = federation.house.budget
-    if budget is None or federation.house.noise_seed is not None or federation.house.protect is None:
-        return
-    for owner in federation.owners:
-        spent = federation.account(owner.name).spent(budget.delta, events, owner.held_out)
-        if spent > budget.epsilon * (1 + 1e-9):
-            noise = next((event.amount for event in events if event.mechanism == "gaussian"), 0.0)
-            raise BudgetExceededError(
-                f"With noise multiplier {noise:g}, round {number} would take {owner.name!r} to epsilon {spent:.3f} of "
-                f"the agreed {budget.epsilon:g}.",
-                "A privacy budget belongs to the data: going back or starting over gives none of it back.",
-                "Use more noise (a larger noise multiplier), keep the model as it is, or agree on a larger epsilon.",
-            )
+    for owner, budget, spent in _beyond(federation, events):
+        noise = next((event.amount for event in events if event.mechanism == "gaussian"), 0.0)
+        raise BudgetExceededError(
+            f"With noise multiplier {noise:g}, round {number} would take {owner!r} to epsilon {spent:.3f} of "
+            f"the agreed {budget.epsilon:g}.",
+            "A privacy budget belongs to the data: going back or starting over gives none of it back.",
+            "Use more noise (a larger noise multiplier), keep the model as it is, or agree on a larger epsilon.",
+        )
 
 
 def _promise(unit: str | None) -> str:

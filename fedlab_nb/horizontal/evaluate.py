@@ -7,14 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.horizontal.prepare import COUNT_STEP, MOST_ROWS, Setup, encoded, event, noise_in_sum, some_hold_out
+from fedlab_nb.horizontal.noise import event, noise_in_sum
+from fedlab_nb.horizontal.prepare import COUNT_STEP, MOST_ROWS, Setup, encoded, some_hold_out
 from fedlab_nb.learn import Learner, Scorecard
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.privacy import NoisePlan
-from fedlab_nb.protect import geometric, geometric_sd
+from fedlab_nb.protect import with_share
 from fedlab_nb.records import PrivacyEvent, Scores, Update
 
 Floats = NDArray[np.float64]
+
+VERDICT = "the verdict"
+# The grid of exact noise in an answer that one owner gives alone, where no encryption brings a grid of its own.
+FINE_STEP = 2.0**-10
 
 
 def score_events(federation: Federation, setup: Setup, number: int, *, last: bool) -> list[PrivacyEvent]:
@@ -26,35 +31,40 @@ def score_events(federation: Federation, setup: Setup, number: int, *, last: boo
     if plan is not None and plan.unit == "owner":
         return [event(federation, number, "a round's score", "all", plan.metrics)]
     if plan is not None and last:
-        events.append(verdict_event(plan, number))
+        events += verdict_events(plan, number)
     return events
 
 
-def verdict_event(plan: NoisePlan, number: int) -> PrivacyEvent:
-    """The release of every owner's noisy score counts after the last round."""
-    return PrivacyEvent(number, "the verdict", "held-out", "row", "geometric", plan.verdict)
+def verdict_events(plan: NoisePlan, number: int) -> list[PrivacyEvent]:
+    """The releases after the last round: the score counts of all owners together, and every owner's own."""
+    amounts = plan.verdict, plan.own_verdicts
+    return [PrivacyEvent(number, VERDICT, "held-out", "row", "gaussian", amount) for amount in amounts]
 
 
 def evaluate(
-    federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int, *, last: bool
+    federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int, *, last: bool, asked: str
 ) -> Scores:
-    """Score ``weights`` on all held-out rows; what it releases has been charged already (see score_events).
+    """Score ``weights`` on all held-out rows; what it releases was debited ahead, with the round (see score_events).
+
+    ``asked`` says which model is scored on which reading of the rows.
 
     Without a mechanism: exact scores of the encrypted sum, and each owner's own. At row level: one noisy score a round,
-    and after the last round a verdict with little noise, by owner and over all. At owner level: one noisy score.
+    and after the last round a verdict with less noise, over all and by owner. At owner level: one noisy score.
     Where no owner holds rows out there is nothing to score, and nothing is released.
     """
     if not some_hold_out(federation):
         return Scores()
     federation.tell("model", weights.astype(np.float32), number=number, to=federation.names)
+    score, *rest = score_events(federation, setup, number, last=last)
     if setup.plan is None:
-        return _exact(federation, setup, learner, weights, number)
-    if last and setup.plan.verdict:
-        return _verdict(federation, setup, learner, weights, number)
-    return _noisy(federation, setup, learner, weights, number)
+        return _exact(federation, setup, learner, weights, score)
+    if rest:
+        # The verdict takes the place of the last round's score; that score stays debited, as it may have been asked.
+        return _verdict(federation, setup, learner, weights, rest, asked)
+    return _noisy(federation, setup, learner, weights, score, asked)
 
 
-def _exact(federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int) -> Scores:
+def _exact(federation: Federation, setup: Setup, learner: Learner, weights: Floats, release: PrivacyEvent) -> Scores:
     card = Scorecard(setup.encoding.task, "exact", setup.encoding.n_outputs)
     own: dict[str, dict[str, float]] = {}
 
@@ -63,18 +73,28 @@ def _exact(federation: Federation, setup: Setup, learner: Learner, weights: Floa
         own[name] = _in_units(card.read(counts), setup)
         return Update(counts, 1.0)
 
-    nothing = dict.fromkeys(federation.names, ())
     total = federation.gather(
-        "score count", count, number=number, cohort=federation.names, bound=MOST_ROWS, step=COUNT_STEP, debits=nothing
+        "score count",
+        count,
+        number=release.round,
+        cohort=federation.names,
+        bound=MOST_ROWS,
+        step=COUNT_STEP,
+        debits={key: [release] for key in federation.names},
     )
     answers = federation.hear(
-        "own score", lambda name, _: np.array([*own[name].values()]), number=number, debits=nothing
+        "own score",
+        lambda name, _: np.array([*own[name].values()]),
+        number=release.round,
+        debits=dict.fromkeys(federation.names, ()),
     )
     by_owner = {name: dict(zip(own[name], np.asarray(a).tolist(), strict=True)) for name, a in answers.items()}
     return Scores(_in_units(card.read(total.value), setup), by_owner={n: s for n, s in by_owner.items() if s})
 
 
-def _noisy(federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int) -> Scores:
+def _noisy(
+    federation: Federation, setup: Setup, learner: Learner, weights: Floats, release: PrivacyEvent, asked: str
+) -> Scores:
     card = Scorecard(setup.encoding.task, "round", setup.encoding.n_outputs)
     assert setup.plan is not None
     of_owner = setup.plan.unit == "owner"
@@ -88,31 +108,101 @@ def _noisy(federation: Federation, setup: Setup, learner: Learner, weights: Floa
     total = federation.gather(
         "score count",
         count,
-        number=number,
+        number=release.round,
         cohort=federation.names,
         bound=MOST_ROWS,
         step=COUNT_STEP,
         noise_sd=noise_sd,
-        debits=dict.fromkeys(federation.names, ()),
+        debits={key: [release] for key in federation.names},
+        asked=asked,
     ).value
     return _with_noise(card, total, noise_in_sum(federation, noise_sd), setup, rows=setup.held_out)
 
 
-def _verdict(federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int) -> Scores:
-    card = Scorecard(setup.encoding.task, "verdict", setup.encoding.n_outputs)
-    assert setup.plan is not None
-    epsilon = setup.plan.verdict
+def _verdict(
+    federation: Federation, setup: Setup, learner: Learner, weights: Floats, releases: list[PrivacyEvent], asked: str
+) -> Scores:
+    """Counts of all owners as one sum, so fine that they tell AUC and loss; and coarse ones of every owner."""
+    task, outputs = setup.encoding.task, setup.encoding.n_outputs
+    fine = Scorecard(task, "verdict", outputs)
+    together, alone = releases
+    noise_sd = together.amount * fine.l2
+    total = federation.gather(
+        "score count",
+        lambda _, rows: Update(_counts(fine, learner, weights, setup, rows), 1.0),
+        number=together.round,
+        cohort=federation.names,
+        bound=MOST_ROWS,
+        step=COUNT_STEP,
+        noise_sd=noise_sd,
+        debits={key: [together] for key in federation.names},
+        asked=asked,
+    ).value
+    overall = _with_noise(fine, plausible(fine, total), noise_in_sum(federation, noise_sd), setup)
+    own = _own_verdicts(federation, setup, learner, weights, alone, asked)
+    return Scores(overall.metrics, overall.noise, own)
+
+
+def _own_verdicts(
+    federation: Federation, setup: Setup, learner: Learner, weights: Floats, release: PrivacyEvent, asked: str
+) -> dict[str, dict[str, float]]:
+    """Every owner's own score, with all of the noise: one owner's numbers are in no sum that would hide them."""
+    card, house = Scorecard(setup.encoding.task, "round", setup.encoding.n_outputs), federation.house
 
     def count(name: str, rows: Rows) -> Floats:
-        counts = _counts(card, learner, weights, setup, rows)
-        return counts + geometric(federation.noise(number, name, "verdict"), counts.size, epsilon, card.l1)
+        return with_share(
+            _counts(card, learner, weights, setup, rows),
+            release.amount * card.l2,
+            1,
+            seed=house.noise_seed,
+            path=(release.round, federation.names.index(name), *b"verdict"),
+            step=FINE_STEP if house.protect and house.protect.exact_noise else None,
+            noise_multiplier=release.amount,
+        )
 
-    answers = federation.hear("verdict", count, number=number, debits=dict.fromkeys(federation.names, ()))
-    counts = {name: np.asarray(answer, dtype=np.float64) for name, answer in answers.items()}
-    sd = geometric_sd(epsilon, card.l1)
-    overall = _with_noise(card, np.sum(list(counts.values()), axis=0), sd * len(counts) ** 0.5, setup)
-    by_owner = {name: _in_units(card.read(c), setup) for name, c in counts.items()}
-    return Scores(overall.metrics, overall.noise, {name: scores for name, scores in by_owner.items() if scores})
+    debits = {name: [release] for name in federation.names}
+    answers = federation.hear("verdict", count, number=release.round, debits=debits, asked=asked)
+    counts = {name: plausible(card, np.asarray(answer, dtype=np.float64)) for name, answer in answers.items()}
+    scores = {name: _in_units(card.read(numbers), setup) for name, numbers in counts.items()}
+    return {name: metrics for name, metrics in scores.items() if metrics}
+
+
+def plausible(card: Scorecard, counts: Floats) -> Floats:
+    """Counts of rows near the noisy ``counts`` of a ``card``: none below 0, and as many rows as these have in all.
+
+    Cut off at 0 one by one, noisy counts would add up to too many rows, most of them where there are none. At detail
+    "verdict" rows that were predicted right, and wrong, are shared out first; where two classes are told apart, the
+    surer a wrong prediction, the rarer it is taken to be. It works on what has been released, and so costs nothing.
+    Errors of numbers stay as they are.
+    """
+    if card.task == "regression" or card.detail == "round":
+        return counts if card.task == "regression" else nearest(counts, float(counts.sum()))
+    binary = card.task == "binary"
+    # The bins of each class, or of wrong and right rows; for two classes from "surely no" to "surely yes", in halves.
+    parts = list(counts.reshape(4 if binary else 2, -1))
+    if binary:
+        from scipy.optimize import isotonic_regression
+
+        parts[1] = isotonic_regression(parts[1], increasing=False).x
+        parts[2] = isotonic_regression(parts[2], increasing=True).x
+    totals = nearest(np.array([part.sum() for part in parts]), float(counts.sum()))
+    return np.concatenate([nearest(part, total) for part, total in zip(parts, totals, strict=True)])
+
+
+def nearest(numbers: Floats, total: float) -> Floats:
+    """The numbers (n,) nearest to the given ones that add up to ``total`` and are nowhere below 0; 0 without a total.
+
+    Source: Held, Wolfe and Crowder 1974, "Validation of subgradient optimization", section 3 (a projection).
+
+    >>> nearest(np.array([9.0, 2.0, -1.0]), 10.0)
+    array([8.5, 1.5, 0. ])
+    """
+    if total <= 0.0:
+        return np.zeros_like(numbers)
+    ordered = np.sort(numbers)[::-1]
+    surplus = (np.cumsum(ordered) - total) / np.arange(1, numbers.size + 1)
+    taken = surplus[np.flatnonzero(ordered > surplus)[-1]]
+    return np.asarray(np.maximum(numbers - taken, 0.0))
 
 
 def _counts(card: Scorecard, learner: Learner, weights: Floats, setup: Setup, rows: Rows) -> Floats:

@@ -5,22 +5,28 @@ Source: McMahan et al. 2017, "Communication-efficient learning of deep networks 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from fedlab_nb.cards import card, code, one_line
+from fedlab_nb.data.declared import describe
 from fedlab_nb.errors import RoundError
 from fedlab_nb.horizontal.checks import check, starting_weights
-from fedlab_nb.horizontal.evaluate import evaluate, score_events
-from fedlab_nb.horizontal.prepare import Setup, encoded, event, prepare
+from fedlab_nb.horizontal.evaluate import VERDICT, evaluate, score_events
+from fedlab_nb.horizontal.noise import event, noise_plan
+from fedlab_nb.horizontal.owner_level import check_adaptive, clip_setting, owners_step
+from fedlab_nb.horizontal.prepare import Setup, encoded, prepare
 from fedlab_nb.horizontal.trained import trained
 from fedlab_nb.learn import Architecture, Learner, TrainedModel
+from fedlab_nb.learn.models import Layers
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.shown.trust import UPDATE, spending
-from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
+from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, row_lot
 from fedlab_nb.records import PrivacyEvent, Round, Scores, Spending, State, Update
 
 # The largest change of one weight that an owner may send where nothing is clipped.
@@ -35,7 +41,8 @@ class FedAvg:
     ``batch_size`` rows do to the weights at owner i; weight_i is its share of the rows, or 1 ("equal").
 
     With ``fl.RowLevelDP`` an owner makes one step a round instead, on the sum of its rows' clipped gradients: the noise
-    then goes on the sum over all owners, and under encryption is little more than if the rows lay in one place.
+    then goes on the sum over all owners, and under encryption is little more than if the rows lay in one place. With
+    ``fl.OwnerLevelDP`` the sum of the clipped changes is divided by the number of owners to be expected in a round.
 
     Left out, ``lr`` is 0.1 (2.0 at row level, where gradients are clipped), ``local_epochs`` 2, ``batch_size`` 16.
     """
@@ -51,17 +58,22 @@ class FedAvg:
         """What it needs beyond a sum: row weights, where they were asked for."""
         return ("row weights",) if self.weighting == "rows" else ()
 
-    def check(self, federation: Federation, num_rounds: int, after: Round | None = None) -> None:
+    def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:
         """Refuse, before anything leaves, what cannot work or could not keep its privacy claim.
 
         Raises:
             SettingError, RuleError, BudgetExceededError.
         """
-        check(self, federation, num_rounds, after)
+        check(self, federation, num_rounds, seed, after)
+        if clip_setting(federation.house.protect, None):
+            setup = after.state.context if after else None
+            run = self.asked(num_rounds, seed)
+            plan = setup.plan if isinstance(setup, Setup) else noise_plan(federation, num_rounds, run)[0]
+            check_adaptive(federation, plan)
 
     def start(self, federation: Federation, *, num_rounds: int, seed: int) -> State:
         """Agree on how columns are read and how much noise there will be; begin with weights from ``seed``."""
-        setup = prepare(federation, num_rounds, seed)
+        setup = prepare(federation, num_rounds, seed, self.asked(num_rounds, seed))
         weights = starting_weights(self.model, setup, seed)
         return State({"server": weights}, context=setup)
 
@@ -70,57 +82,68 @@ class FedAvg:
         setup: Setup = state.context  # type: ignore[assignment]
         weights, protect = state.weights["server"], federation.house.protect
         noise = self._noise(setup, protect)
-        debits = self._debits(setup, federation, number, cohort, noise, last=last)
+        debits, ahead = self._debits(setup, federation, number, cohort, noise, last=last)
         if not cohort:
-            federation.charge(debits)
+            federation.charge(ahead)
             return state
         federation.tell("model", weights.astype(np.float32), number=number, to=cohort)
-        learner, absent = self._learner(setup), federation.dropouts(number, setup.seed)
-        noise_sd = noise * protect.clip if protect else 0.0
-        if isinstance(protect, RowLevelDP):
-            rows = setup.rows * len(cohort) / len(federation.names)
-            total = federation.gather(
-                "update",
-                lambda _, owner: self._clipped(learner, weights, owner, setup, protect.clip),
-                number=number,
-                cohort=cohort,
-                bound=1.0 + protect.clip * (2.0 * setup.rows + 100.0),
-                noise_sd=noise_sd,
-                debits=debits,
-                absent=absent,
-                tensors=learner.tensors,
-            )
-            return _moved(state, weights - self._lr(federation) * total.value / rows)
-        total = federation.gather(
+        learner = self._learner(setup)
+        gather = partial(
+            federation.gather,
             "update",
-            lambda name, owner: self._trained(learner, weights, owner, setup, federation, number, name),
             number=number,
             cohort=cohort,
-            bound=1.0 + protect.clip if protect else LARGEST_CHANGE,
-            noise_sd=noise_sd,
-            clip=protect.clip if protect else None,
             debits=debits,
-            absent=absent,
-            tensors=learner.tensors,
+            ahead=ahead,
+            absent=federation.dropouts(number, setup.seed),
+            asked=self._asked(setup, weights),
         )
-        return _moved(state, weights + total.mean)
+        if isinstance(protect, RowLevelDP):
+            total = gather(
+                partial(self._clipped, learner, setup, federation, number, weights),
+                bound=1.0 + protect.clip * (2.0 * setup.rows + 100.0),
+                noise_sd=noise * protect.clip,
+                tensors=learner.tensors,
+            )
+            # Of those that take part, as many rows as are to be expected: how many there were is for nobody to know.
+            rows = protect.row_rate * setup.rows * len(cohort) / len(federation.names)
+            return _moved(state, weights - self._lr(federation) * total.value / rows)
+        train = partial(self._trained, learner, setup, federation, number, weights)
+        if isinstance(protect, OwnerLevelDP):
+            change, memory = owners_step(state, federation, protect, noise, gather, train, learner.tensors)
+            return _moved(state, weights + change, memory)
+        return _moved(state, weights + gather(train, bound=LARGEST_CHANGE, tensors=learner.tensors).mean)
 
     def settings(self, federation: Federation, state: State | None) -> dict[str, float]:
         """Learning rate, local epochs, sample rate, clip norm, noise multiplier and drop-out of the next round.
 
-        At row level an owner makes one step a round, so that there are no local epochs to choose.
+        At row level an owner makes one step a round, so that there are no local epochs to choose. A clip norm that
+        follows the updates is called "adaptive_clip": it is not for people to change.
         """
         one_step = isinstance(federation.house.protect, RowLevelDP)
         own = {"lr": self._lr(federation)} | ({} if one_step else {"local_epochs": self.local_epochs or 2})
         setup = state.context if state is not None else None
         protect = federation.house.protect
         noise = {"noise_multiplier": self._noise(setup, protect)} if protect and isinstance(setup, Setup) else {}
-        return {**own, **federation.house.settings, **noise}
+        return {**own, **federation.house.settings, **clip_setting(protect, state), **noise}
 
     def evaluate(self, state: State, federation: Federation, number: int, *, last: bool) -> Scores:
         """The scores of the model on the rows that were held out."""
         setup: Setup = state.context  # type: ignore[assignment]
-        return evaluate(federation, setup, self._learner(setup), state.weights["server"], number, last=last)
+        weights = state.weights["server"]
+        asked = self._asked(setup, weights)
+        return evaluate(federation, setup, self._learner(setup), weights, number, last=last, asked=asked)
+
+    def asked(self, num_rounds: int, seed: int) -> str:
+        """What run this is, equal for equal runs; "" for a model of one's own, which no words tell."""
+        return f"{self!r}, {num_rounds} rounds from seed {seed}" if isinstance(self.model, Layers) else ""
+
+    def _asked(self, setup: Setup, weights: np.ndarray) -> str:
+        """What is asked of the rows in one round."""
+        weighed = hashlib.sha256(weights.tobytes()).hexdigest()
+        run = self.asked(0, setup.seed)
+        reading = f"{describe(setup.encoding)} {setup.encoding.feature_names}"
+        return run and f"{run}, weights {weighed}, {setup.rows!r} rows read as {reading}"
 
     def model_of(self, state: State) -> TrainedModel:
         """The model in this state, with the way it reads columns."""
@@ -132,7 +155,7 @@ class FedAvg:
         setup = record.state.context
         if not isinstance(setup, Setup) or setup.plan is None:
             return spending(federation)
-        promised = [e for e in score_events(federation, setup, num_rounds, last=True) if e.mechanism == "geometric"]
+        promised = [e for e in score_events(federation, setup, num_rounds, last=True) if e.purpose == VERDICT]
         return spending(
             federation,
             self.releases(setup, federation, record.number + 1),
@@ -144,10 +167,11 @@ class FedAvg:
         """What an owner that takes part in round ``number`` will release."""
         noise = self._noise(setup, federation.house.protect)
         name = federation.names[0]
-        return self._debits(setup, federation, number, [name], noise, last=last)[name]
+        debits, ahead = self._debits(setup, federation, number, [name], noise, last=last)
+        return [*debits[name], *ahead[name]]
 
     def _trained(
-        self, learner: Learner, weights: np.ndarray, rows: Rows, setup: Setup, fed: Federation, number: int, name: str
+        self, learner: Learner, setup: Setup, fed: Federation, number: int, weights: np.ndarray, name: str, rows: Rows
     ) -> Update:
         """Beside the rows: local training; the change, times this owner's weight."""
         X, y = encoded(rows, setup.encoding, "training")
@@ -159,18 +183,27 @@ class FedAvg:
         weight = 1.0 if equal else len(X) / setup.rows
         return Update(change * weight, weight)
 
-    def _clipped(self, learner: Learner, weights: np.ndarray, rows: Rows, setup: Setup, clip: float) -> Update:
+    def _clipped(
+        self, learner: Learner, setup: Setup, fed: Federation, number: int, weights: np.ndarray, name: str, rows: Rows
+    ) -> Update:
         """Beside the rows: the sum of clipped row gradients. Its weight is public; the number of rows is not."""
-        X, y = encoded(rows, setup.encoding, "training")
-        return Update(learner.clipped_gradient(weights, X, y, clip=clip), 1.0)
+        protect, (X, y) = fed.house.protect, encoded(rows, setup.encoding, "training")
+        assert isinstance(protect, RowLevelDP)
+        if protect.row_rate < 1.0:
+            # From the source of the noise, not from the run's seed: whoever knew who takes part would void the credit.
+            lot = row_lot(fed.noise(number, name, "rows"), len(X), protect.row_rate)
+            X, y = X[lot], y[lot]
+        return Update(learner.clipped_gradient(weights, X, y, clip=protect.clip), 1.0)
 
     def _debits(
         self, setup: Setup, federation: Federation, number: int, cohort: Sequence[str], noise: float, *, last: bool
-    ) -> dict[str, list[PrivacyEvent]]:
+    ) -> tuple[dict[str, list[PrivacyEvent]], dict[str, list[PrivacyEvent]]]:
+        """What a round's update costs those who take part, and what its scores will cost all owners."""
         scores = score_events(federation, setup, number, last=last)
         rows = "all" if setup.plan and setup.plan.unit == "owner" else "training"
-        training = event(federation, number, UPDATE, rows, noise)
-        return {name: [training, *scores] if name in cohort else scores for name in federation.names}
+        rate = getattr(federation.house.protect, "row_rate", 1.0)
+        training = event(federation, number, UPDATE, rows, noise, sample_rate=rate)
+        return {name: [training] for name in cohort}, dict.fromkeys(federation.names, scores)
 
     @staticmethod
     def _noise(setup: Setup, protect: RowLevelDP | OwnerLevelDP | None) -> float:
@@ -210,12 +243,15 @@ def _strategy_card(strategy: FedAvg) -> str:
         ("Local epochs", chosen(strategy.local_epochs, "2")),
         ("Batch size", chosen(strategy.batch_size, "16 rows")),
     ]
-    note = "Under fl.RowLevelDP an owner makes one step a round on all its rows: no local epochs, no batches."
+    note = (
+        "Under fl.RowLevelDP an owner makes one step a round, no local epochs, no batches. Under fl.OwnerLevelDP the "
+        "sum is divided by the number of owners to be expected in a round."
+    )
     return card("Federated averaging", rows, note)
 
 
-def _moved(state: State, weights: np.ndarray) -> State:
-    """The state with new weights.
+def _moved(state: State, weights: np.ndarray, memory: Mapping[str, float] | None = None) -> State:
+    """The state with new weights, and with what is to be remembered.
 
     Raises:
         RoundError: if a weight is too large for the 32-bit numbers that models are made of.
@@ -228,4 +264,5 @@ def _moved(state: State, weights: np.ndarray) -> State:
             "It could neither be sent nor be scored, so the model stays as it was.",
             "Lower the learning rate: the training diverged.",
         )
-    return State({"server": weights}, state.memory, state.context)
+    kept = {**state.memory, **{name: np.array([value]) for name, value in (memory or {}).items()}}
+    return State({"server": weights}, kept, state.context)

@@ -21,9 +21,9 @@ from fedlab_nb.data import encoding as enc
 from fedlab_nb.data import sums
 from fedlab_nb.data.declared import declared_encoding, describe
 from fedlab_nb.errors import SchemaError
+from fedlab_nb.horizontal.noise import event, keep_plan, noise_in_sum, noise_plan
 from fedlab_nb.parties import Federation, Rows
-from fedlab_nb.privacy import Account, NoisePlan, implied_budget, plan_owners, plan_rows
-from fedlab_nb.protect import OwnerLevelDP
+from fedlab_nb.privacy import NoisePlan
 from fedlab_nb.records import PrivacyEvent, Schema, Update
 
 # Counts and sums of values in [-1, 1] stay below this: an owner may have up to a million rows.
@@ -54,42 +54,14 @@ class Setup:
     held_out: float = 0.0
 
 
-def noise_plan(federation: Federation, num_rounds: int) -> NoisePlan | None:
-    """How much noise each release of ``num_rounds`` rounds gets; None without a privacy mechanism.
+def prepare(federation: Federation, num_rounds: int, seed: int, asked: str = "") -> Setup:
+    """Ask the owners what is needed to read all columns alike; tell them the resulting encoding.
 
-    Raises:
-        BudgetExceededError: if an owner has nothing left to spend.
+    ``asked`` says what run this is for, so that the same run finds its noise plan again.
     """
-    house = federation.house
-    if house.protect is None:
-        return None
-    sigma = house.protect.noise_multiplier
-    budget = house.budget
-    if budget is None:
-        assert sigma is not None  # the federation refuses a mechanism with neither
-        budget = implied_budget(sigma, num_rounds, federation.delta, house.protect.unit)
-    # A rehearsal spends nothing, and without a budget nothing was agreed that could be used up: both are planned as if
-    # nothing had been spent.
-    fresh = house.noise_seed is not None or house.budget is None
-    accounts = [(name, Account() if fresh else federation.account(name)) for name in federation.names]
-    held_out = {owner.name: owner.held_out for owner in federation.owners}
-    if isinstance(house.protect, OwnerLevelDP):
-        return plan_owners(budget, accounts, num_rounds, training=sigma, held_out=held_out)
-    lists = len(sums.open_lists(federation.schema))
-    return plan_rows(budget, accounts, num_rounds, training=sigma, lists=lists, held_out=held_out)
-
-
-def event(federation: Federation, number: int, purpose: str, rows: str, amount: float, **more: object) -> PrivacyEvent:
-    """The privacy event of one release under this federation's mechanism; "none" without one."""
-    protect = federation.house.protect
-    if protect is None:
-        return PrivacyEvent(number, purpose, rows, "row", "none")  # type: ignore[arg-type]
-    return PrivacyEvent(number, purpose, rows, protect.unit, "gaussian", amount, **more)  # type: ignore[arg-type]
-
-
-def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
-    """Ask the owners what is needed to read all columns alike; tell them the resulting encoding."""
-    schema, plan = federation.schema, noise_plan(federation, num_rounds)
+    schema, (plan, known) = federation.schema, noise_plan(federation, num_rounds, asked)
+    if plan is not None and not known:
+        keep_plan(federation, asked, plan)
     if plan is not None and plan.unit == "owner":
         encoding = declared_encoding(schema)
         return Setup(encoding, schema, federation.names, plan, 0.0, seed)
@@ -99,7 +71,14 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
     noise_sd = plan.moments * sensitivity if plan else 0.0
     in_all = noise_in_sum(federation, noise_sd)
     release = event(federation, 0, "the moments of the columns", "training", plan.moments if plan else 0.0)
-    totals = _sum(federation, "moment", lambda rows: sums.moments(*rows.training, schema, ranges), release, noise_sd)
+    totals = _sum(
+        federation,
+        "moment",
+        lambda rows: sums.moments(*rows.training, schema, ranges),
+        release,
+        noise_sd,
+        asked=f"moments of training rows within {sorted(ranges.items())}",
+    )
     encoding = enc.make_encoding(schema, ranges, missing, totals, lists, noise_sd=in_all)
     federation.tell("encoding", describe(encoding), number=0, to=federation.names)
     # A count below its own noise would make every step longer than what was learned of the rows can justify.
@@ -109,7 +88,13 @@ def prepare(federation: Federation, num_rounds: int, seed: int) -> Setup:
 
 
 def _sum(
-    federation: Federation, kind: str, ask: Callable[[Rows], Floats], release: PrivacyEvent, noise_sd: float
+    federation: Federation,
+    kind: str,
+    ask: Callable[[Rows], Floats],
+    release: PrivacyEvent,
+    noise_sd: float,
+    *,
+    asked: str,
 ) -> Floats:
     """The sum over all owners of what ``ask`` gives beside their rows; ``release`` is charged to each of them."""
     return federation.gather(
@@ -121,16 +106,8 @@ def _sum(
         step=COUNT_STEP,
         noise_sd=noise_sd,
         debits={name: [release] for name in federation.names},
+        asked=asked,
     ).value
-
-
-def noise_in_sum(federation: Federation, noise_sd: float) -> float:
-    """Standard deviation of the noise in a sum over all n owners: n shares, so large that fewer have ``noise_sd``.
-
-    Without encryption each owner adds all of it.
-    """
-    owners = len(federation.names)
-    return float(noise_sd * np.sqrt(owners / federation.house.noise_shares(owners)))
 
 
 def some_hold_out(federation: Federation) -> bool:
@@ -147,7 +124,8 @@ def _ask_held_out(federation: Federation, encoding: enc.Encoding, plan: NoisePla
     def held_out(rows: Rows) -> Floats:
         return np.array([float(len(encoded(rows, encoding, "held_out")[0]))])
 
-    count = _sum(federation, "held-out count", held_out, release, plan.count)
+    asked = f"held-out rows with a known target, read as {describe(encoding)}"
+    count = _sum(federation, "held-out count", held_out, release, plan.count, asked=asked)
     return max(float(count[0]), noise_in_sum(federation, plan.count), 1.0)
 
 
@@ -159,7 +137,14 @@ def _ask_ranges(
         return {}, {}
     noise_sd = plan.ranges * sums.octave_sensitivity(schema) if plan else 0.0
     release = event(federation, 0, "the ranges of the columns", "training", plan.ranges if plan else 0.0)
-    counts = _sum(federation, "range count", lambda rows: sums.octave_counts(*rows.training, schema), release, noise_sd)
+    counts = _sum(
+        federation,
+        "range count",
+        lambda rows: sums.octave_counts(*rows.training, schema),
+        release,
+        noise_sd,
+        asked="octaves of training rows",
+    )
     return sums.ranges_from_counts(counts, schema, noise_sd=noise_in_sum(federation, noise_sd))
 
 
@@ -168,14 +153,8 @@ def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -
     columns = sums.open_lists(schema)
     if not columns:
         return {}
-    release = event(
-        federation,
-        0,
-        "the categories of the columns",
-        "training",
-        plan.lists if plan else 0.0,
-        delta=plan.list_delta if plan else 0.0,
-    )
+    noise, delta = (plan.lists, plan.list_delta) if plan else (0.0, 0.0)
+    release = event(federation, 0, "the categories of the columns", "training", noise, delta=delta)
 
     def name_categories(name: str, rows: Rows) -> str:
         counts = sums.category_counts(*rows.training, schema)
@@ -187,7 +166,11 @@ def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -
         return json.dumps({column: sorted(values, key=str) for column, values in counts.items()})
 
     answers = federation.hear(
-        "category list", name_categories, number=0, debits={name: [release] for name in federation.names}
+        "category list",
+        name_categories,
+        number=0,
+        debits={name: [release] for name in federation.names},
+        asked="category lists of training rows",
     )
     found = {name: json.loads(str(answer)) for name, answer in answers.items()}
     if plan is None:
@@ -231,7 +214,7 @@ def _above_threshold(
 
 
 def _threshold(plan: NoisePlan, columns: int) -> float:
-    return 1.0 + plan.lists * math.sqrt(columns) * NormalDist().inv_cdf(1.0 - plan.list_delta / columns)
+    return 1.0 - plan.lists * math.sqrt(columns) * NormalDist().inv_cdf(plan.list_delta / columns)
 
 
 def _refuse_lonely_class(schema: Schema, found: Mapping[str, Mapping[str, Sequence[object]]]) -> None:

@@ -26,9 +26,6 @@ FINE_SCALE = 0.05
 VERDICT_EDGES = np.array([0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99])
 # Errors of a standardised number are clipped here, so that one row cannot move a private score without bound.
 ERROR_BOUND = 3.0
-# A verdict counts squared errors in whole steps. Noise grows with the steps, so in squared errors it stays the same:
-# many steps cost nothing, and few would count every small error as none.
-STEPS = 2**16
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Scorecard:
     """How rows become counts, and counts become scores, for one task at one level of detail.
 
     "exact" has fine bins and no noise in mind; "round" is (wrong, right) or (rows, squared error); "verdict" has
-    enough bins for AUC and loss. ``l2`` bounds what one row adds to "round", ``l1`` what it adds to "verdict".
+    enough bins for AUC and loss, and tells the same of errors. ``l2`` bounds what one row adds to both.
     """
 
     task: Task
@@ -45,13 +42,8 @@ class Scorecard:
 
     @property
     def l2(self) -> float:
-        """The largest L2 norm of one row's vector at detail "round"."""
+        """The largest L2 norm of one row's vector at details "round" and "verdict"."""
         return math.sqrt(2.0) if self.task == "regression" else 1.0
-
-    @property
-    def l1(self) -> int:
-        """The largest L1 norm of one row's (integer) vector at detail "verdict"."""
-        return 2 * STEPS if self.task == "regression" else 1
 
     @property
     def size(self) -> int:
@@ -153,8 +145,6 @@ class Scorecard:
         if self.detail == "exact":
             return np.array([len(y), (error**2).sum(), y.sum(), (y**2).sum()], dtype=np.float64)
         share = np.minimum(np.abs(error) / ERROR_BOUND, 1.0) ** 2
-        if self.detail == "verdict":
-            return np.array([STEPS * len(y), np.rint(STEPS * share).sum()], dtype=np.float64)
         return np.array([len(y), share.sum()], dtype=np.float64)
 
     def _read_errors(self, counts: Floats, rows: float = 0.0) -> dict[str, float]:

@@ -139,7 +139,8 @@ def own_generator(seed: int) -> Iterator[None]:
     import torch
 
     with _TORCH, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # Not torch.manual_seed: that also tells every accelerator, which takes longer than a small model's round.
+        torch.default_generator.manual_seed(int(seed))
         yield
 
 

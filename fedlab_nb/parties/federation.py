@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.channel import Channel, for_range, open_channel
+from fedlab_nb.channel import Channels
 from fedlab_nb.channel.opening import Encryption, Place, Tensors
-from fedlab_nb.crypto import CKKS
 from fedlab_nb.errors import SettingError
 from fedlab_nb.ledger import Ledger, View
-from fedlab_nb.parties.house import House, cohort, dropouts
+from fedlab_nb.parties.books import Books, Debits
+from fedlab_nb.parties.house import House, cohort, dropouts, noisy, terms_of_sum
 from fedlab_nb.parties.owner import DataOwner, Rows
-from fedlab_nb.parties.rules import check_apart, check_debits, check_house, check_numbers, check_owners
-from fedlab_nb.privacy import Account, Budget, Debit, account_of, charge
-from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, clip_norm, gaussian_share, noise_source
-from fedlab_nb.records import PrivacyEvent, Update
+from fedlab_nb.parties.rules import check_debits, check_house, check_numbers, check_owners
+from fedlab_nb.privacy import Account, Budget, Vault
+from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, clip_norm, noise_source
+from fedlab_nb.records import Update
 
 if TYPE_CHECKING:
     from fedlab_nb.parties.shown.wire import WireView
 
-# Room for noise above the bound, in standard deviations: beyond it once in 10^32 numbers.
-NOISE_TAIL = 12.0
-
 Floats = NDArray[np.float64]
 Work = Callable[[str, Rows], Update]
-Debits = Mapping[str, Sequence[PrivacyEvent]]
 T = TypeVar("T")
 
 
@@ -50,9 +45,10 @@ class Federation:
         dropout: the probability with which an owner that was chosen for a round sends no update in it.
         noise_seed: a rehearsal: noise that can be repeated, and therefore protects nobody. Marked on every card.
         server: where ciphertexts are added: in the "kernel", or in a "process" of its own that never sees a key.
+        vault: ``fl.Vault(path)``, the file that keeps the owners' budgets; left out, memory keeps them.
 
     Raises:
-        SettingError, SchemaError, RuleError: naming the owner, the column or the combination.
+        SettingError, SchemaError, RuleError, VaultError: naming the owner, the column or the combination.
     """
 
     def __init__(
@@ -66,19 +62,16 @@ class Federation:
         dropout: float = 0.0,
         noise_seed: int | None = None,
         server: Place = "kernel",
+        vault: Vault | None = None,
     ) -> None:
         self.owners, self.schema = check_owners(owners)
         house = House(encrypt, protect, budget, sample_rate, noise_seed, dropout, server)
-        self.house = check_house(house, self.schema, len(self.owners))
+        self.house = check_house(house, self.schema, self.owners)
         self.ledger = Ledger()
         self._by_name = {owner.name: owner for owner in self.owners}
-        self._accounts = {
-            owner.name: account_of(owner._inside(lambda rows: rows.fingerprint, stage="counting its budget"))  # noqa: SLF001
-            for owner in self.owners
-        }
-        check_apart(self._accounts, self.house)
-        self._channels: dict[Encryption | None, tuple[int, Channel]] = {}
-        self._newest = 0
+        self.books = Books(self.owners, vault)
+        self.books.open(self.house)
+        self._channels = Channels(self.names, self.ledger, self.house.server)
         self._busy = threading.Lock()
 
     @property
@@ -109,7 +102,7 @@ class Federation:
 
     def account(self, name: str) -> Account:
         """The privacy account of an owner's data."""
-        return self._accounts[name]
+        return self.books.accounts[name]
 
     def cohort(self, number: int, seed: int) -> tuple[str, ...]:
         """Who takes part in round ``number``: who was chosen and stays. Nobody is a legal answer."""
@@ -131,17 +124,25 @@ class Federation:
         *,
         number: int,
         debits: Debits,
+        to: Sequence[str] | None = None,
+        asked: str = "",
     ) -> dict[str, Floats | str]:
-        """Each owner answers the server by itself, readable: only for answers that are protected one by one.
+        """Each owner (of ``to``) answers the server by itself, readable: only for answers protected one by one.
 
-        The accounts are debited first; ``work`` adds its own noise (from ``self.noise``), as ``debits`` say.
+        The accounts are debited first; ``work`` adds its own noise (from ``self.noise``), as ``debits`` say. ``asked``
+        is as in ``gather``.
         """
-        check_debits(kind, self.names, debits)
-        self.charge(debits)
-        answers = {name: self._beside(name, kind, work) for name in self.names}
+        names = self.names if to is None else tuple(to)
+        check_debits(kind, names, debits)
+        questions = {n: self.books.question(self.house, kind, [n], asked, debits[n]) for n in names}
+        stored = {name: self.books.answer(question) for name, question in questions.items()}
+        new = [name for name in names if stored[name] is None]
+        debit = self.books.charge({name: debits[name] for name in new}, self.house)
+        answers = {name: self._beside(name, kind, work) for name in new}
         for name, answer in answers.items():
             self.ledger.post(number, name, "server", kind, answer)
-        return answers
+            answers[name] = self.books.keep(questions[name], debit, answer)
+        return {name: answers[name] if name in answers else stored[name] for name in names}  # type: ignore[misc]
 
     def gather(
         self,
@@ -151,115 +152,97 @@ class Federation:
         number: int,
         cohort: Sequence[str],
         bound: float,
-        noise_sd: float = 0.0,
+        noise_sd: float | Floats = 0.0,
         clip: float | None = None,
         debits: Debits,
+        ahead: Debits | None = None,
         absent: Sequence[str] = (),
         tensors: Tensors = (),
         step: float | None = None,
+        asked: str = "",
     ) -> Update:
         """The sum over ``cohort`` of what ``work`` gives beside each owner's rows, as the server comes to know it.
 
         In this order: work beside the rows; clip (L2 norm ``clip``, if given); debit the budgets, all or none; noise
-        in shares; encrypt; record; add; open; round. The shares are so large that the sum carries standard deviation
-        ``noise_sd`` or more even for an owner who knows, and subtracts, its own share. Without encryption there is no
-        sum to hide in, so that each owner adds all of the noise itself.
+        in shares; encrypt; record; add; open; round; keep. The shares are so large that the sum carries standard
+        deviation ``noise_sd`` (one for all numbers, or one for each) or more even for an owner who knows, and
+        subtracts, its own share. Without encryption there is no sum to hide in, so each owner adds all of the noise.
 
         ``bound`` is the largest number that one owner may send before noise; every number is rounded to the grid that
         goes with it, encrypted or not, so that both roads give equal bits. ``absent`` were called for this round and
         send nothing; ``tensors`` are the names and sizes of an update's parts, for error messages. ``step`` is how
         fine the grid has to be (None: as fine as the scheme allows).
 
+        ``ahead`` is debited with ``debits``: what will be released next and must not find an empty budget. ``asked``
+        says completely what ``work`` computes; where an equal question with equal noise was answered before, about the
+        same data, the stored answer comes back and nothing is charged. Left out, nothing is stored.
+
         Raises:
             RoundError: naming the owner whose work failed or gave something that is not finite or beyond the bound.
-            BudgetExceededError, EncryptionError: before anything left.
+            BudgetExceededError, VaultError, EncryptionError: before anything left.
         """
-        reach, owners, scheme = bound + NOISE_TAIL * noise_sd, len(self.owners), self.house.encrypt
-        scheme = scheme and for_range(scheme, reach, owners, step)
-        plan = (scheme or CKKS()).plan(bound=reach, owners=owners)
+        terms = terms_of_sum(self.house, owners := (len(self.owners), len(cohort), len(absent)), bound, noise_sd, step)
         check_debits(kind, cohort, debits)
-        shares = self.house.noise_shares(len(cohort), len(absent))
-        plan.check_noise(noise_sd / np.sqrt(shares))
+        facts = bound, noise_sd, clip, step, terms.shares, owners, debits, ahead
+        question = self.books.question(self.house, kind, cohort, asked, *facts)
+        if (stored := self.books.answer(question)) is not None:
+            return _read(np.asarray(stored))
         with self.ledger.stage("local work"):
             updates = {name: self._beside(name, kind, _checked(work, kind, bound, clip, tensors)) for name in cohort}
-        self.charge(debits)
-        vectors: dict[str, Floats] = {}
-        for name, update in updates.items():
-            noise = gaussian_share(self.noise(number, name, kind), update.value.size, noise_sd, shares)
-            vectors[name] = np.append(update.value + noise, update.weight)
-        channel = self._channel(scheme, number)
+        debit = self.books.charge(debits, self.house, ahead)
+        vectors = {
+            name: noisy(self.house, terms, update, noise_sd, debits[name], (number, self.names.index(name), kind))
+            for name, update in updates.items()
+        }
+        parts = (*tensors, ("weight", 1)) if tensors else ()
         try:
-            parts = (*tensors, ("weight", 1)) if tensors else ()
-            summed = channel.sum(kind, vectors, plan, number, absent=absent, tensors=parts)
+            channel = self._channels.channel(terms.scheme, number)
+            summed = channel.sum(kind, vectors, terms.plan, number, absent=absent, tensors=parts)
         except BaseException:
-            self._channels.clear()  # keys of a sum that failed are not used again
+            self._channels.drop()  # keys of a sum that failed are not used again
             raise
-        return Update(summed[:-1], float(summed[-1]))
+        return _read(np.asarray(self.books.keep(question, debit, summed)))
 
     def begin(self, number: int, *, anew: bool) -> None:
         """Rounds are played from ``number`` on: with fresh keys if ``anew``, or if those in force have been there."""
-        if anew or number <= self._newest:
-            self._channels.clear()
-            self._newest = 0
+        self._channels.begin(number, anew=anew)
+        self.books.forget_ahead()
+
+    def turn(self) -> int:
+        """The number for a question between runs: each owner helps to sum a kind once under one number."""
+        return self._channels.turn()
 
     @property
     def fingerprint(self) -> str:
         """The public key in force, in 16 hex characters; "" while there is none."""
-        found = self._channels.get(self.house.encrypt)
-        return found[1].fingerprint if found else ""
+        return self._channels.fingerprint(self.house.encrypt)
 
     def noise(self, number: int, name: str, kind: str) -> np.random.Generator:
         """A source of noise for one owner's release: operating-system entropy, or the rehearsal's seed."""
         return noise_source(self.house.noise_seed, number, self.names.index(name), *kind.encode())
 
     def charge(self, debits: Debits) -> None:
-        """Debit each owner's events from its account, or none of them. A rehearsal's releases count as unprotected.
+        """Debit each owner's events from its account ahead of their release, or none of them.
 
         Raises:
             BudgetExceededError: naming the owner whose budget does not allow them.
+            VaultError: if the debits cannot be written down.
         """
-        rehearsal = self.house.noise_seed is not None
-        charge(
-            [
-                Debit(
-                    name,
-                    self._accounts[name],
-                    self._by_name[name].held_out,
-                    tuple(replace(e, mechanism="none", amount=0.0, delta=0.0) if rehearsal else e for e in events),
-                )
-                for name, events in debits.items()
-                if events
-            ],
-            self.house.budget,
-        )
+        self.books.charge({}, self.house, ahead=debits)
 
     @property
     def delta(self) -> float:
-        """The delta at which epsilon is stated: the budget's, else 1e-5."""
-        return self.house.budget.delta if self.house.budget else 1e-5
+        """The delta at which epsilon is stated: the smallest that binds an owner, else 1e-5."""
+        bindings = [self.books.binding(name, self.house) for name in self.names]
+        return min((budget.delta for budget in bindings if budget is not None), default=1e-5)
 
     def epsilon(self) -> float | None:
         """What the owner that spent most has spent, over everything that ever left its rows; None without guarantee."""
-        if self.house.protect is None or self.house.noise_seed is not None:
-            return None
-        accounts = self._accounts.values()
-        if not all(account.guaranteed(self.house.protect.unit) for account in accounts):
-            return None
-        most = max(account.spent(self.delta) for account in accounts)
-        return most if most < np.inf else None
+        return self.books.epsilon(self.house, self.delta)
 
     def _beside(self, name: str, kind: str, work: Callable[[str, Rows], T]) -> T:
         with self.ledger.busy(name):
             return self._by_name[name]._inside(lambda rows: work(name, rows), stage=kind)  # noqa: SLF001
-
-    def _channel(self, scheme: Encryption | None, number: int) -> Channel:
-        """The channel of a scheme with the keys in force: those of this run, not older than ``rounds_per_key``."""
-        self._newest = max(self._newest, number)
-        began, channel = self._channels.get(scheme, (number, None))
-        if channel is None or (scheme and number // scheme.rounds_per_key > began // scheme.rounds_per_key):
-            channel = open_channel(scheme, self.names, self.ledger, number, self.house.server)
-            self._channels[scheme] = number, channel
-        return channel
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -286,6 +269,11 @@ class Federation:
         from fedlab_nb.parties.shown.card import federation_card
 
         return federation_card(self)
+
+
+def _read(summed: Floats) -> Update:
+    """What a sum says: the added vectors, and the added weights as its last number."""
+    return Update(summed[:-1], float(summed[-1]))
 
 
 def _checked(work: Work, kind: str, bound: float, clip: float | None, tensors: Tensors) -> Work:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fedlab_nb.channel import for_range
 from fedlab_nb.channel.opening import Encryption, Place
-from fedlab_nb.crypto import SecAgg
+from fedlab_nb.crypto import CKKS, SecAgg
+from fedlab_nb.crypto.schemes.plan import Plan
 from fedlab_nb.errors import SettingError
 from fedlab_nb.privacy import Budget
-from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
+from fedlab_nb.protect import AdaptiveClip, OwnerLevelDP, RowLevelDP, with_share
+from fedlab_nb.records import PrivacyEvent, Update
 from fedlab_nb.records.snapshot import Hiding
+
+# Room for noise above the bound, in standard deviations: beyond it once in 10^32 numbers.
+NOISE_TAIL = 12.0
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,21 +48,29 @@ class House:
     def noise_shares(self, present: int, absent: int = 0) -> int:
         """How many owners' shares of noise must suffice for a sum over those ``present``.
 
-        In the clear each owner's own. Where a sum hides them, all but one: an owner can subtract its own. Under masks
-        nobody knows who will drop out after masking, so that as few as can take masks off must suffice.
+        In the clear each owner's own. Where a sum hides them, all but the ``colluding`` ones: owners can subtract what
+        they know. Under masks nobody knows who will drop out after masking, so that as few as can take masks off must
+        suffice. Where no more take part than may collude, each adds all of the noise, as it has only itself to trust.
         """
         if self.encrypt is None:
             return 1
         certain = self.encrypt.needed(present + absent) if isinstance(self.encrypt, SecAgg) else present
-        return max(certain - 1, 1)
+        return max(certain - (self.protect.colluding if self.protect else 1), 1)
+
+    def noise_step(self, plan: Plan) -> float | None:
+        """The grid step in whole numbers of which noise is drawn, where it is to be exact; else None."""
+        return math.ldexp(1.0, -plan.grid_bits) if self.protect and self.protect.exact_noise else None
 
     @property
     def settings(self) -> dict[str, float]:
-        """What may be changed between rounds, as it is now; noise that nobody chose is the strategy's to say."""
+        """What may be changed between rounds, as it is now.
+
+        Noise that nobody chose, and a clip norm that follows the updates, are the strategy's to say.
+        """
         protect, noise = self.protect, {}
         if protect is not None and protect.noise_multiplier is not None:
             noise = {"noise_multiplier": protect.noise_multiplier}
-        clip = {} if protect is None else {"clip": protect.clip}
+        clip = {} if protect is None or isinstance(protect.clip, AdaptiveClip) else {"clip": protect.clip}
         return {"sample_rate": self.sample_rate, **clip, **noise, "dropout": self.dropout}
 
     def adjusted(self, changes: Mapping[str, float]) -> House:
@@ -69,9 +88,72 @@ class House:
                 "What is not in force cannot be changed between two rounds.",
                 "run.settings shows those that there are.",
             )
-        protect = replace(self.protect, **inner) if self.protect else None
+        if self.protect and isinstance(self.protect.clip, AdaptiveClip) and "clip" in inner:
+            raise SettingError(
+                f"The clip norm was to be changed to {inner['clip']!r}, and it follows the updates by itself.",
+                "A clip norm set by hand would be moved away from at once, or the adaptive one would stop unnoticed.",
+                "Change noise_multiplier or sample_rate, or make a Federation with fl.OwnerLevelDP(clip=1.0).",
+            )
+        protect = _with(self.protect, inner)
         rate, dropout = shared.get("sample_rate", self.sample_rate), shared.get("dropout", self.dropout)
         return replace(self, protect=protect, sample_rate=rate, dropout=dropout)
+
+
+def _with(protect: RowLevelDP | OwnerLevelDP | None, changes: Mapping[str, float]) -> RowLevelDP | OwnerLevelDP | None:
+    """The mechanism with other ``clip`` or ``noise_multiplier``."""
+    return replace(protect, **changes) if protect else None  # type: ignore[arg-type]
+
+
+class Terms(NamedTuple):
+    """How a sum goes: its scheme, the grid and range of its numbers, and how many shares of noise must do."""
+
+    scheme: Encryption | None
+    plan: Plan
+    shares: int
+
+
+def terms_of_sum(
+    house: House, owners: tuple[int, int, int], bound: float, noise_sd: float | Floats, step: float | None
+) -> Terms:
+    """How a sum will go.
+
+    ``owners`` are how many there are, how many take part and how many were called and are absent.
+    """
+    everyone, present, absent = owners
+    deviations = np.atleast_1d(noise_sd)
+    most, least = float(np.max(deviations, initial=0.0)), np.min(deviations, where=deviations > 0.0, initial=np.inf)
+    reach, scheme = bound + NOISE_TAIL * most, house.encrypt
+    scheme = scheme and for_range(scheme, reach, everyone, step)
+    plan = (scheme or CKKS()).plan(bound=reach, owners=everyone)
+    shares = house.noise_shares(present, absent)
+    # Where numbers have noise of their own each, the least of it must not be rounded away.
+    plan.check_noise(float(least / np.sqrt(shares)) if most else 0.0)
+    return Terms(scheme, plan, shares)
+
+
+def noisy(
+    house: House,
+    terms: Terms,
+    update: Update,
+    noise_sd: float | Floats,
+    debits: Sequence[PrivacyEvent],
+    path: tuple[int, int, str],
+) -> Floats:
+    """What an owner sends (d + 1,): its update with its share of the noise, and its weight.
+
+    ``path`` is the round, the owner's number and the kind: a rehearsal's noise follows from it and from its seed.
+    """
+    value = with_share(
+        update.value,
+        noise_sd,
+        terms.shares,
+        seed=house.noise_seed,
+        path=(path[0], path[1], *path[2].encode()),
+        step=house.noise_step(terms.plan),
+        # The debit tells the sensitivity, noise_sd / multiplier, to which rounding adds.
+        noise_multiplier=max((e.amount for e in debits if e.mechanism == "gaussian"), default=0.0),
+    )
+    return np.append(value, update.weight)
 
 
 def dropouts(house: House, names: Sequence[str], number: int, seed: int) -> tuple[str, ...]:

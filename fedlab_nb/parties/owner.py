@@ -12,6 +12,7 @@ from fedlab_nb.data.intake import load, make_schema
 from fedlab_nb.data.samples import invented
 from fedlab_nb.errors import FedLabError, PrivateDataError, RoundError, SchemaError, SettingError
 from fedlab_nb.parties.rows import Rows, divide
+from fedlab_nb.privacy import Budget
 from fedlab_nb.records import Schema
 from fedlab_nb.units import counted
 
@@ -23,7 +24,7 @@ __all__ = ["DataOwner", "Rows"]
 T = TypeVar("T")
 
 PARTIES = {"server", "key holder", "auditor"}
-PUBLIC = ["held_out", "mock", "name", "schema", "target"]
+PUBLIC = ["budget", "held_out", "mock", "name", "schema", "target"]
 
 
 class DataOwner:
@@ -41,6 +42,8 @@ class DataOwner:
     ``held_out`` is the share of rows, about, that are never trained on. Which ones depends on nothing but each row's
     own content (a hash of it): so training and held-out rows are disjoint for the privacy account whatever other rows
     come, go or change places, and the same row is on the same side in every run.
+
+    ``budget`` is what this owner spends at most; left out, it goes along with what a federation agrees on.
 
     Inside one process this is a teaching wall, not a security boundary: it stops every ordinary way of looking, but
     whoever can run any Python code here can reach this memory. Real walls are separate machines.
@@ -64,8 +67,9 @@ class DataOwner:
         held_out: float = 0.2,
         bounds: Mapping[str, tuple[float, float]] | None = None,
         categories: Mapping[str, Sequence[object]] | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        _check_settings(name, held_out)
+        _check_settings(name, held_out, budget)
 
         def unreadable(kind: str) -> FedLabError:
             return SchemaError(
@@ -84,7 +88,7 @@ class DataOwner:
         if failure is not None:
             raise failure from None
         schema, _ROWS[self] = taken[0]
-        self._facts = (name, target, schema, float(held_out))
+        self._facts = (name, target, schema, float(held_out), budget)
 
     @property
     def name(self) -> str:
@@ -105,6 +109,11 @@ class DataOwner:
     def held_out(self) -> float:
         """Share of the rows that are never trained on; public."""
         return self._facts[3]
+
+    @property
+    def budget(self) -> Budget | None:
+        """What this owner spends at most, whatever a federation agrees on; None leaves it to the federation."""
+        return self._facts[4]
 
     def mock(self, rows: int = 5, seed: int = 0) -> pd.DataFrame:
         """``rows`` invented rows with the same columns, to try code on: nothing in them comes from real rows.
@@ -248,7 +257,7 @@ def _attempt(work: Callable[[], T], explain: Callable[[str], FedLabError]) -> tu
     return [], failure.with_traceback(None)
 
 
-def _check_settings(name: str, held_out: float) -> None:
+def _check_settings(name: str, held_out: float, budget: object) -> None:
     if not isinstance(name, str) or not name.strip() or name.strip().lower() in PARTIES:
         raise SettingError(
             f"A data owner was named {name!r}.",
@@ -260,4 +269,10 @@ def _check_settings(name: str, held_out: float) -> None:
             f"held_out={held_out!r} was given for {name!r}.",
             "It is the share of rows kept for testing, and most rows must stay for training.",
             "Choose a number from 0 to 0.5, such as 0.2.",
+        )
+    if budget is not None and not isinstance(budget, Budget):
+        raise SettingError(
+            f"The budget of {name!r} is of type {type(budget).__name__}.",
+            "It is an epsilon with its delta, and a number alone would leave one of them open.",
+            "Give budget=fl.Budget(epsilon=2, delta=1e-4), or leave it out.",
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,22 +18,20 @@ if TYPE_CHECKING:
 
 Part = tuple["pd.DataFrame", "pd.Series"]
 
-# Drawn anew in every process: a fingerprint can be compared here, but nobody outside can test guesses against it.
-_SALT = secrets.token_bytes(32)
-
 
 class Rows:
     """What work sees beside the rows of one owner; it never leaves the owner.
 
     ``training`` and ``held_out`` are (features, target) of disjoint rows: numbers as 64-bit floats with NaN where a
-    value is missing, categories as plain values with None. ``fingerprint`` is equal for equal content, whatever
-    the owner's name or the order of rows and columns. ``cache`` keeps what is computed once per owner.
+    value is missing, categories as plain values with None. ``content`` is a hash, equal for equal content,
+    whatever the owner's name or the order of rows and columns; only a vault's keyed hash of it leaves the owner.
+    ``cache`` keeps what is computed once per owner.
     """
 
-    __slots__ = ("cache", "fingerprint", "held_out", "training")
+    __slots__ = ("cache", "content", "held_out", "training")
 
-    def __init__(self, training: Part, held_out: Part, fingerprint: str) -> None:
-        self.training, self.held_out, self.fingerprint = training, held_out, fingerprint
+    def __init__(self, training: Part, held_out: Part, content: bytes) -> None:
+        self.training, self.held_out, self.content = training, held_out, content
         self.cache: dict[object, object] = {}
 
     def __repr__(self) -> str:
@@ -65,7 +62,7 @@ def divide(frame: pd.DataFrame, schema: Schema, name: str, share: float) -> Rows
     def part(mask: NDArray[np.bool_]) -> Part:
         return features[mask].reset_index(drop=True), target[mask].reset_index(drop=True)
 
-    return Rows(part(kept & ~away), part(kept & away), _fingerprint(frame, hashes))
+    return Rows(part(kept & ~away), part(kept & away), _content(frame, hashes))
 
 
 def _row_hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
@@ -89,9 +86,9 @@ def _lots(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
     return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def _fingerprint(frame: pd.DataFrame, hashes: NDArray[np.uint64]) -> str:
-    """A salted hash of the content: the same for any order of rows and columns, any target and any declaration."""
-    digest = hashlib.blake2b(key=_SALT, digest_size=16)
+def _content(frame: pd.DataFrame, hashes: NDArray[np.uint64]) -> bytes:
+    """A hash of the content (32 bytes): the same for any order of rows and columns, any target and any declaration."""
+    digest = hashlib.blake2b(digest_size=32)
     digest.update(repr(sorted(frame.columns)).encode())
     digest.update(np.sort(hashes).tobytes())
-    return digest.hexdigest()
+    return digest.digest()

@@ -15,7 +15,7 @@ from fedlab_nb.errors import RoundError, RuleError, SchemaError, SettingError
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.matrix import IN_FORCE, NEEDS, columns
 from fedlab_nb.parties.owner import DataOwner
-from fedlab_nb.privacy import Account, Budget
+from fedlab_nb.privacy import Budget
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import Column, Schema
 
@@ -59,24 +59,6 @@ def check_owners(given: object) -> tuple[Owners, Schema]:
             "Choose another target, or declare all of its classes at every owner.",
         )
     return owners, schema
-
-
-def check_apart(accounts: Mapping[str, Account], house: House) -> None:
-    """Refuse owners who bring the same rows under a privacy mechanism.
-
-    Raises:
-        RuleError: naming two owners with the same rows.
-    """
-    holder: dict[int, str] = {}
-    for name, account in accounts.items():
-        other = holder.setdefault(id(account), name)
-        if other != name and house.protect is not None:
-            raise RuleError(
-                f"{other!r} and {name!r} hold the same rows.",
-                "Every row would be in each sum twice, move it twice as far as the noise is made for, and epsilon "
-                "would be understated.",
-                "Leave one of them out, or give each owner rows of its own: fl.split_rows(frame, owners=5).",
-            )
 
 
 def _common(owners: Owners) -> Schema:
@@ -131,7 +113,7 @@ def _column(schema: Schema, name: str) -> Column:
     return next(column for column in (*schema.features, schema.target) if column.name == name)
 
 
-def check_house(house: House, schema: Schema, owners: int) -> House:
+def check_house(house: House, schema: Schema, owners: Owners) -> House:
     """The settings with their defaults filled in.
 
     Raises:
@@ -151,15 +133,22 @@ def check_house(house: House, schema: Schema, owners: int) -> House:
             "It is the probability with which an owner that was chosen for a round drops out of it.",
             "Use dropout=0.0 for none, or dropout=0.3 to lose about a third.",
         )
-    protect = house.protect or (RowLevelDP() if house.budget else None)
-    if protect is not None and house.budget is None and protect.noise_multiplier is None:
+    agreed = [owner.budget or house.budget for owner in owners]
+    protect = house.protect or (RowLevelDP() if any(agreed) else None)
+    if protect is not None and protect.noise_multiplier is None and not all(agreed):
         raise SettingError(
             f"{type(protect).__name__} has neither a noise_multiplier nor a budget to be calibrated to.",
             "Without either there is no telling how much noise to add.",
             f"Pass budget=fl.Budget(epsilon=8, delta=1e-3), or {type(protect).__name__}(noise_multiplier=1.0).",
         )
+    if protect is not None and protect.colluding >= len(owners):
+        raise RuleError(
+            f"{type(protect).__name__} has colluding={protect.colluding}, and there are {len(owners)} owners.",
+            "Nobody would be left whose share of the noise the others do not know, so nothing would hide a row.",
+            f"Use colluding={len(owners) - 1} or less, or bring more owners.",
+        )
     if isinstance(protect, OwnerLevelDP):
-        _check_owner_level(house, schema, owners)
+        _check_owner_level([budget for budget in agreed if budget is not None], schema, len(owners))
     return replace(house, protect=protect)
 
 
@@ -274,10 +263,11 @@ def check_strategy(strategy: object, house: House) -> None:
                 )
 
 
-def _check_owner_level(house: House, schema: Schema, owners: int) -> None:
-    if house.budget is not None and house.budget.delta >= 1.0 / owners:
+def _check_owner_level(agreed: Sequence[Budget], schema: Schema, owners: int) -> None:
+    delta = max((budget.delta for budget in agreed), default=0.0)
+    if delta >= 1.0 / owners:
         raise RuleError(
-            f"At owner level, delta {house.budget.delta:g} is not below 1 / {owners} owners.",
+            f"At owner level, delta {delta:g} is not below 1 / {owners} owners.",
             "With such a delta a mechanism could publish one whole owner and still keep its promise.",
             f"Choose a delta well below {1.0 / owners:g}, bring more owners, or protect rows with fl.RowLevelDP().",
         )

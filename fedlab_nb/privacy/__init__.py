@@ -1,25 +1,47 @@
-"""Privacy accounting: events -> epsilon, epsilon -> noise, and one account per owner's data."""
+"""Privacy accounting: events -> epsilon, epsilon -> noise, and one account per owner's data, kept in a vault."""
 
-from fedlab_nb.privacy.account import Account, Budget, Debit, account_of, charge
-from fedlab_nb.privacy.accountant import Total, epsilon, gaussian_epsilon, gaussian_mu
-from fedlab_nb.privacy.forecast import by_purpose, epsilon_after, rounds_left
-from fedlab_nb.privacy.plan import NoisePlan, implied_budget, plan_owners, plan_rows
+from fedlab_nb.privacy.account import Account, Debit, counted_by
+from fedlab_nb.privacy.accountant import Total, epsilon
+from fedlab_nb.privacy.budget import Budget
+from fedlab_nb.privacy.forecast import by_purpose, epsilon_after, rounds_left, who_stops_first
+from fedlab_nb.privacy.meters import (
+    GaussianMeter,
+    RenyiMeter,
+    best_order,
+    gaussian_epsilon,
+    gaussian_mu,
+    meter_for,
+)
+from fedlab_nb.privacy.plan import NoisePlan, implied_budget, plan_owners, plan_rows, set_aside
+from fedlab_nb.privacy.tight import naive_epsilon, tight_epsilon
+from fedlab_nb.privacy.vault import Vault, home_of, mark_of, move_in
 
 __all__ = [
     "Account",
     "Budget",
     "Debit",
+    "GaussianMeter",
     "NoisePlan",
+    "RenyiMeter",
     "Total",
-    "account_of",
+    "Vault",
+    "best_order",
     "by_purpose",
-    "charge",
+    "counted_by",
     "epsilon",
     "epsilon_after",
     "gaussian_epsilon",
     "gaussian_mu",
+    "home_of",
     "implied_budget",
+    "mark_of",
+    "meter_for",
+    "move_in",
+    "naive_epsilon",
     "plan_owners",
     "plan_rows",
     "rounds_left",
+    "set_aside",
+    "tight_epsilon",
+    "who_stops_first",
 ]

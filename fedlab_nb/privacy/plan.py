@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from fedlab_nb.errors import BudgetExceededError
-from fedlab_nb.privacy.account import Account, Budget
-from fedlab_nb.privacy.accountant import Total, gaussian_epsilon, gaussian_mu
+from fedlab_nb.privacy.account import Account, no_lists_left, without_room
+from fedlab_nb.privacy.budget import Budget
+from fedlab_nb.privacy.meters import gaussian_epsilon, meter_for
+from fedlab_nb.records import PrivacyEvent
 
-# Shares of the training rows' budget (of mu squared, which is what adds up over Gaussian releases).
+# An owner's name, the account of its data, and the budget that binds it.
+Bound = tuple[str, Account, Budget]
+
+# Shares of the training rows' budget (of its meter's cost, which is what adds up over Gaussian releases).
 RANGES, MOMENTS, LISTS = 0.05, 0.05, 0.10
-LIST_DELTA = 0.1
-# Shares of the held-out rows' epsilon: the verdict after the last round gets most, because it is what people quote.
-VERDICT = 0.625
-# At owner level training and metrics touch the same data: shares of mu squared.
+# The share of delta that is set aside for category lists, and the share of what is left of it that a run's lists take:
+# half, so that a later run with other settings can ask as well, with a threshold that is a little higher.
+LIST_DELTA, LISTS_NOW = 0.1, 0.5
+# Shares of the held-out rows' budget. How many rows are held out is released once: it halves the variance of the noise
+# in every later score. The verdict over all owners gets most, because it is what people quote.
+COUNT, METRICS, VERDICT, OWN_VERDICTS = 0.02, 0.18, 0.65, 0.15
+# At owner level training and metrics touch the same data: shares of the cost.
 OWNER_TRAINING = 0.8
-# How many rows are held out is released once: it halves the variance of the noise in every later score.
-COUNT = 0.1
 # Where less than this share of a budget is left, the noise would drown whatever is released.
 TOO_LITTLE = 1e-3
+# No smaller budget than this is ever implied: next to it all noise is the same.
+LEAST_EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class NoisePlan:
 
     ``training`` is one round's update, ``ranges`` and ``moments`` the two statistics behind the scaling, ``lists`` the
     category lists with their ``list_delta``, ``count`` the number of held-out rows, ``metrics`` one round's score,
-    ``verdict`` the epsilon of the last score. 0 means that this release does not take place.
+    ``verdict`` the last score over all owners, ``own_verdicts`` every owner's own. 0 means that this release does not
+    take place.
     """
 
     unit: str
@@ -41,48 +50,61 @@ class NoisePlan:
     count: float = 0.0
     metrics: float = 0.0
     verdict: float = 0.0
+    own_verdicts: float = 0.0
+
+
+def set_aside(delta: float, lists: int) -> float:
+    """The part of ``delta`` that an account keeps for category lists when it is opened.
+
+    ``lists`` is the number of columns whose categories are not declared: without any, nothing is set aside.
+    """
+    return LIST_DELTA * delta if lists else 0.0
 
 
 def plan_rows(
-    budget: Budget,
-    accounts: Sequence[tuple[str, Account]],
+    accounts: Sequence[Bound],
     num_rounds: int,
     *,
     training: float | None = None,
     lists: int = 0,
     held_out: Mapping[str, float] | None = None,
+    sample_rate: float = 1.0,
 ) -> NoisePlan:
-    """The noise for row-level privacy, calibrated to what the tightest account has left of ``budget``.
+    """The noise for row-level privacy, calibrated to what the tightest account has left of its budget.
 
     ``training`` keeps a noise multiplier that the user fixed. ``lists`` is the number of columns whose categories
     are not declared. ``held_out`` is the share of rows that each owner holds out in this run: if it differs from
-    earlier runs, training and scores take from one budget (left out: it does not differ).
+    earlier runs, training and scores take from one budget (left out: it does not differ). ``sample_rate`` is the
+    probability with which each row takes part in a round's update; all rows take part in the other releases.
 
     Raises:
-        BudgetExceededError: if some owner has nothing left.
+        BudgetExceededError: if some owner has nothing left, or lists are to be asked for and no delta is left for them.
     """
-    list_delta = LIST_DELTA * budget.delta if lists else 0.0
     shares = held_out or {}
-    rooms = [_room(budget, name, account.lanes(held_out=shares.get(name)), list_delta) for name, account in accounts]
-    # Each part by itself: an owner that has little left of one kind may have most left of another.
-    open_mu2, verdict, metrics_mu2 = map(min, zip(*rooms, strict=True))
+    list_delta = _list_delta(accounts) if lists else 0.0
     setup = RANGES + MOMENTS + (LISTS if lists else 0.0)
-    return NoisePlan(
-        unit="row",
-        training=training or math.sqrt(num_rounds / ((1 - setup) * open_mu2)),
-        ranges=1 / math.sqrt(RANGES * open_mu2),
-        moments=1 / math.sqrt(MOMENTS * open_mu2),
-        lists=1 / math.sqrt(LISTS * open_mu2) if lists else 0.0,
-        list_delta=list_delta,
-        count=1 / math.sqrt(COUNT * metrics_mu2),
-        metrics=math.sqrt(num_rounds / ((1 - COUNT) * metrics_mu2)),
-        verdict=verdict,
-    )
+    needed = []
+    for name, account, budget in accounts:
+        open_cost, scores = _rooms(name, account, budget, shares.get(name))
+        noise = account.meter.noise
+        plan = NoisePlan(
+            unit="row",
+            training=training or noise((1 - setup) * open_cost / num_rounds, sample_rate),
+            ranges=noise(RANGES * open_cost),
+            moments=noise(MOMENTS * open_cost),
+            lists=noise(LISTS * open_cost) if lists else 0.0,
+            list_delta=list_delta,
+            count=noise(COUNT * scores),
+            metrics=noise(METRICS * scores / num_rounds),
+            verdict=noise(VERDICT * scores),
+            own_verdicts=noise(OWN_VERDICTS * scores),
+        )
+        needed.append(plan)
+    return _enough(needed)
 
 
 def plan_owners(
-    budget: Budget,
-    accounts: Sequence[tuple[str, Account]],
+    accounts: Sequence[Bound],
     num_rounds: int,
     *,
     training: float | None = None,
@@ -96,58 +118,93 @@ def plan_owners(
         BudgetExceededError: if some owner has nothing left.
     """
     shares = held_out or {}
-    # Such a release depends on all rows, so that it must fit beside whatever left any of them.
-    lanes = [(name, lane) for name, account in accounts for lane in account.lanes(held_out=shares.get(name))]
-    open_mu2 = min(_mu2_left(budget, lane) for _, lane in lanes)
-    if open_mu2 <= TOO_LITTLE * gaussian_mu(budget.epsilon, budget.delta) ** 2:
-        raise _nothing_left(min(lanes, key=lambda named: _mu2_left(budget, named[1]))[0], budget)
-    return NoisePlan(
-        unit="owner",
-        training=training or math.sqrt(num_rounds / (OWNER_TRAINING * open_mu2)),
-        metrics=math.sqrt(num_rounds / ((1 - OWNER_TRAINING) * open_mu2)),
-    )
+    needed = []
+    for name, account, budget in accounts:
+        # Such a release depends on all rows, so that it must fit beside whatever left any of them.
+        open_cost = min(_left(name, account, budget, shares.get(name)))
+        noise = account.meter.noise
+        plan = NoisePlan(
+            unit="owner",
+            training=training or noise(OWNER_TRAINING * open_cost / num_rounds),
+            metrics=noise((1 - OWNER_TRAINING) * open_cost / num_rounds),
+        )
+        needed.append(plan)
+    return _enough(needed)
 
 
-def implied_budget(noise_multiplier: float, num_rounds: int, delta: float, unit: str) -> Budget:
-    """The budget that ``num_rounds`` rounds at ``noise_multiplier`` amount to, with the usual shares for the rest."""
+def _enough(needed: Sequence[NoisePlan]) -> NoisePlan:
+    """The plan that suits all: the most noise of each kind.
+
+    Each kind by itself: an owner that has little left of one kind may have most left of another.
+    """
+    most = {
+        field.name: max(getattr(plan, field.name) for plan in needed)
+        for field in fields(NoisePlan)
+        if field.name != "unit"
+    }
+    return NoisePlan(needed[0].unit, **most)
+
+
+def implied_budget(
+    noise_multiplier: float, num_rounds: int, delta: float, unit: str, sample_rate: float = 1.0
+) -> Budget:
+    """The budget that ``num_rounds`` rounds at ``noise_multiplier`` amount to, with the usual shares for the rest.
+
+    ``sample_rate`` is the probability with which each row takes part in a round's update.
+    """
     share = OWNER_TRAINING if unit == "owner" else 1 - RANGES - MOMENTS
-    return Budget(gaussian_epsilon(math.sqrt(num_rounds / share) / noise_multiplier, delta), delta)
+    if sample_rate >= 1.0:
+        return Budget(gaussian_epsilon(math.sqrt(num_rounds / share) / noise_multiplier, delta), delta)
+    update = PrivacyEvent(1, "a round's update", "training", "row", "gaussian", noise_multiplier, 0.0, sample_rate)
+
+    def fits(eps: float) -> bool:
+        meter = meter_for(sampled=True, epsilon=eps, delta=delta)
+        return num_rounds * meter.cost(update) <= share * meter.room(eps, delta)
+
+    low, high = 0.5, 1.0
+    while not fits(high):
+        low, high = high, 2 * high
+    while low > LEAST_EPSILON and fits(low):
+        low, high = low / 2, low
+    while high > low * (1 + 1e-9):
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return Budget(high, delta)
 
 
-def _mu2_left(budget: Budget, lane: Total, list_delta: float = 0.0, verdict: float = 0.0) -> float:
-    """Mu squared that the rows of ``lane`` can still give, with ``list_delta`` and the ``verdict`` set aside."""
-    room = gaussian_mu(budget.epsilon - lane.pure - verdict, budget.delta - lane.delta - list_delta) ** 2
-    return room - lane.squares
-
-
-def _epsilon_left(budget: Budget, lane: Total, list_delta: float = 0.0) -> float:
-    """Pure epsilon that the rows of ``lane`` can still give, with ``list_delta`` set aside."""
-    open_delta = budget.delta - lane.delta - list_delta
-    if open_delta <= 0.0:
-        return 0.0
-    return budget.epsilon - lane.pure - gaussian_epsilon(math.sqrt(lane.squares), open_delta)
-
-
-def _room(budget: Budget, name: str, lanes: Sequence[Total], list_delta: float) -> tuple[float, float, float]:
-    """What an account can still give: mu squared for training, epsilon for the verdict, mu squared for rounds' scores.
+def _rooms(name: str, account: Account, budget: Budget, held_out: float | None) -> tuple[float, float]:
+    """What an account can still give: cost for training, and cost for scores.
 
     Training and held-out rows have a budget each. Where the split has changed they are the same rows, and share one.
     """
-    apart = len(lanes) == 2
-    aside = 0.0 if apart else list_delta
-    left = _epsilon_left(budget, lanes[-1], aside)
-    verdict = VERDICT * left * (1.0 if apart else 1 - OWNER_TRAINING)
-    training = _mu2_left(budget, lanes[0], list_delta, 0.0 if apart else verdict)
-    metrics = _mu2_left(budget, lanes[-1], aside, verdict)
-    if (
-        left <= TOO_LITTLE * budget.epsilon
-        or metrics <= 0.0
-        or training <= TOO_LITTLE * gaussian_mu(budget.epsilon, budget.delta) ** 2
-    ):
+    left = _left(name, account, budget, held_out)
+    if len(left) == 2:
+        return left[0], left[1]
+    return OWNER_TRAINING * left[0], (1 - OWNER_TRAINING) * left[0]
+
+
+def _left(name: str, account: Account, budget: Budget, held_out: float | None) -> list[float]:
+    """The cost that still fits into the budget, for each kind of rows (see Tally.lanes).
+
+    Raises:
+        BudgetExceededError: if it is next to nothing for one of them.
+    """
+    impossible = without_room(name, budget, account)
+    if impossible is not None:
+        raise impossible
+    whole = account.meter.room(budget.epsilon, budget.delta - account.set_aside)
+    left = [lane.room(budget.epsilon, budget.delta) for lane in account.lanes(held_out)]
+    if min(left) <= TOO_LITTLE * whole:
         raise _nothing_left(name, budget)
-    if apart:
-        return training, verdict, metrics
-    return OWNER_TRAINING * training, verdict, (1 - OWNER_TRAINING) * metrics
+    return left
+
+
+def _list_delta(accounts: Sequence[Bound]) -> float:
+    """The delta of a run's category lists: one mechanism serves all owners, so that the least that is left decides."""
+    name, account, _ = min(accounts, key=lambda bound: bound[1].lists_left)
+    if account.lists_left <= 0.0:
+        raise no_lists_left(name, "the categories of the columns", account)
+    return LISTS_NOW * account.lists_left
 
 
 def _nothing_left(name: str, budget: Budget) -> BudgetExceededError:
@@ -155,5 +212,5 @@ def _nothing_left(name: str, budget: Budget) -> BudgetExceededError:
         f"{name!r} has spent its privacy budget: nothing is left of epsilon {budget.epsilon:g}, so 0 rounds fit.",
         "A privacy budget belongs to the data: it survives re-running a cell, a new Federation and a new name.",
         "Keep the model of the earlier run, agree on a larger epsilon with the owners (what is spent stays spent), or "
-        "bring rows that were not used yet; for an exercise, restart the kernel.",
+        "bring rows that were not used yet; for an exercise without a vault, restart the kernel.",
     )

@@ -18,26 +18,23 @@ def noise_source(seed: int | None, *path: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 
 
-def gaussian_share(rng: np.random.Generator, size: int, sd: float, shares: int) -> NDArray[np.float64]:
+def row_lot(rng: np.random.Generator, rows: int, rate: float) -> NDArray[np.bool_]:
+    """Which rows (rows,) take part in a step: each with probability ``rate``, by a coin of its own (Poisson sampling).
+
+    That a round with ``rate`` below 1 costs less privacy holds only against those who do not know the coins, so that
+    ``rng`` must come from ``noise_source``. Source: Abadi et al. 2016, section 3.1 ("lots"); Mironov et al. 2019.
+    """
+    return rng.random(rows) < rate
+
+
+def gaussian_share(
+    rng: np.random.Generator, size: int, sd: float | NDArray[np.float64], shares: int
+) -> NDArray[np.float64]:
     """One owner's part of Gaussian noise (size,): any ``shares`` such parts together have standard deviation ``sd``.
 
-    One part alone is less noise than that, so parts must only ever meet encrypted.
+    ``sd`` is one number for all, or one for each (size,). One part alone is less noise than that, so parts must only
+    ever meet encrypted.
     Source: Dwork et al. 2006, "Our data, ourselves" (noise in shares).
     """
-    return rng.normal(0.0, sd / math.sqrt(shares), size)
-
-
-def geometric(rng: np.random.Generator, size: int, epsilon: float, sensitivity: int) -> NDArray[np.float64]:
-    """Two-sided geometric noise (size,) that makes integer counts of L1 ``sensitivity`` epsilon-private.
-
-    P(k) is proportional to exp(-epsilon |k| / sensitivity). For counts it is the best there is; at large epsilon most
-    counts stay as they are. Source: Ghosh, Roughgarden and Sundararajan 2009, section 2.
-    """
-    p = -math.expm1(-epsilon / sensitivity)
-    return (rng.geometric(p, size) - rng.geometric(p, size)).astype(np.float64)
-
-
-def geometric_sd(epsilon: float, sensitivity: int) -> float:
-    """Standard deviation of ``geometric`` noise, in counts."""
-    a = math.exp(-epsilon / sensitivity)
-    return math.sqrt(2 * a) / (1 - a)
+    noise: NDArray[np.float64] = rng.normal(0.0, sd / math.sqrt(shares), size)
+    return noise

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # A card shows that many rounds: the newest.
 MOST_ROUNDS = 10
+# Settings that move by themselves, every round: nobody changed them.
+MOVING = frozenset({"adaptive_clip"})
 
 
 class History(tuple[Round, ...]):
@@ -63,7 +65,7 @@ class History(tuple[Round, ...]):
             (after.number, name, before.settings[name], value)
             for before, after in pairwise(self)
             for name, value in after.settings.items()
-            if name in before.settings and before.settings[name] != value
+            if name in before.settings and before.settings[name] != value and name not in MOVING
         )
 
     def series(self, metric: str) -> tuple[list[int], list[float]]:

@@ -10,7 +10,7 @@ from fedlab_nb.cards import card, one_line
 from fedlab_nb.records.history import History
 from fedlab_nb.records.message import Message
 from fedlab_nb.records.round import Round
-from fedlab_nb.units import delta_text, epsilon_text, listed, seconds_text, setting_words
+from fedlab_nb.units import counted, delta_text, epsilon_text, listed, seconds_text, setting_words
 
 RunState = Literal["preparing", "running", "paused", "finished", "stopped", "interrupted", "failed", "budget spent"]
 Word = Literal["own", "reads", "sealed", "never"]
@@ -39,7 +39,9 @@ class Spending:
     ``claim`` is a full sentence computed from the events ("Every row: epsilon 8.0, delta 0.001, ..." or "No guarantee:
     ..."). ``private`` is False whenever that sentence is not a guarantee. ``left`` is the number of further rounds that
     fit, None if unknown. ``lines`` are (what left, epsilon of it alone) for the card, ``what_if`` other noise for the
-    rounds to come, the noise in force among it; ``forecast`` is epsilon after the planned last round.
+    rounds to come, the noise in force among it; ``forecast`` is epsilon after the planned last round. ``first`` is the
+    owner whose budget ends before the others' do, and how many more rounds it can take part in. ``naive`` is what
+    ``spent`` would be if the epsilon of each release were added up by itself, told when no further round is to come.
     """
 
     agreed: float | None
@@ -52,6 +54,8 @@ class Spending:
     lines: tuple[tuple[str, str], ...] = ()
     what_if: tuple[WhatIf, ...] = ()
     noise_multiplier: float | None = None
+    first: tuple[str, int] | None = None
+    naive: float | None = None
 
     def __repr__(self) -> str:
         spent = f"epsilon {epsilon_text(self.spent)}, unit {self.unit}" if self.private else "no guarantee"
@@ -64,9 +68,20 @@ class Spending:
             ("Delta", delta_text(self.delta)),
             ("Hides a single", self.unit if self.private else "nothing"),
             ("Rounds that still fit", "–" if self.left is None else f"{self.left:,}"),
+            *([("Who stops first", self.first_words)] if self.first else ()),
+            *([("Each release added by itself", f"epsilon {epsilon_text(self.naive)}")] if self.naive else ()),
             *((f"{what}, alone", f"epsilon {alone}") for what, alone in self.lines),
         ]
         return card("Privacy budget of the owner that spent most", rows, self.claim)
+
+    @property
+    def first_words(self) -> str:
+        """Whose budget ends first and when, as a sentence; "" where no owner's ends before the others'."""
+        if self.first is None:
+            return ""
+        name, rounds = self.first
+        fit = "no further round fits" if rounds == 0 else f"{counted(rounds, 'more round')} fit{'s' * (rounds == 1)}"
+        return f"{one_line(name)} stops first: {fit}."
 
     @property
     def forecast(self) -> float | None:

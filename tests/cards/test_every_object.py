@@ -9,7 +9,7 @@ from fedlab_nb.cards import core_css
 from tests.cards.things import EVIL, NUMBER, SECRET, Reader, frame, page_of, pictures_of, things
 
 # A budget and a threat card are texts of several lines on purpose: they print as paragraphs.
-PARAGRAPHS = ("budget", "threats")
+PARAGRAPHS = ("budget", "threats", "answer", "verification", "check", "audit report")
 
 
 @pytest.fixture(scope="module")

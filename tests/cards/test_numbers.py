@@ -64,14 +64,22 @@ def test_the_guess_on_a_budget_is_that_of_the_best_attacker(epsilon: float, delt
     assert f"more than {math.exp(epsilon):,.4g} times as likely" in words(fl.Budget(epsilon, delta))
 
 
+def filled(*events):
+    """An account that has released ``events``."""
+    account = Account()
+    for event in events:
+        account.add(event, 0.2)
+    return account
+
+
 def test_an_account_says_what_it_was_charged_and_what_that_adds_up_to() -> None:
     event = PrivacyEvent(1, "a round's update", "training", "row", "gaussian", 2.0)
-    account = Account([(event, 0.2)] * 5)
+    account = filled(*[event] * 5)
     assert repr(account) == "Account(5 releases, 0 of them unprotected)"
     assert f"delta 0.001 {account.spent(1e-3):.2f}" in words(account)
     assert "for every single row" in words(account)
     assert "a round's update 5 training Gaussian noise, multiplier 2" in words(account)
-    bare = Account([(event, 0.2), (PrivacyEvent(1, "a score", "all", "row", "none"), 0.2)])
+    bare = filled(event, PrivacyEvent(1, "a score", "all", "row", "none"))
     assert "none: something left unprotected" in words(bare)
     assert "Epsilon" not in words(bare)
 

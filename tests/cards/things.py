@@ -81,6 +81,18 @@ def things() -> dict[str, object]:
         "plain": fl.Federation(owners()),
     }
     found: dict[str, object] = {"a federation before its first round": fl.Federation(owners(), encrypt=fl.CKKS())}
+    frame = fl.PrivateFrame(made["sealed"])
+    found |= {
+        "auditor": fl.Auditor(made["sealed"]),
+        "private frame": frame,
+        "private column": frame["a\nb"],
+        "mask": frame[EVIL] > 0,
+        "groups": frame.groupby("a\nb"),
+        "exact: answer": frame.crosstab("a\nb", "ill"),
+        "number": frame[EVIL].mean(),
+        "standardiser": frame.standardise(),
+        "vault's entry": made["sealed"].books.vault.entries()[0],
+    }
     for name, federation in made.items():
         run = fl.train(federation, fl.FedAvg(EvilModel()), num_rounds=2)
         found |= {
@@ -96,6 +108,9 @@ def things() -> dict[str, object]:
             f"{name}: threats": run.threat_card,
             f"{name}: ledger": federation.ledger,
             f"{name}: account": federation.account(EVIL),
+            f"{name}: verification": fl.Auditor(federation).verify(),
+            f"{name}: check": fl.Auditor(federation).verify().checks[0],
+            f"{name}: audit report": fl.Auditor(federation).report(),
             f"{name}: view of the server": federation.seen_by("server"),
             f"{name}: view of an owner": federation.seen_by(EVIL),
             f"{name}: wire of the first message": federation.wire(0),
@@ -117,6 +132,8 @@ def _simple() -> dict[str, object]:
         "schema": owner.schema,
         "column": owner.schema.features[0],
         "budget": fl.Budget(epsilon=8, delta=1e-3),
+        "vault": fl.Vault(),
+        "adaptive clip": fl.AdaptiveClip(),
         "a large budget": fl.Budget(epsilon=900, delta=1e-9),
         "rows": fl.RowLevelDP(),
         "owners": fl.OwnerLevelDP(clip=2.0, noise_multiplier=1.5),
@@ -154,7 +171,9 @@ def _records() -> dict[str, object]:
     failed = fl.Round(2, state, (EVIL, TWO_LINES), failed=failure)
     spending = Spending(8.0, 1e-3, 2.0, "row", EVIL, private=True, lines=((EVIL, EVIL),))
     event = PrivacyEvent(1, EVIL, "training", "row", "gaussian", 1.5)
-    account = Account([(event, 0.2), (PrivacyEvent(0, TWO_LINES, "all", "row", "none"), 0.2)])
+    account = Account()
+    account.add(event, 0.2)
+    account.add(PrivacyEvent(0, TWO_LINES, "all", "row", "none"), 0.2)
     return {
         "message": message,
         "failure": failure,

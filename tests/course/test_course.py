@@ -8,7 +8,7 @@ import pytest
 import fedlab_nb as fl
 from fedlab_nb.course import Course
 from fedlab_nb.errors import BudgetExceededError, FedLabError, SettingError
-from tests.rounds.common import assert_teaches, bits, cells, ledgers_of, logistic, play
+from tests.rounds.common import assert_teaches, bits, cells, events_of, ledgers_of, logistic, play
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
 
@@ -77,7 +77,7 @@ def test_under_a_budget_noise_and_clip_may_change_and_every_round_is_charged_wit
     planned = course.settings["noise_multiplier"]
     course.change({"noise_multiplier": 3 * planned, "clip": 0.5})
     played(course, 4)
-    charged = [e.amount for e, _ in federation.account("Owner 1").entries if e.purpose == "a round's update"]
+    charged = [e.amount for e in events_of(federation, "Owner 1") if e.purpose == "a round's update"]
     assert charged == pytest.approx([planned, planned, 3 * planned, 3 * planned])
     assert [r.settings["clip"] for r in course.history] == [1.0, 1.0, 0.5, 0.5]
 
@@ -111,6 +111,10 @@ def test_a_rewind_gives_no_budget_back():
     course.rewind(1)
     assert federation.epsilon() == spent
     assert [len(e) for e in ledgers_of(federation)] == entries
+    played(course, 2)
+    assert federation.epsilon() == spent, "the same rounds, answered from the vault"
+    course.rewind(1)
+    course.change({"lr": 0.5})
     played(course, 2)
     assert federation.epsilon() > spent
     assert course.history[-1].epsilon > course.branches[0].history[-1].epsilon

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from pandas.testing import assert_frame_equal
 
-from fedlab_nb.data import breast_cancer, clinics
+from fedlab_nb.data import breast_cancer, clinics, digits
 from fedlab_nb.data.intake import make_schema
 from fedlab_nb.data.samples import invented
 
@@ -53,3 +53,13 @@ def test_invented_rows_fit_the_schema_and_lie_within_its_declarations():
     assert make_schema(twin, "A", "diagnosis").features[1].kind == "category"
     assert twin["smoker"].dtype == frame["smoker"].dtype
     assert isinstance(pd.Series(twin["chest_pain"]).iloc[0], str)
+
+
+def test_digits_has_exactly_the_numbers_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    reference, frame = load_digits(), digits()
+    assert np.array_equal(frame.iloc[:, :-1].to_numpy(), reference.data)
+    assert np.array_equal(frame["digit"], reference.target)
+    assert list(frame.columns[[0, 9, 63]]) == ["pixel_0_0", "pixel_1_1", "pixel_7_7"]
+    assert frame.attrs["target"] == "digit"

@@ -12,7 +12,7 @@ from fedlab_nb.checkup.twin import footprint
 from fedlab_nb.errors import BudgetExceededError, RuleError, SettingError
 from fedlab_nb.ledger import KEPT_BYTES
 from fedlab_nb.parties import DataOwner
-from fedlab_nb.privacy import account
+from fedlab_nb.privacy.vault import home
 from tests.rounds.common import bits, cells, declared, ledgers_of, logistic, play
 from tests.rounds.test_rounds import Moody
 
@@ -142,7 +142,7 @@ def test_a_visit_asks_real_rows_nothing_and_leaves_everything_as_it_was(house, m
     assert not {id(owner) for owner in asked} & {id(owner) for owner in owners}
     assert len(federation.ledger) == 0
     assert ledgers_of(federation) == [[], [], []]
-    assert not any(spent.entries for spent in account._ACCOUNTS.values())
+    assert not any(account.releases for account in home._MEMORY._accounts.values())
     assert federation.fingerprint == ""
 
 

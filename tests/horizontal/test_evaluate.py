@@ -5,7 +5,7 @@ import pytest
 import fedlab_nb as fl
 from fedlab_nb.rounds import rounds
 from tests.horizontal.test_prepare import by_clinic, pooled
-from tests.rounds.common import cells, logistic, play, tumours
+from tests.rounds.common import cells, events_of, logistic, play, tumours
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
 
@@ -104,7 +104,7 @@ def test_where_nothing_is_held_out_nothing_is_scored_told_or_charged():
         assert all(not r.metrics and not r.owner_metrics for r in history)
         kinds = {m.kind for m in federation.ledger.messages}
         assert not {"score count", "own score", "verdict"} & kinds
-        purposes = {e.purpose for e, _ in federation.account("Owner 1").entries}
+        purposes = {e.purpose for e in events_of(federation, "Owner 1")}
         assert not {"a round's score", "the verdict"} & purposes
         assert federation.epsilon() == (pytest.approx(8) if settings else None)
 

@@ -6,14 +6,24 @@ from fedlab_nb.errors import BudgetExceededError, RuleError, SettingError
 from fedlab_nb.records import History
 from fedlab_nb.rounds import rounds
 from tests.horizontal.test_prepare import pooled
-from tests.rounds.common import EVERY_ROW, assert_teaches, cells, declared, ledgers_of, logistic, play, weights
+from tests.rounds.common import (
+    EVERY_ROW,
+    assert_teaches,
+    cells,
+    declared,
+    events_of,
+    ledgers_of,
+    logistic,
+    play,
+    weights,
+)
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
 WHOLE_OWNERS = {"protect": fl.OwnerLevelDP(), "budget": fl.Budget(8, 0.01)}
 
 
 def purposes(federation, name):
-    return {event.purpose for event, _ in federation.account(name).entries}
+    return {event.purpose for event in events_of(federation, name)}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +128,9 @@ def strategy_model(history):
 def test_without_a_budget_a_multiplier_is_counted_and_never_refused():
     owners = cells()
     once = play(fl.Federation(owners, protect=fl.RowLevelDP(noise_multiplier=2.0)))
-    twice = play(fl.Federation(owners, protect=fl.RowLevelDP(noise_multiplier=2.0)))
+    same = play(fl.Federation(owners, protect=fl.RowLevelDP(noise_multiplier=2.0)))
+    assert same[-1].epsilon == once[-1].epsilon, "equal questions get the stored answers"
+    twice = play(fl.Federation(owners, protect=fl.RowLevelDP(noise_multiplier=2.0)), seed=1)
     assert twice[-1].failed is None
     assert 0 < once[-1].epsilon < twice[-1].epsilon
 
@@ -140,7 +152,7 @@ def test_whole_owners_can_be_hidden_where_all_columns_are_declared():
     assert history[-1].epsilon == pytest.approx(8)
     assert history[-1].epsilon <= 8
     for name in federation.names:
-        assert {e.unit for e, _ in federation.account(name).entries} == {"owner"}
+        assert {e.unit for e in events_of(federation, name)} == {"owner"}
         assert purposes(federation, name) == {"a round's update", "a round's score"}
     assert all(set(r.metrics) == {"accuracy"} for r in history)
 

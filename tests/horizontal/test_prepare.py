@@ -1,11 +1,13 @@
+import contextlib
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.data.encoding import CategoryCode
-from fedlab_nb.errors import SchemaError
-from tests.rounds.common import assert_teaches, cells, logistic, play
+from fedlab_nb.errors import BudgetExceededError, SchemaError
+from tests.rounds.common import assert_teaches, cells, events_of, logistic, play, tumours
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
 
@@ -125,6 +127,63 @@ def test_the_threshold_holds_its_probability_where_it_can_be_counted():
     assert abs(hits / 4000 - 0.0975) < 4 * np.sqrt(0.0975 * 0.9025 / 4000)
 
 
+def lists_of(federation, name):
+    return [event.delta for event in events_of(federation, name) if event.delta]
+
+
+def opened(federation):
+    return {e.owner: e.facts["set_aside"] for e in federation.books.vault.entries() if e.kind == "opened"}
+
+
+def test_delta_for_lists_is_set_aside_at_the_strictest_agreement_and_later_runs_keep_within_it():
+    frames = [tumours().iloc[i::2, [0, 1, -1]].astype({"diagnosis": str}) for i in (0, 1)]
+    budgets = (None, fl.Budget(8, 1e-4))
+    owners = [
+        fl.DataOwner(f"Owner {i}", frame, target="diagnosis", budget=budget)
+        for i, (frame, budget) in enumerate(zip(frames, budgets, strict=True), 1)
+    ]
+    first = fl.Federation(owners, budget=BUDGET)
+    assert opened(first) == pytest.approx({"Owner 1": 1e-5, "Owner 2": 1e-5})
+    for rounds in (1, 2):
+        federation = fl.Federation(owners, protect=fl.RowLevelDP(noise_multiplier=60.0 + rounds), budget=BUDGET)
+        strategy = logistic(lr=0.1 * rounds)
+        with contextlib.suppress(BudgetExceededError):
+            play(federation, strategy, num_rounds=rounds)
+    for name in first.names:
+        account = first.account(name)
+        assert 0 < sum(lists_of(first, name)) <= account.set_aside
+        assert account.spent(1e-4) < float("inf")
+    assert first.epsilon() <= 8
+
+
+def test_without_a_budget_runs_with_other_settings_keep_their_guarantee():
+    owners = cells(2)
+    for rounds in (1, 2, 3):
+        federation = fl.Federation(owners, protect=fl.RowLevelDP(noise_multiplier=3.0))
+        assert play(federation, num_rounds=rounds)[-1].failed is None
+        assert federation.epsilon() is not None
+    assert lists_of(federation, "Owner 1") == pytest.approx([5e-7, 2.5e-7, 1.25e-7])
+    assert opened(federation) == pytest.approx({"Owner 1": 1e-6, "Owner 2": 1e-6})
+
+
+def test_where_nothing_was_set_aside_lists_are_refused_before_anything_leaves():
+    frame = pd.DataFrame({"x": np.arange(40.0), "y": ["no", "yes", "yes", "no"] * 10})
+
+    def federation(**declared):
+        owners = [
+            fl.DataOwner(n, frame.assign(x=frame["x"] * s), target="y", **declared) for n, s in (("A", 1), ("B", -1))
+        ]
+        return fl.Federation(owners, budget=BUDGET)
+
+    declared = federation(categories={"y": ["no", "yes"]})
+    assert opened(declared) == {"A": 0.0, "B": 0.0}
+    with pytest.raises(BudgetExceededError, match="cannot release the categories") as caught:
+        play(federation())
+    assert_teaches(caught, "'A'", "delta 0", "categories=")
+    assert declared.account("A").releases == 0
+    assert play(declared)[-1].failed is None
+
+
 def test_classes_that_hide_in_the_noise_fail_in_words():
     frame = pd.DataFrame({"x": np.arange(12.0), "y": ["no", "yes"] * 6})
     owners = [fl.DataOwner("A", frame, target="y"), fl.DataOwner("B", frame.assign(x=-frame["x"]), target="y")]
@@ -144,7 +203,7 @@ def test_declared_columns_are_not_asked_about_and_not_charged():
     play(federation)
     kinds = {m.kind for m in federation.ledger.messages}
     assert not {"category list", "range count"} & kinds
-    assert {e.purpose for e, _ in federation.account("A").entries} == {
+    assert {e.purpose for e in events_of(federation, "A")} == {
         "the moments of the columns",
         "the number of held-out rows",
         "a round's update",

@@ -65,13 +65,15 @@ def test_what_cannot_work_is_refused_at_the_call(num_rounds):
     assert len(federation.ledger) == 0
 
 
-def test_running_the_cell_again_on_spent_rows_is_refused_in_words():
-    def cell():
-        return fl.train(fl.Federation(cells(), budget=BUDGET), logistic(), num_rounds=2)
+def test_running_the_cell_again_costs_nothing_and_another_run_on_spent_rows_is_refused_in_words():
+    def cell(**settings):
+        return fl.train(fl.Federation(cells(), budget=BUDGET), logistic(**settings), num_rounds=2)
 
-    cell()
+    first, again = cell(), cell()
+    assert bits(again.history) == bits(first.history)
+    assert again.history[-1].epsilon == first.history[-1].epsilon
     with pytest.raises(BudgetExceededError) as caught:
-        cell()
+        cell(lr=1.0)
     assert_teaches(caught, "Owner 1", "epsilon 8", "restart the kernel")
 
 

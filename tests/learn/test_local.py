@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from fedlab_nb.learn import Learner, build, initial_weights
+from fedlab_nb.learn import Learner, build, initial_weights, local
 from fedlab_nb.learn.local import _linear_layers
 from fedlab_nb.learn.models import flat_weights, load_weights, logistic, mlp
 
@@ -98,7 +98,7 @@ def by_hand(architecture, task, weights, X, y):
         loss = loss_of(task, module(torch.from_numpy(X[i : i + 1])), torch.from_numpy(y[i : i + 1]))
         parts = torch.autograd.grad(loss, list(module.parameters()))
         gradients.append(torch.cat([p.ravel() for p in parts]).double().numpy())
-    return np.array(gradients).reshape(len(X), -1)
+    return np.array(gradients).reshape(len(X), weights.size)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -113,6 +113,70 @@ def test_the_clipped_gradient_is_the_sum_of_each_rows_own_clipped_one(architectu
     expected = (gradients * np.minimum(1.0, clip / norms)[:, None]).sum(0)
     ours = Learner(architecture, INPUTS, outputs_of(task), task).clipped_gradient(weights, X, y, clip=float(clip))
     assert ours == pytest.approx(expected, rel=1e-4, abs=1e-5 * float(norms.max()))
+
+
+def sum_by_loop(architecture, task, weights, X, y, clip):
+    """Each row's own gradient, clipped, added up in turn."""
+    total = np.zeros(weights.size)
+    for gradient in by_hand(architecture, task, weights, X, y):
+        total += gradient * min(1.0, clip / max(float(np.linalg.norm(gradient)), 1e-12))
+    return total
+
+
+def unusual(inputs, outputs):
+    return nn.Sequential(nn.Linear(inputs, 4), nn.Softplus(), nn.Linear(4, 4, bias=False), nn.Linear(4, outputs))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    architecture=st.sampled_from([logistic(), mlp((6, 4)), without_bias, Residual, normed, unusual]),
+    task=st.sampled_from(TASKS),
+    clip=st.floats(0.01, 1e6),
+    scale=st.sampled_from([0.01, 1.0, 30.0]),
+    seed=st.integers(0, 99),
+    lot=st.lists(st.integers(0, 11), max_size=20),
+)
+def test_the_sum_over_any_lot_of_rows_is_that_of_a_loop_over_them(architecture, task, clip, scale, seed, lot):
+    """A lot may be empty, and a row may be in it twice."""
+    X, y = (part[np.array(lot, dtype=int)] for part in rows(task, 12, seed, scale))
+    weights = initial_weights(architecture, INPUTS, outputs_of(task), seed)
+    ours = Learner(architecture, INPUTS, outputs_of(task), task).clipped_gradient(weights, X, y, clip=clip)
+    expected = sum_by_loop(architecture, task, weights, X, y, clip)
+    assert ours == pytest.approx(expected, rel=1e-4, abs=1e-5 * max(1.0, float(np.abs(expected).max())))
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("architecture", [logistic(), mlp((6, 4)), without_bias, Residual])
+def test_without_a_limit_it_is_the_plain_gradient_of_all_rows(architecture, task):
+    X, y = rows(task, 30)
+    weights = initial_weights(architecture, INPUTS, outputs_of(task), 1)
+    module = build(architecture, INPUTS, outputs_of(task))
+    load_weights(module, weights)
+    loss_of(task, module(torch.from_numpy(X)), torch.from_numpy(y)).backward()
+    plain = 30 * np.concatenate([p.grad.double().numpy().ravel() for p in module.parameters()])
+    learner = Learner(architecture, INPUTS, outputs_of(task), task)
+    for clip in (1e30, float("inf")):
+        assert learner.clipped_gradient(weights, X, y, clip=clip) == pytest.approx(plain, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("architecture", [logistic(), mlp((6, 4))])
+def test_rows_are_taken_in_blocks_and_the_sum_does_not_depend_on_them(architecture, monkeypatch):
+    X, y = rows("multiclass", 50)
+    weights = initial_weights(architecture, INPUTS, 3, 1)
+    learner = Learner(architecture, INPUTS, 3, "multiclass")
+    whole = learner.clipped_gradient(weights, X, y, clip=0.3)
+    monkeypatch.setattr(local, "_ROWS_AT_ONCE", 7)
+    assert learner.clipped_gradient(weights, X, y, clip=0.3) == pytest.approx(whole, abs=1e-6)
+
+
+def test_a_thousand_equal_rows_weigh_a_thousand_times_one_to_the_last_digit_that_matters():
+    X, y = rows("binary", 1)
+    weights = initial_weights(mlp((6,)), INPUTS, 1, 1)
+    learner = Learner(mlp((6,)), INPUTS, 1, "binary")
+    one = learner.clipped_gradient(weights, X, y, clip=0.1)
+    assert np.linalg.norm(one) == pytest.approx(0.1, rel=1e-6)
+    many = learner.clipped_gradient(weights, np.repeat(X, 1000, 0), np.repeat(y, 1000), clip=0.1)
+    assert many / 1000 == pytest.approx(one, abs=1e-7)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

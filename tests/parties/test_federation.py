@@ -7,10 +7,10 @@ import fedlab_nb as fl
 from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.crypto import Sealer
 from fedlab_nb.errors import BudgetExceededError, EncryptionError, RoundError, SettingError
-from fedlab_nb.parties import federation as channel
+from fedlab_nb.protect import shares as protection
 from fedlab_nb.records import PrivacyEvent, Update
 from fedlab_nb.rounds import rounds
-from tests.rounds.common import assert_teaches, cells, ledgers_of, logistic, play
+from tests.rounds.common import assert_teaches, cells, events_of, ledgers_of, logistic, play
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
 EVENT = PrivacyEvent(1, "a test", "training", "row", "gaussian", 4.0)
@@ -84,11 +84,11 @@ def test_budgets_are_charged_before_noise_is_drawn_or_anything_sealed(monkeypatc
         raise EncryptionError("The sealing failed.", "So nothing could leave.", "Seal again later.")
 
     federation = fl.Federation(cells(), encrypt=fl.CKKS(), budget=BUDGET)
-    place = Sealer if broken == "seal" else channel
+    place = Sealer if broken == "seal" else protection
     monkeypatch.setattr(place, broken, fail)
     with pytest.raises(EncryptionError):
         gather(federation, [[1.0]] * 3, noise_sd=1.0, debits={name: [EVENT] for name in federation.names})
-    assert ledgers_of(federation) == [[(EVENT, 0.2)]] * 3
+    assert ledgers_of(federation) == [[EVENT]] * 3
     sent = {m.kind for m in federation.ledger.messages if m.sender.startswith("Owner")}
     assert sent <= {"identity"}
 
@@ -97,7 +97,7 @@ def test_a_crash_in_the_middle_of_a_round_gives_no_budget_back(monkeypatch):
     federation = fl.Federation(cells(), encrypt=fl.CKKS(), budget=BUDGET)
     stream = rounds(federation, logistic(), num_rounds=3)
     first = next(stream)
-    monkeypatch.setattr(channel, "gaussian_share", lambda *_: 1 / 0)
+    monkeypatch.setattr(protection, "gaussian_share", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         next(stream)
     assert federation.epsilon() > first.epsilon
@@ -106,7 +106,8 @@ def test_a_crash_in_the_middle_of_a_round_gives_no_budget_back(monkeypatch):
 
 def test_all_owners_are_charged_or_none():
     federation = fl.Federation(cells(), budget=BUDGET)
-    federation.account("Owner 3").entries.append((PrivacyEvent(0, "earlier", "training", "row", "gaussian", 0.4), 0.2))
+    earlier = PrivacyEvent(0, "earlier", "training", "row", "gaussian", 0.4)
+    fl.Federation(federation.owners, protect=fl.RowLevelDP(noise_multiplier=1.0)).charge({"Owner 3": [earlier]})
     before = [list(entries) for entries in ledgers_of(federation)]
     with pytest.raises(BudgetExceededError) as caught:
         federation.charge({name: [EVENT] for name in federation.names})
@@ -236,7 +237,7 @@ def test_owners_outside_the_cohort_send_no_update_and_are_charged_for_none():
     assert {len(r.cohort) for r in history} - {0, 4}
     for name in federation.names:
         took_part = [r.number for r in history if name in r.cohort]
-        charged = [e.round for e, _ in federation.account(name).entries if e.purpose == "a round's update"]
+        charged = [e.round for e in events_of(federation, name) if e.purpose == "a round's update"]
         sent = [m.round for m in federation.seen_by(name) if m.kind == "update"]
         assert charged == took_part == sent
 
@@ -268,13 +269,13 @@ def test_the_line_about_a_federation_says_what_protects_and_what_does_not():
 
 def test_any_one_owner_who_knows_its_own_share_still_faces_all_of_the_noise(monkeypatch):
     shares = []
-    share = channel.gaussian_share
+    share = protection.gaussian_share
 
     def spy(*arguments):
         shares.append(share(*arguments))
         return shares[-1]
 
-    monkeypatch.setattr(channel, "gaussian_share", spy)
+    monkeypatch.setattr(protection, "gaussian_share", spy)
     federation = fl.Federation(cells(4), encrypt=fl.CKKS(), noise_seed=0)
     federation.gather(
         "update",

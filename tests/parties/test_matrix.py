@@ -140,7 +140,7 @@ class Toy:
 
     needs: tuple[str, ...]
 
-    def check(self, federation, num_rounds, after=None):
+    def check(self, federation, num_rounds, *, seed=0, after=None):
         pass
 
     def start(self, federation, *, num_rounds, seed):

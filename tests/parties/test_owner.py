@@ -47,7 +47,7 @@ def test_every_way_of_printing_gives_the_same_line_and_no_value(owner):
 def test_looking_into_the_object_shows_public_facts_only(owner):
     assert_silent(vars(owner))
     assert_silent([getattr(owner, name) for name in dir(owner) if name != "mock"])
-    assert dir(owner) == ["held_out", "mock", "name", "schema", "target"]
+    assert dir(owner) == ["budget", "held_out", "mock", "name", "schema", "target"]
     assert owner._ipython_key_completions_() == []
     assert_silent(vars(type(owner)))
     assert_silent(owner.__dict__)
@@ -277,7 +277,7 @@ def test_a_missing_target_leaves_out_its_own_row_and_moves_no_other():
 
 
 def fingerprint(frame, name="A", **more):
-    return DataOwner(name, frame, **{"target": "ill", **more})._inside(lambda rows: rows.fingerprint, stage="look")
+    return DataOwner(name, frame, **{"target": "ill", **more})._inside(lambda rows: rows.content, stage="look")
 
 
 def test_the_fingerprint_is_of_the_content_not_of_its_name_order_or_use(frame, tmp_path):

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedlab_nb.errors import SettingError
-from fedlab_nb.privacy import epsilon, gaussian_epsilon, gaussian_mu
+from fedlab_nb.privacy import RenyiMeter, Total, epsilon, gaussian_epsilon, gaussian_mu
+from fedlab_nb.privacy.meters import pure_mu_squared
 from fedlab_nb.records import PrivacyEvent
 
 
@@ -13,8 +14,8 @@ def gaussian(amount, *, rows="training", delta=0.0):
     return PrivacyEvent(1, "update", rows, "row", "gaussian", amount, delta)
 
 
-def geometric(amount, *, delta=0.0):
-    return PrivacyEvent(1, "verdict", "held-out", "row", "geometric", amount, delta)
+def laplace(scale, *, delta=0.0):
+    return PrivacyEvent(1, "verdict", "held-out", "row", "laplace", scale, delta)
 
 
 NOTHING = PrivacyEvent(1, "plain", "training", "row", "none")
@@ -98,7 +99,7 @@ def test_gaussian_and_pure_releases_together_are_never_cheaper_than_the_pld_acco
 
     oracle = pld.PLDAccountant(value_discretization_interval=1e-3)
     oracle.compose(GaussianDpEvent(3.0), 10).compose(LaplaceDpEvent(1 / 0.8))
-    ours = epsilon([gaussian(3.0)] * 10 + [geometric(0.8)], 1e-4)
+    ours = epsilon([gaussian(3.0)] * 10 + [laplace(1 / 0.8)], 1e-4)
     assert ours >= oracle.get_epsilon(1e-4) - 5e-3
 
 
@@ -112,17 +113,14 @@ def test_a_gaussian_without_noise_is_infinite_too():
 
 
 def test_a_mechanism_that_the_accountant_does_not_know_is_refused():
-    unknown = PrivacyEvent(1, "update", "training", "row", "laplace", 0.5)
-    with pytest.raises(SettingError, match="'laplace'"):
-        epsilon([gaussian(2.0), unknown], 1e-5)
+    for name in ("staircase", "geometric"):
+        unknown = PrivacyEvent(1, "update", "training", "row", name, 0.5)
+        with pytest.raises(SettingError, match=f"'{name}'"):
+            epsilon([gaussian(2.0), unknown], 1e-5)
 
 
 def test_nothing_released_costs_nothing():
     assert epsilon([], 1e-5) == 0.0
-
-
-def test_geometric_releases_add_up_without_delta():
-    assert epsilon([geometric(0.5), geometric(0.25)], 1e-9) == 0.75
 
 
 def test_a_list_takes_its_part_of_delta():
@@ -134,12 +132,11 @@ def test_a_list_takes_its_part_of_delta():
     [
         [gaussian(5.0, delta=6e-6), gaussian(5.0, delta=6e-6)],
         [gaussian(5.0, delta=1e-5)],
-        [geometric(0.1, delta=2e-5)],
+        [laplace(10.0, delta=2e-5)],
     ],
 )
-def test_more_delta_than_there_is_is_an_error_and_not_a_number(events):
-    with pytest.raises(SettingError, match="used up delta"):
-        epsilon(events, 1e-5)
+def test_where_lists_take_more_delta_than_there_is_no_epsilon_holds(events):
+    assert epsilon(events, 1e-5) == math.inf
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,3 +145,102 @@ def test_more_releases_never_cost_less_and_their_order_does_not_matter(sigmas, a
     events = [gaussian(s) for s in sigmas]
     assert epsilon([*events, gaussian(another)], 1e-5) >= epsilon(events, 1e-5)
     assert epsilon(events[::-1], 1e-5) == pytest.approx(epsilon(events, 1e-5), rel=1e-9)
+
+
+def test_laplace_noise_counts_as_the_gaussian_noise_that_is_no_more_private():
+    squared = pure_mu_squared(0.25)
+    both = math.sqrt(squared + 0.25)
+    assert epsilon([laplace(4.0), gaussian(2.0)], 1e-5) == pytest.approx(gaussian_epsilon(both, 1e-5))
+    assert epsilon([laplace(40.0)] * 200, 1e-5) < 200 / 40, "many are worth less than their epsilons added up"
+    assert epsilon([laplace(0.0)], 1e-5) == math.inf
+
+
+@pytest.mark.parametrize("mechanism", ["gaussian", "laplace"])
+@pytest.mark.parametrize("meter", [None, RenyiMeter(7.5)])
+def test_an_event_that_stands_for_several_is_several_events(mechanism, meter):
+    more = {"meter": meter} if meter else {}
+    one, three = (PrivacyEvent(1, "u", "training", "row", mechanism, 3.0, 1e-7, times=times) for times in (1, 3))
+    total = Total.of(three, 2, **more)
+    assert total.lists == pytest.approx(6e-7)
+    kept = Total(delta=7e-7, **more)
+    several = sum([Total.of(one, **more)] * 6, kept)
+    assert math.inf > (kept + total).epsilon(1e-5) == pytest.approx(several.epsilon(1e-5))
+    assert Total.of(three, 0, **more) == Total(**more)
+
+
+@pytest.mark.parametrize("meter", [RenyiMeter(7.5), RenyiMeter(3.0)])
+def test_totals_of_different_meters_are_not_added(meter):
+    with pytest.raises(SettingError, match="different units"):
+        Total.of(gaussian(2.0)) + Total.of(gaussian(2.0), meter=meter)
+    with pytest.raises(SettingError, match="different units"):
+        Total.of(gaussian(2.0), meter=meter) + Total.of(gaussian(2.0), meter=RenyiMeter(5.0))
+
+
+def test_the_room_of_a_total_is_what_just_fits_beside_it():
+    for meter in (RenyiMeter(7.5), Total().meter):
+        before = Total(delta=3e-6, meter=meter) + Total.of(gaussian(4.0, delta=1e-6), 3, meter)
+        rest = Total(cost=before.room(3.0, 1e-5), meter=meter)
+        assert rest.cost > 0
+        assert (before + rest).epsilon(1e-5) == pytest.approx(3.0, rel=1e-6)
+    assert Total(delta=1e-5).room(3.0, 1e-5) == 0.0
+    assert Total(cost=0.1, delta=1e-5).room(3.0, 1e-5) == -0.1
+
+
+def test_an_account_of_nothing_has_spent_nothing_whatever_is_set_aside():
+    assert Total(meter=RenyiMeter(7.5)).epsilon(1e-5) == Total(delta=1e-4).epsilon(1e-5) == 0.0
+    assert Total(delta=1e-4).fits(0.1, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"amount": -1.0}, "amount -1.0"),
+        ({"amount": math.nan}, "amount nan"),
+        ({"delta": -1e-6}, "delta -1e-06"),
+        ({"delta": 1.5}, "delta 1.5"),
+        ({"sample_rate": 0.0}, "sample rate 0.0"),
+        ({"sample_rate": 1.5}, "sample rate 1.5"),
+        ({"sample_rate": math.nan}, "sample rate nan"),
+        ({"sample_rate": 0.1, "unit": "owner"}, "whole owner has the sample rate 0.1"),
+        ({"times": 0}, "happened 0 times"),
+        ({"times": -2}, "happened -2 times"),
+        ({"times": 1.5}, "happened 1.5 times"),
+    ],
+)
+def test_an_event_that_would_understate_its_cost_cannot_be_stated(wrong, said):
+    facts = {"unit": "row", "amount": 2.0, **wrong}
+    with pytest.raises(SettingError, match=said) as caught:
+        PrivacyEvent(1, "a mean", "all", mechanism="gaussian", **facts)
+    assert all(part.endswith(".") for part in (caught.value.what, caught.value.why, caught.value.do))
+
+
+def test_an_event_says_how_it_was_sampled_and_how_often_it_happened():
+    sampled = PrivacyEvent(1, "a round's update", "training", "row", "gaussian", 2.0, sample_rate=0.2, times=30)
+    assert sampled.words == "Gaussian noise, multiplier 2, each row with probability 0.2"
+    assert repr(sampled).endswith("each row with probability 0.2, 30 times)")
+    assert "30 times" in sampled._repr_html_()
+    assert "Laplace noise, scale 4 × sensitivity" in repr(PrivacyEvent(1, "a sum", "all", "row", "laplace", 4.0))
+    assert gaussian(2.0).words == "Gaussian noise, multiplier 2"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    cost=st.one_of(st.just(0.0), st.floats(1e-3, 3)),
+    lists=st.sampled_from([0.0, 3e-6, 5e-6]),
+    delta=st.sampled_from([0.0, 4e-6, 1e-5]),
+    meter=st.sampled_from([Total().meter, RenyiMeter(7.5)]),
+)
+def test_what_fits_is_what_has_no_larger_epsilon(cost, lists, delta, meter):
+    total = Total(cost, lists, delta, meter)
+    spent = total.epsilon(1e-5)
+    assert spent >= 0.0
+    if spent == math.inf:
+        assert delta == 1e-5 or lists > delta
+        assert not total.fits(1e6, 1e-5)
+        return
+    assert total.fits(spent * (1 + 1e-6) + 1e-9, 1e-5)
+    assert not spent or not total.fits(spent * (1 - 1e-6), 1e-5)
+
+
+def test_what_has_no_mechanism_never_fits():
+    assert not Total.of(NOTHING).fits(1e6, 1e-5)

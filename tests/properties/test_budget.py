@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 import fedlab_nb as fl
 from fedlab_nb.errors import BudgetExceededError
-from fedlab_nb.privacy import account
 from fedlab_nb.rounds import rounds
-from tests.rounds.common import declared, ledgers_of, logistic, play
+from tests.rounds.common import bits, declared, forget, ledgers_of, logistic, play
 
 EPSILONS = st.floats(0.1, 30.0)
 DELTAS = st.floats(1e-7, 0.02)
@@ -38,7 +37,7 @@ def assert_within(federation, epsilon, history):
 @settings(max_examples=20, deadline=None)
 @given(epsilon=EPSILONS, delta=DELTAS, num_rounds=st.integers(1, 8), kind=st.sampled_from(["open", "declared"]))
 def test_no_run_spends_more_than_was_agreed_and_none_starts_on_spent_rows(epsilon, delta, num_rounds, kind):
-    account._ACCOUNTS.clear()
+    forget()
     owners, budget = small(kind), fl.Budget(epsilon, delta)
     federation = fl.Federation(owners, budget=budget)
     history = play(federation, num_rounds=num_rounds)
@@ -47,7 +46,9 @@ def test_no_run_spends_more_than_was_agreed_and_none_starts_on_spent_rows(epsilo
     assert federation.epsilon() == pytest.approx(epsilon, rel=1e-3)
     before = [list(entries) for entries in ledgers_of(federation)]
     with pytest.raises(BudgetExceededError):
-        rounds(fl.Federation(owners, budget=budget), logistic(), num_rounds=num_rounds)
+        rounds(fl.Federation(owners, budget=budget), logistic(), num_rounds=num_rounds, seed=1)
+    again = play(fl.Federation(owners, budget=budget), num_rounds=num_rounds)
+    assert bits(again) == bits(history), "the same run again is answered from the vault"
     assert ledgers_of(federation) == before
 
 
@@ -60,7 +61,7 @@ def test_no_run_spends_more_than_was_agreed_and_none_starts_on_spent_rows(epsilo
     level=st.sampled_from([fl.RowLevelDP, fl.OwnerLevelDP]),
 )
 def test_stopping_going_on_and_beginning_anew_stay_within_the_budget(epsilon, multiplier, rate, more, level):
-    account._ACCOUNTS.clear()
+    forget()
     owners, protect = declared(12, 8), level(noise_multiplier=multiplier)
 
     def federation(epsilon):

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from fedlab_nb.protect import gaussian_share, geometric, geometric_sd, noise_source
+from fedlab_nb.protect import gaussian_share, noise_source, row_lot
 
 SIZE = 40_000
 
@@ -33,31 +33,6 @@ def test_gaussian_noise_is_gaussian():
         assert np.mean(np.abs(noise) < sigmas) == pytest.approx(share, abs=6 * math.sqrt(share * (1 - share) / SIZE))
 
 
-@pytest.mark.parametrize(("epsilon", "sensitivity"), [(0.5, 1), (2.0, 1), (2.0, 16), (5.0, 1)])
-def test_geometric_noise_has_the_two_sided_geometric_law(epsilon, sensitivity):
-    noise = geometric(noise_source(3), SIZE, epsilon, sensitivity)
-    a = math.exp(-epsilon / sensitivity)
-    assert np.array_equal(noise, np.rint(noise))
-    for k in range(-4, 5):
-        chance = (1 - a) / (1 + a) * a ** abs(k)
-        assert np.mean(noise == k) == pytest.approx(chance, abs=6 * math.sqrt(chance / SIZE) + 1e-9)
-
-
-@pytest.mark.parametrize(("epsilon", "sensitivity"), [(0.5, 1), (2.0, 16), (5.0, 1)])
-def test_one_row_changes_the_odds_of_any_count_by_e_to_the_epsilon_at_most(epsilon, sensitivity):
-    noise = geometric(noise_source(3), 10 * SIZE, epsilon, sensitivity)
-    for count in range(-2, 3):
-        here, there = np.mean(noise == count), np.mean(noise + sensitivity == count)
-        if min(here, there) > 1e-3:
-            assert abs(math.log(here / there)) <= epsilon + 6 / math.sqrt(10 * SIZE * min(here, there))
-
-
-@pytest.mark.parametrize(("epsilon", "sensitivity"), [(0.1, 1), (1.0, 1), (2.0, 16), (6.0, 1)])
-def test_the_stated_deviation_of_geometric_noise_is_the_measured_one(epsilon, sensitivity):
-    noise = geometric(noise_source(3), 4 * SIZE, epsilon, sensitivity)
-    assert np.std(noise) == pytest.approx(geometric_sd(epsilon, sensitivity), rel=0.1)
-
-
 def test_a_rehearsal_repeats_its_noise_and_every_place_has_its_own():
     def draw(*path):
         return noise_source(11, *path).normal(size=4).tolist()
@@ -81,5 +56,22 @@ def test_noise_leaves_the_notebooks_own_random_numbers_alone():
     expected = np.random.random()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     gaussian_share(noise_source(None), 100, 1.0, 2)
-    geometric(noise_source(5), 100, 1.0, 1)
     assert np.random.random() == expected  # noqa: NPY002
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5, 1.0])
+def test_each_row_takes_part_by_a_coin_of_its_own(rate):
+    lots = np.array([row_lot(noise_source(5, number), 200, rate) for number in range(400)])
+    assert lots.mean() == pytest.approx(rate, abs=6 * math.sqrt(rate * (1 - rate) / lots.size) + 1e-12)
+    # As many rows in a round as a binomial law says: a fixed number would be another kind of sampling.
+    assert lots.sum(1).var() == pytest.approx(200 * rate * (1 - rate), rel=6 * math.sqrt(2 / 400))
+    if rate < 1.0:
+        assert abs(np.corrcoef(lots[:, 0], lots[:, 1])[0, 1]) < 6 / math.sqrt(400)
+    assert row_lot(noise_source(5), 0, rate).tolist() == []
+
+
+def test_noise_can_have_a_deviation_for_each_number():
+    sd = np.repeat([1.0, 10.0], SIZE // 2)
+    noise = gaussian_share(noise_source(7), SIZE, sd, 4)
+    for value in (1.0, 10.0):
+        assert np.std(noise[sd == value]) == pytest.approx(value / 2, rel=6 / math.sqrt(SIZE))

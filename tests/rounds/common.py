@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import fedlab_nb as fl
-from fedlab_nb.privacy import account
+from fedlab_nb.privacy import Vault
+from fedlab_nb.privacy.vault import home
 from fedlab_nb.rounds import rounds
 
 # Numbers and words that only ever stand in private cells.
@@ -19,7 +20,19 @@ EVERY_ROW = 10**6
 @pytest.fixture(autouse=True)
 def fresh_accounts(monkeypatch):
     """No test finds data that an earlier one has spent the budget of."""
-    monkeypatch.setattr(account, "_ACCOUNTS", {})
+    forget(monkeypatch.setattr)
+
+
+def forget(put=setattr):
+    """As if the kernel had just begun: no data has spent anything."""
+    put(home, "_MEMORY", Vault())
+    put(home, "_HOMES", {})
+
+
+def events_of(federation, name):
+    """What one owner has been charged for, oldest first."""
+    data = federation.books.data[name]
+    return [e.event for e in federation.books.vault.entries() if e.kind == "debit" and e.facts["data"] == data]
 
 
 @cache
@@ -69,7 +82,7 @@ def weights(history):
 
 
 def ledgers_of(federation):
-    return [federation.account(name).entries for name in federation.names]
+    return [events_of(federation, name) for name in federation.names]
 
 
 def assert_teaches(caught, *names):

@@ -120,10 +120,8 @@ def _rules(federation: Federation) -> list[tuple[str, object]]:
             house.encrypt.name if house.encrypt else "none: the server reads every update",
         ),
         ("Privacy", _privacy(federation)),
-        (
-            "Budget",
-            f"epsilon {house.budget.epsilon:g}, delta {delta_text(house.budget.delta)}" if house.budget else "none",
-        ),
+        ("Budget", _budgets(federation)),
+        ("Budgets are kept in", str(federation.books.vault.path or "memory, until the kernel ends")),
         ("Takes part", every),
         *(
             [("Public key", f"{federation.fingerprint}: owners compare it with each other")]
@@ -138,12 +136,20 @@ def _rules(federation: Federation) -> list[tuple[str, object]]:
     return [*rows, ("Messages so far", f"{len(federation.ledger):,}")]
 
 
+def _budgets(federation: Federation) -> str:
+    """What binds the owners, in words."""
+    bindings = [federation.books.binding(name, federation.house) for name in federation.names]
+    kinds = {(b.epsilon, b.delta) for b in bindings if b is not None}
+    words = [f"epsilon {epsilon:g}, delta {delta_text(delta)}" for epsilon, delta in sorted(kinds)]
+    return (" or ".join(words) + (" (each owner its own)" if len(kinds) > 1 else "")) or "none"
+
+
 def _privacy(federation: Federation) -> str:
     protect = federation.house.protect
     if protect is None:
         return "no mechanism, no guarantee"
     noise = "to fit the budget" if protect.noise_multiplier is None else f"multiplier {protect.noise_multiplier:g}"
-    return f"hides a single {protect.unit}: clip norm {protect.clip:g}, noise {noise}"
+    return f"hides a single {protect.unit}: {protect.clip_words}, noise {noise}"
 
 
 def _table(parties: Sequence[Holding]) -> str:

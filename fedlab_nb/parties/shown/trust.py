@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.parties.federation import Federation
-from fedlab_nb.privacy import Total, by_purpose, epsilon_after, rounds_left
+from fedlab_nb.privacy import Account, Budget, RenyiMeter, Total, by_purpose, epsilon_after, rounds_left
+from fedlab_nb.privacy.forecast import who_stops_first
+from fedlab_nb.privacy.tight import naive_epsilon
 from fedlab_nb.records import Access, Message, PrivacyEvent, Spending, WhatIf
+from fedlab_nb.units import counted
 
 Word = Literal["own", "reads", "sealed", "never"]
 
@@ -128,29 +132,73 @@ def spending(
     """
     house = federation.house
     spent, claim = federation.epsilon(), _claim(federation)
-    agreed = house.budget.epsilon if house.budget else None
+    bindings = {name: federation.books.binding(name, house) for name in federation.names}
+    agreed = min((b.epsilon for b in bindings.values() if b is not None), default=None)
     unit = house.protect.unit if house.protect else "row"
     if spent is None or house.protect is None:
         return Spending(agreed, federation.delta if house.protect else None, None, unit, claim, private=False)
-    accounts = [federation.account(name) for name in federation.names]
-    most = max(accounts, key=lambda account: account.spent(federation.delta))
+    most = max(federation.names, key=lambda name: federation.account(name).spent(federation.delta))
+    bound = bindings[most]
     noise = next((event.amount for event in each if event.purpose == UPDATE), None)
-    lanes = {tuple(account.lanes()) for account in accounts}
+    outlooks = {name: (tuple(federation.account(name).lanes()), budget) for name, budget in bindings.items()}
+    lanes = set(outlooks.values())
     futures = tuple(
         _future(federation, lanes, _noisier(each, factor), to_come, rounds_to_come) for factor in WHAT_IF if noise
     )
+    left = next((future.rounds for future in futures if future.noise_multiplier == noise), None)
+    # A comparison for the end of a run: it takes milliseconds, and no round is to wait for it.
+    ended = rounds_to_come == 0 or left == 0
     return Spending(
-        agreed,
+        bound.epsilon if bound is not None else agreed,
         federation.delta,
         spent,
         unit,
         claim,
         private=True,
-        left=next((future.rounds for future in futures if future.noise_multiplier == noise), None),
-        lines=by_purpose(most, federation.delta),
+        left=left,
+        lines=by_purpose(federation.account(most), federation.delta),
         what_if=futures,
         noise_multiplier=noise,
+        first=_first(outlooks, each, to_come) if noise else None,
+        naive=_naive(federation.account(most), federation.delta) if ended else None,
     )
+
+
+def _first(
+    outlooks: Mapping[str, tuple[tuple[Total, ...], Budget | None]],
+    each: Sequence[PrivacyEvent],
+    to_come: Sequence[PrivacyEvent],
+) -> tuple[str, int] | None:
+    """Whose budget ends first and after how many more rounds; None if nobody's does, or all end alike.
+
+    ``outlooks`` are by owner what its account gave, and the budget that binds it.
+    """
+    named: dict[tuple[tuple[Total, ...], Budget | None], str] = {}
+    for name, outlook in outlooks.items():
+        named.setdefault(outlook, name)  # one stands for all who have given the same under the same budget
+    if len(named) == 1:
+        return None
+    lanes = {name: lanes for (lanes, _), name in named.items()}
+    budgets = {name: budget for (_, budget), name in named.items() if budget is not None}
+    found = who_stops_first(lanes, budgets, dict.fromkeys(lanes, each), dict.fromkeys(lanes, to_come))
+    if found is None:
+        return None
+    later = len(budgets) < len(lanes) or any(
+        rounds_left(lanes[name], budget, each, to_come) != found[1] for name, budget in budgets.items()
+    )
+    return found if later else None
+
+
+def _naive(account: Account, delta: float) -> float | None:
+    """The epsilons of all releases of the same rows added up, where that is most; None where none holds."""
+    one_kind = len({share for _, share in account.counts}) > 1  # the split changed: all rows may be the same
+    sums = []
+    for rows in ("training", "held-out"):
+        touched: Counter[PrivacyEvent] = Counter()
+        for (event, _), times in account.counts.items():
+            touched[event] += times if one_kind or event.rows in (rows, "all") else 0
+        sums.append(naive_epsilon(touched, delta))
+    return max(sums) if max(sums) < math.inf else None
 
 
 def _noisier(each: Sequence[PrivacyEvent], factor: float) -> list[PrivacyEvent]:
@@ -159,17 +207,15 @@ def _noisier(each: Sequence[PrivacyEvent], factor: float) -> list[PrivacyEvent]:
 
 def _future(
     federation: Federation,
-    lanes: Iterable[Sequence[Total]],
+    lanes: Iterable[tuple[Sequence[Total], Budget | None]],
     each: Sequence[PrivacyEvent],
     to_come: Sequence[PrivacyEvent],
     rounds_to_come: int,
 ) -> WhatIf:
     """If every further round released ``each``: rounds that fit at every owner, and the largest epsilon at the end."""
-    budget, fit = federation.house.budget, None
-    if budget is not None:
-        fits = (rounds_left(lane, budget, each, to_come) for lane in lanes)
-        fit = min((n for n in fits if n is not None), default=None)
-    after = max(epsilon_after(lane, federation.delta, each, rounds_to_come, to_come) for lane in lanes)
+    fits = (rounds_left(lane, budget, each, to_come) for lane, budget in lanes if budget is not None)
+    fit = min((n for n in fits if n is not None), default=None)
+    after = max(epsilon_after(lane, federation.delta, each, rounds_to_come, to_come) for lane, _ in lanes)
     noise = next(event.amount for event in each if event.purpose == UPDATE)
     return WhatIf(noise, fit, after if after < math.inf else None)
 
@@ -183,17 +229,20 @@ def _claim(federation: Federation) -> str:
     if federation.epsilon() is None:
         return (
             "No guarantee: the same rows left without protection, or under a weaker one (another unit, a larger "
-            "delta), earlier in this session, and what has left stays known."
+            "delta), earlier, and what has left stays known."
         )
     what = "one row" if house.protect.unit == "row" else "all rows of one owner"
     shares = (
-        " The noise comes in shares, one from each owner of a round: enough against any one owner who knows its own, "
-        "not against several who put theirs together."
+        f" The noise comes in shares, one from each owner of a round: enough against any "
+        f"{counted(house.protect.colluding, 'owner')} who know their own, not against more who put theirs together."
         if house.encrypt
         else ""
     )
+    sampled = any(isinstance(federation.account(name).meter, RenyiMeter) for name in federation.names)
+    credit = "with credit for rows that took part at random, in secret" if sampled else "without credit for sampling"
+    kept = "in its vault" if federation.books.vault.path else "since this session began"
     return (
         f"Adding or removing {what} changes the odds of anything released by at most a factor of e^epsilon, except "
-        f"with probability delta = {federation.delta:g}. Every round, statistic and score of the same table since this "
-        f"session began is counted, without credit for sampling.{shares}"
+        f"with probability delta = {federation.delta:g}. Every round, statistic and score of the same table {kept} "
+        f"is counted, {credit}.{shares}"
     )

@@ -42,7 +42,7 @@ def _outlook(snapshot: Snapshot) -> str:
     """In a sentence or two: where the budget is going."""
     spending = snapshot.spending
     rest = snapshot.num_rounds - snapshot.at
-    words = _left(spending.left).strip()
+    words = escape(spending.first_words) or _left(spending.left).strip()
     if rest > 0 and spending.left is not None and spending.left < rest:
         words += f" The budget ends the run at round {snapshot.at + spending.left} of {snapshot.num_rounds}."
     elif rest > 0 and spending.forecast is not None:

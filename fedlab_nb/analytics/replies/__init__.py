@@ -1,0 +1,1 @@
+"""The answers themselves: each asks the owners once, reads the sums, and makes a table of them."""

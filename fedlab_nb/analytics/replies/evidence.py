@@ -1,0 +1,148 @@
+"""Weight of evidence of every column for an event, and drift between owners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from fedlab_nb.analytics.answers import NOISE, Answer, answered
+from fedlab_nb.analytics.asking import Inquiry, inquire
+from fedlab_nb.analytics.questions.cells import Axis, Bins, Categories, Outcome, adjacent, count_cells, cut
+from fedlab_nb.analytics.questions.contrasts import information_value, jensen_shannon, stability_index, woe
+from fedlab_nb.analytics.questions.quantiles import fine_bins
+from fedlab_nb.analytics.questions.question import Floats, Total
+from fedlab_nb.analytics.questions.small import MIN_COUNT, levelled
+from fedlab_nb.analytics.replies import quantiles
+from fedlab_nb.analytics.source import Source
+from fedlab_nb.errors import SettingError
+
+Merge = list[int]
+
+
+def weigh(source: Source, outcome: Outcome, columns: Sequence[str], bins: int, epsilon: float | None) -> Answer:
+    """Weight of evidence of each bin, and information value of each column, for an event.
+
+    Numeric columns are binned at their quantiles, all rows together; categories are bins already. Where some cells are
+    too small to be shown, the information value still counts them.
+    """
+    check_bins(bins)
+    with inquire(source, f"weight of evidence for {outcome.column} = {outcome.event}", epsilon) as inquiry:
+        axes = _axes(inquiry, columns, bins)
+        question = count_cells("evidence count", *([axis, outcome] for axis in axes))
+        total = inquiry.sum(question)
+        sizes = [2 * axis.size for axis in axes]
+        shown, raw = cut(inquiry.shown(question, total), sizes), cut(total.values, sizes)
+        noise = cut(total.noise_sd, sizes)
+        tables = []
+        for axis, seen, counts, sd in zip(axes, shown, raw, noise, strict=True):
+            coarse, starts = _coarser(axis, counts.reshape(-1, 2).sum(axis=1), bins, exact=inquiry.exact)
+            tables.append(_evidence(coarse, starts, seen, Total(counts, sd)))
+        table = pd.concat(tables, keys=list(columns), names=["column", "bin"])
+        return answered(table, inquiry, "evidence")
+
+
+def _evidence(axis: Axis, starts: Merge, shown: Floats, total: Total) -> pd.DataFrame:
+    def merged(values: Floats) -> Floats:
+        return np.add.reduceat(values.reshape(-1, 2), starts, axis=0)
+
+    counts, whole, sd = merged(shown), merged(total.values), np.sqrt(merged(total.noise_sd**2))
+    enough = (whole.sum(axis=0) >= MIN_COUNT - 1e-3).all()
+    table = pd.DataFrame(counts, index=axis.labels, columns=["events", "others"])
+    table["woe"] = np.where(np.isnan(counts).any(axis=1) | ~enough, np.nan, woe(whole, sd))
+    table["iv"] = information_value(whole, sd) if enough else np.nan
+    if not total.exact:
+        table[NOISE] = total.noise_se(lambda values: woe(merged(values), sd))
+        table["noise se of iv"] = total.noise_se(lambda values: np.array([information_value(merged(values), sd)]))[0]
+    return table
+
+
+def drift(source: Source, columns: Sequence[str], bins: int, epsilon: float | None) -> Answer:
+    """How each owner's distribution of each column differs from that of all owners together.
+
+    The population stability index (under 0.1 is usually read as none, over 0.25 as a large change) and the
+    Jensen-Shannon distance (0 to 1). Each owner's counts are a release of its own.
+    """
+    check_bins(bins)
+    if source.owner is not None:
+        raise SettingError(
+            f"Drift was asked of {source.owner!r} alone.",
+            "It compares the owners with each other.",
+            "Ask the frame of the whole federation: fl.PrivateFrame(federation).drift().",
+        )
+    with inquire(source, "drift between owners", epsilon) as inquiry:
+        axes = _axes(inquiry, columns, bins)
+        question = count_cells("drift count", *([axis] for axis in axes), hidden=lambda counts, _: levelled(counts))
+        answers = inquiry.each(question)
+        counts = np.array([total.values for total in answers.values()])
+        noise = np.array([total.noise_sd for total in answers.values()])
+        sizes = [axis.size for axis in axes]
+        starts = [
+            _coarser(axis, whole, bins, exact=inquiry.exact)[1]
+            for axis, whole in zip(axes, cut(counts.sum(axis=0), sizes), strict=True)
+        ]
+
+        def read(values: Floats) -> Floats:
+            return _distances(values.reshape(counts.shape), noise, sizes, starts)
+
+        total = Total(counts.ravel(), noise.ravel())
+        index = pd.MultiIndex.from_product([list(answers), list(columns)], names=["owner", "column"])
+        table = pd.DataFrame(read(total.values), index=index, columns=["psi", "js distance"])
+        if not inquiry.exact:
+            errors = total.noise_se(read)
+            table[NOISE], table["noise se of js distance"] = errors[:, 0], errors[:, 1]
+        even = "Cells of fewer than 5 rows were evened out beside the rows." if inquiry.exact else "Noise raises both."
+        return answered(table, inquiry, "drift", f"Each owner's counts left by themselves. {even}")
+
+
+def _distances(counts: Floats, noise: Floats, sizes: Sequence[int], starts: Sequence[Merge]) -> Floats:
+    """PSI and JS distance (owners * columns, 2) of each owner's counts (owners, d) against those of all."""
+    edges = np.cumsum(sizes)[:-1]
+    found = []
+    for own, variance, first in zip(np.split(counts, edges, 1), np.split(noise**2, edges, 1), starts, strict=True):
+        mine = np.add.reduceat(own, first, axis=1)
+        sd, all_rows = np.sqrt(np.add.reduceat(variance, first, axis=1)), mine.sum(axis=0)
+        found.append([stability_index(mine, all_rows, sd), jensen_shannon(mine, all_rows)])
+    return np.array(found).transpose(2, 0, 1).reshape(-1, 2)
+
+
+def _axes(inquiry: Inquiry, columns: Sequence[str], bins: int) -> list[Axis]:
+    """One axis for each column: quantile bins without noise, fine bins to be put together with it, or categories."""
+    source = inquiry.source
+    numeric = [name for name in columns if source.column(name).kind == "numeric" and not source.categories_of(name)]
+    known = inquiry.known([name for name in columns if name not in numeric])
+    found: dict[str, Axis] = {name: Categories(name, values) for name, values in known.items()}
+    if numeric and inquiry.exact:
+        levels = [i / bins for i in range(1, bins)]
+        for name, inner in zip(numeric, quantiles.exact(inquiry, numeric, levels), strict=True):
+            edges = np.unique(inner[~np.isnan(inner)])
+            found[name] = Bins(name, (-np.inf, *map(float, edges), np.inf), right=True, open_ended=True)
+        inquiry.hidden = 0
+    elif numeric:
+        limits = inquiry.limits(numeric)
+        found |= {name: replace(fine_bins(name, limits[name]), right=True) for name in numeric}
+    return [found[name] for name in columns]
+
+
+def _coarser(axis: Axis, counts: Floats, bins: int, *, exact: bool) -> tuple[Axis, Merge]:
+    """An axis whose fine bins are put together into ``bins`` of about equal count; others stay as they are."""
+    if exact or not isinstance(axis, Bins):
+        return axis, list(range(axis.size))
+    starts, edges = adjacent(counts, axis.edges, bins)
+    return replace(axis, edges=edges), starts
+
+
+def check_bins(bins: object) -> None:
+    """Refuse a number of bins that is none.
+
+    Raises:
+        SettingError: unless it is a whole number from 2 to 50.
+    """
+    if not isinstance(bins, int) or isinstance(bins, bool) or not 2 <= bins <= 50:
+        raise SettingError(
+            f"bins is {bins!r}.",
+            "Every column is cut into so many bins of about equal count.",
+            "Give a whole number from 2 to 50, such as 10.",
+        )

@@ -1,0 +1,81 @@
+"""Quantiles of columns: exact to nine digits, or from one noisy histogram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from fedlab_nb.analytics.answers import NOISE, Answer, Number, answered
+from fedlab_nb.analytics.asking import Inquiry, inquire
+from fedlab_nb.analytics.questions.cells import Bins, count_cells, cut
+from fedlab_nb.analytics.questions.quantiles import exact_quantiles, fine_bins, own_quantiles, read_quantiles
+from fedlab_nb.analytics.questions.question import Floats, Total
+from fedlab_nb.analytics.source import Source
+from fedlab_nb.errors import SettingError
+
+
+def quantile(source: Source, columns: Sequence[str], levels: Sequence[float], epsilon: float | None) -> Answer:
+    """The quantiles of some columns: one row for each level, one column for each column."""
+    check_levels(levels)
+    with inquire(source, f"quantiles of {', '.join(columns)}", epsilon) as inquiry:
+        if inquiry.exact:
+            found, errors = exact(inquiry, columns, levels), None
+        else:
+            bins = [fine_bins(name, source.bounds_of(name)) for name in columns]
+            total = inquiry.sum(count_cells("quantile count", *([axis] for axis in bins)))
+            found, errors = noisy(total, bins, levels)
+        table = pd.DataFrame(found.T, index=pd.Index(list(levels), name="quantile"), columns=list(columns))
+        answer = answered(table, inquiry, "lines")
+    if errors is not None:
+        answer.attrs[NOISE] = errors.T.tolist()
+    return answer
+
+
+def one_quantile(source: Source, column: str, level: float, epsilon: float | None) -> Number:
+    """One quantile of one column."""
+    answer = quantile(source, [column], [level], epsilon)
+    errors = answer.attrs.get(NOISE)
+    return Number(float(answer.to_numpy()[0, 0]), errors[0][0] if errors else 0.0, answer.attrs)
+
+
+def exact(inquiry: Inquiry, columns: Sequence[str], levels: Sequence[float]) -> Floats:
+    """The quantiles (c, q) without noise; NaN where fewer than five rows lie on one side."""
+    limits = {name: inquiry.source.bounds_of(name) for name in columns}
+    if inquiry.source.owner is not None:
+        found = inquiry.sum(own_quantiles(columns, levels, limits)).values.reshape(len(columns), -1)
+    else:
+        found = exact_quantiles(columns, levels, limits, lambda question: inquiry.sum(question).values)
+    inquiry.hidden += int(np.isnan(found).sum())
+    return found
+
+
+def noisy(total: Total, bins: Sequence[Bins], levels: Sequence[float]) -> tuple[Floats, Floats]:
+    """The quantiles (c, q) from noisy counts, all columns' bins in a row, and the noise's standard errors."""
+    sizes, noise_sd = [axis.size for axis in bins], float(total.noise_sd[0])
+
+    def read(values: Floats) -> Floats:
+        lines = zip(cut(values, sizes), bins, strict=True)
+        return np.array([read_quantiles(counts, axis.edges, levels, noise_sd) for counts, axis in lines])
+
+    return read(total.values), total.noise_se(read)
+
+
+def check_levels(levels: Sequence[object]) -> None:
+    """Refuse quantiles that are no share of the rows, or the smallest and largest value.
+
+    Raises:
+        SettingError: for a level that does not lie between 0 and 1.
+    """
+    for level in levels:
+        number = isinstance(level, int | float) and not isinstance(level, bool)
+        if not number or not 0.0 < cast("float", level) < 1.0:
+            raise SettingError(
+                f"The quantile {level!r} was asked for.",
+                "A quantile is a share of the rows between 0 and 1; at the ends it would be the value of one row.",
+                "Ask for .01 or .99, for example, in place of the smallest or the largest value.",
+            )
+    if not levels:
+        raise SettingError("No quantile was named.", "A quantile is a share of the rows.", "Ask for [.25, .5, .75].")

@@ -1,0 +1,185 @@
+"""The budgets of a federation's owners, in the vault that keeps them: agreed, debited, and what was answered before."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import astuple, replace
+
+import numpy as np
+
+from fedlab_nb.data import sums
+from fedlab_nb.errors import RuleError
+from fedlab_nb.parties.house import House
+from fedlab_nb.parties.owner import DataOwner
+from fedlab_nb.privacy import Account, Budget, Debit, Vault, home_of, mark_of, meter_for, move_in, set_aside
+from fedlab_nb.privacy.vault.vault import Payload
+from fedlab_nb.protect import RowLevelDP
+from fedlab_nb.records import PrivacyEvent, Schema
+
+Debits = Mapping[str, Sequence[PrivacyEvent]]
+
+# How releases add up is fixed with the budget; where none was agreed on, for one that is usual.
+USUAL = Budget(8.0, 1e-5)
+
+
+class Books:
+    """What binds each owner, what it has spent, and which questions it has answered."""
+
+    def __init__(self, owners: Sequence[DataOwner], vault: Vault | None) -> None:
+        self.owners = {owner.name: owner for owner in owners}
+        stage = "counting its budget"
+        marks = {o.name: o._inside(lambda rows: mark_of(rows.content), stage=stage) for o in owners}  # noqa: SLF001
+        self.vault = kept = home_of(vault, marks)
+        self.data = {o.name: o._inside(lambda rows: kept.fingerprint(rows.content), stage=stage) for o in owners}  # noqa: SLF001
+        move_in(kept, {name: (mark, self.data[name]) for name, mark in marks.items()})
+        self.accounts: Mapping[str, Account] = {name: kept.account(data) for name, data in self.data.items()}
+        self._ahead: dict[tuple[str, PrivacyEvent], list[int]] = {}  # what was debited and not released yet, by entry
+        self.reused = 0  # answers that came from the vault
+
+    def apart(self, accounts: Mapping[str, Account]) -> Books:
+        """These books, to try on: the owners have released what ``accounts`` say; no vault hears of what follows."""
+        twin = copy(self)
+        twin.vault = Vault.trying({self.data[name]: account for name, account in accounts.items()})
+        twin.accounts = {name: twin.vault.account(data) for name, data in self.data.items()}
+        twin.forget_ahead()
+        return twin
+
+    def binding(self, name: str, house: House) -> Budget | None:
+        """What this owner spends at most: its own budget, else the one of the whole federation."""
+        return self.owners[name].budget or house.budget
+
+    def open(self, house: House) -> None:
+        """Write the agreements down, before anything is spent under them.
+
+        Raises:
+            RuleError: if two owners bring the same rows under a privacy mechanism.
+        """
+        if house.protect is None:
+            return
+        _check_apart(self.data)
+        if house.noise_seed is not None:
+            return
+        sampled = isinstance(house.protect, RowLevelDP) and house.protect.row_rate < 1.0
+        # What one owner leaves undeclared is open for all; one mechanism serves all, so that the smallest delta counts.
+        lists = max(len(sums.open_lists(owner.schema)) for owner in self.owners.values())
+        bindings = [self.binding(name, house) for name in self.owners]
+        aside = set_aside(min((b.delta for b in bindings if b is not None), default=USUAL.delta), lists)
+        for name, data in self.data.items():
+            budget = self.binding(name, house)
+            agreed = budget or USUAL
+            meter = meter_for(sampled, agreed.epsilon, agreed.delta)
+            self.vault.open(data, name, budget, house.protect.unit, meter, aside)
+
+    def charge(self, debits: Debits, house: House, ahead: Debits | None = None) -> int:
+        """Debit what was not debited ahead, and what is to come: all of it or nothing; the number of the first entry.
+
+        A rehearsal's releases count as unprotected.
+
+        Raises:
+            BudgetExceededError: naming the owner whose budget does not allow them.
+            VaultError: if the debits cannot be written down.
+        """
+        paid: list[tuple[str, PrivacyEvent]] = []
+        charged, coming = [], []
+        for name in dict.fromkeys([*debits, *(ahead or {})]):
+            prepaid = Counter({event: len(self._ahead.get((name, event), ())) for event in debits.get(name, ())})
+            used = [event for event in debits.get(name, ()) if _take(prepaid, event)]
+            paid += [(name, event) for event in used]
+            due = list((Counter(debits.get(name, ())) - Counter(used)).elements())
+            later = list((ahead or {}).get(name, ()))
+            coming += [None] * len(due) + [(name, event) for event in later]
+            events = tuple(_bare(event) if house.noise_seed is not None else event for event in (*due, *later))
+            held_out = self.owners[name].held_out
+            charged.append(Debit(name, self.data[name], held_out, events, self.binding(name, house)))
+        first = self.vault.charge(charged)
+        numbers = [self._ahead[what].pop(0) for what in paid]
+        for number, what in enumerate(coming, first):
+            if what is not None:
+                self._ahead.setdefault(what, []).append(number)
+        return min([first, *numbers]) if first and numbers else first or min(numbers, default=0)
+
+    def forget_ahead(self) -> None:
+        """A new run begins: what an earlier one had paid ahead and not released stays spent."""
+        self._ahead = {}
+
+    def question(self, house: House, kind: str, names: Sequence[str], asked: str, *facts: object) -> str:
+        """What is asked, as a digest: equal for the same question about the same data with the same noise.
+
+        "" where answers are not kept: nothing says what ``asked`` is, there is no mechanism (asking again costs
+        nothing more), or the noise is a rehearsal's.
+        """
+        if not asked or house.protect is None or house.noise_seed is not None:
+            return ""
+        about = [(name, self.data[name], self.owners[name].target, self.owners[name].held_out) for name in names]
+        columns = [_exact(owner.schema) for owner in self.owners.values()]
+        whole = (kind, about, columns, asked, repr(house.encrypt), [_exact(fact) for fact in facts])
+        return hashlib.sha256(repr(whole).encode()).hexdigest()
+
+    def answer(self, question: str) -> Payload | None:
+        """The stored answer to this question, or None."""
+        found = self.vault.answer(question) if question else None
+        self.reused += found is not None
+        return found
+
+    def keep(self, question: str, debit: int, payload: Payload) -> Payload:
+        """Keep a release, so that an equal question finds it; what is kept, which another kernel may have put there."""
+        return self.vault.keep(question, debit, payload) if question else payload
+
+    def left(self, name: str, house: House) -> float | None:
+        """What is left of the epsilon that binds this owner; None without a budget, or without a guarantee."""
+        budget, account = self.binding(name, house), self.accounts[name]
+        if budget is None or house.protect is None or house.noise_seed is not None:
+            return None
+        if not account.guaranteed(house.protect.unit):
+            return None
+        return max(budget.epsilon - account.spent(budget.delta), 0.0)
+
+    def epsilon(self, house: House, delta: float) -> float | None:
+        """What the owner that spent most has spent, over everything that ever left its rows; None without guarantee."""
+        if house.protect is None or house.noise_seed is not None:
+            return None
+        accounts = self.accounts.values()
+        if not all(account.guaranteed(house.protect.unit) for account in accounts):
+            return None
+        most = max(account.spent(delta) for account in accounts)
+        return most if most < math.inf else None
+
+
+def _take(available: Counter[PrivacyEvent], event: PrivacyEvent) -> bool:
+    available[event] -= 1
+    return available[event] >= 0
+
+
+def _bare(event: PrivacyEvent) -> PrivacyEvent:
+    """What a rehearsal's release counts as."""
+    return replace(event, mechanism="none", amount=0.0, delta=0.0)
+
+
+def _exact(fact: object) -> object:
+    """A fact as plain values whose repr leaves nothing out; in which round it is asked makes no difference."""
+    if isinstance(fact, PrivacyEvent):
+        return astuple(replace(fact, round=0))
+    if isinstance(fact, Mapping):
+        return sorted((key, _exact(value)) for key, value in fact.items())
+    if isinstance(fact, Schema):
+        return astuple(fact)
+    if isinstance(fact, np.ndarray):
+        return fact.tobytes()
+    return [_exact(part) for part in fact] if isinstance(fact, list | tuple) else fact
+
+
+def _check_apart(data: Mapping[str, str]) -> None:
+    holder: dict[str, str] = {}
+    for name, fingerprint in data.items():
+        other = holder.setdefault(fingerprint, name)
+        if other != name:
+            raise RuleError(
+                f"{other!r} and {name!r} hold the same rows.",
+                "Every row would be in each sum twice, move it twice as far as the noise is made for, and epsilon "
+                "would be understated.",
+                "Leave one of them out, or give each owner rows of its own: fl.split_rows(frame, owners=5).",
+            )
