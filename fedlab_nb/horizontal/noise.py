@@ -13,10 +13,6 @@ from fedlab_nb.privacy import Account, NoisePlan, implied_budget, meter_for, pla
 from fedlab_nb.protect import OwnerLevelDP
 from fedlab_nb.records import PrivacyEvent
 
-# Where a vault outlives the kernel, a killed run goes on. The release it was killed in is lost and paid for, so that
-# the plan keeps as much aside as a round costs.
-SPARE = 1
-
 
 def noise_plan(federation: Federation, num_rounds: int, asked: str = "") -> tuple[NoisePlan | None, bool]:
     """How much noise each release of ``num_rounds`` rounds gets, and whether the run that is ``asked`` had it before.
@@ -52,8 +48,6 @@ def noise_plan(federation: Federation, num_rounds: int, asked: str = "") -> tupl
             account = Account(meter, set_aside(federation.delta, lists) if rehearsal else account.lists_left)
         accounts.append((name, account, agreed))
     held_out = {owner.name: owner.held_out for owner in federation.owners}
-    if books.vault.path is not None and house.noise_seed is None:
-        num_rounds += SPARE
     if isinstance(house.protect, OwnerLevelDP):
         return plan_owners(accounts, num_rounds, training=sigma, held_out=held_out), False
     plan = plan_rows(accounts, num_rounds, training=sigma, lists=lists, held_out=held_out, sample_rate=rate)
