@@ -205,8 +205,8 @@ def _in_a_line(attrs: Mapping[Any, Any]) -> str:
         hidden = attrs.get("hidden cells", 0)
         small = f" {counted(hidden, 'number')} not shown, as fewer than 5 rows are behind some." if hidden else ""
         return f"Exact, not protected in the account.{small}{note}"
-    told = f"epsilon {epsilon_text(attrs.get('epsilon'))} for every row, delta {delta_text(attrs.get('delta'))}"
-    return f"Differentially private: {told}.{_noise_words(attrs.get(NOISE))}{note}"
+    told = f"epsilon {epsilon_text(attrs.get('epsilon'))}, delta {delta_text(attrs.get('delta'))}"
+    return f"Differentially private: {told} for every row, added or removed.{_noise_words(attrs.get(NOISE))}{note}"
 
 
 def _noise_words(errors: object) -> str:

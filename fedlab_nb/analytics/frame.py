@@ -131,7 +131,10 @@ class PrivateFrame(Guarded):
     def quantile(
         self, names: Names = None, q: float | Sequence[float] = (0.25, 0.5, 0.75), *, epsilon: float | None = None
     ) -> Answer:
-        """Quantiles of numeric columns: one row for each ``q``. Noisy ones of a column without bounds are coarse."""
+        """Quantiles of numeric columns: one row for each ``q``. Noisy ones of a column without bounds are coarse.
+
+        Exact ones are read between means of five or more neighbouring values, so that none is a single row's.
+        """
         levels = list(q) if isinstance(q, Sequence) else [q]
         return quantiles.quantile(self._source, self._source.numeric(names), levels, epsilon)
 

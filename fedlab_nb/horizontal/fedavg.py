@@ -135,8 +135,9 @@ class FedAvg:
         return evaluate(federation, setup, self._learner(setup), weights, number, last=last, asked=asked)
 
     def asked(self, num_rounds: int, seed: int) -> str:
-        """What run this is, equal for equal runs; "" for a model of one's own, which no words tell."""
-        return f"{self!r}, {num_rounds} rounds from seed {seed}" if isinstance(self.model, Layers) else ""
+        """What run this is, equal for equal runs; "" for a strategy or model of one's own, which no words tell."""
+        known = type(self) is FedAvg and type(self.model) is Layers
+        return f"{self!r}, {num_rounds} rounds from seed {seed}" if known else ""
 
     def _asked(self, setup: Setup, weights: np.ndarray) -> str:
         """What is asked of the rows in one round."""
@@ -193,7 +194,7 @@ class FedAvg:
             # From the source of the noise, not from the run's seed: whoever knew who takes part would void the credit.
             lot = row_lot(fed.noise(number, name, "rows"), len(X), protect.row_rate)
             X, y = X[lot], y[lot]
-        return Update(learner.clipped_gradient(weights, X, y, clip=protect.clip), 1.0)
+        return Update(learner.clipped_gradient(weights, X, y, clip=protect.clip, seed=number), 1.0)
 
     def _debits(
         self, setup: Setup, federation: Federation, number: int, cohort: Sequence[str], noise: float, *, last: bool

@@ -55,7 +55,9 @@ def noise_plan(federation: Federation, num_rounds: int, asked: str = "") -> tupl
 
 
 def _plan_question(federation: Federation, asked: str) -> str:
-    return federation.books.question(federation.house, "noise plan", federation.names, asked, repr(federation.house))
+    house, books = federation.house, federation.books
+    bindings = [repr(books.binding(name, house)) for name in federation.names]
+    return books.question(house, "noise plan", federation.names, asked, repr(house), bindings)
 
 
 def keep_plan(federation: Federation, asked: str, plan: NoisePlan) -> None:

@@ -61,7 +61,7 @@ class Learner:
                         torch._foreach_add_(tensors, gradients, alpha=-lr)
             return _flat(tensors) - weights.astype(np.float32).astype(np.float64)
 
-    def clipped_gradient(self, weights: Floats, X: Array, y: Array, *, clip: float) -> Floats:
+    def clipped_gradient(self, weights: Floats, X: Array, y: Array, *, clip: float, seed: int = 0) -> Floats:
         """The sum over rows (d,) of loss gradients, each scaled down to an L2 norm of at most ``clip``.
 
         For models whose parameters all sit in linear layers, the norm of a row's gradient is read off the layers'
@@ -69,17 +69,18 @@ class Learner:
         is ever written out. Any other model takes one backward pass per row, on a copy of its own where the module
         could keep something of the row before: a row could otherwise change more than its own gradient.
         Where only some rows take part in a step, they alone are given: the others cost no time.
+        ``seed`` decides what dropout leaves out, the same for every row.
 
         Source: Goodfellow 2015, "Efficient per-example gradient computations".
         """
         import torch
 
         features, target = torch.tensor(X), torch.tensor(y)
-        with _alone(0):
+        with _alone(seed):
             module, total = self._fresh(weights), np.zeros(weights.size)
             linear = _linear_layers(module)
             if linear is None:
-                return self._row_by_row(weights, features, target, clip)
+                return self._row_by_row(weights, features, target, clip, seed)
             for start in range(0, len(X), _ROWS_AT_ONCE):
                 block = slice(start, start + _ROWS_AT_ONCE)
                 total += self._clipped_block(module, linear, features[block], target[block], clip)
@@ -134,13 +135,15 @@ class Learner:
             return functional.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
         return (outputs[:, 0] - target) ** 2
 
-    def _row_by_row(self, weights: Floats, features: Tensor, target: Tensor, clip: float) -> Floats:
+    def _row_by_row(self, weights: Floats, features: Tensor, target: Tensor, clip: float, seed: int) -> Floats:
         import torch
 
         module, forgets = self._fresh(weights), _keeps_nothing(self._untouched)
         total = np.zeros(weights.size)
         for i in range(len(features)):
             module = module if forgets else self._fresh(weights)
+            # Every row meets the same dropout: otherwise a row more would give another one to all rows after it.
+            torch.default_generator.manual_seed(seed)
             loss = self._losses(module(features[i : i + 1]), target[i : i + 1]).sum()
             gradient = _flat(torch.autograd.grad(loss, list(module.parameters())))
             total += gradient * min(1.0, clip / max(float(np.linalg.norm(gradient)), 1e-12))

@@ -15,13 +15,15 @@ from fedlab_nb.data import sums
 from fedlab_nb.errors import RuleError
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.owner import DataOwner
-from fedlab_nb.privacy import Account, Budget, Debit, Vault, home_of, mark_of, meter_for, move_in, set_aside
+from fedlab_nb.privacy import Account, Budget, Debit, Vault, home_of, mark_of, meter_for, move_in, set_aside, stricter
 from fedlab_nb.privacy.vault.vault import Payload
 from fedlab_nb.protect import RowLevelDP
 from fedlab_nb.records import PrivacyEvent, Schema
 
 Debits = Mapping[str, Sequence[PrivacyEvent]]
 
+# Goes up whenever an answer would mean something else under the same words, so that older ones are not given for it.
+FORM = 1
 # How releases add up is fixed with the budget; where none was agreed on, for one that is usual.
 USUAL = Budget(8.0, 1e-5)
 
@@ -49,19 +51,20 @@ class Books:
         return twin
 
     def binding(self, name: str, house: House) -> Budget | None:
-        """What this owner spends at most: its own budget, else the one of the whole federation."""
-        return self.owners[name].budget or house.budget
+        """What this owner spends at most: its own budget and that of the whole federation, whichever is stricter."""
+        return stricter(self.owners[name].budget, house.budget)
 
     def open(self, house: House) -> None:
         """Write the agreements down, before anything is spent under them.
 
         Raises:
-            RuleError: if two owners bring the same rows under a privacy mechanism.
+            RuleError: if two owners bring the same rows under a privacy mechanism, or the vault's file holds a budget
+                that this federation would void by asking without protection.
         """
-        if house.protect is None:
-            return
-        _check_apart(self.data)
-        if house.noise_seed is not None:
+        if house.protect is not None:
+            _check_apart(self.data)
+        if house.protect is None or house.noise_seed is not None:
+            self._refuse_to_void(house)
             return
         sampled = isinstance(house.protect, RowLevelDP) and house.protect.row_rate < 1.0
         # What one owner leaves undeclared is open for all; one mechanism serves all, so that the smallest delta counts.
@@ -73,6 +76,18 @@ class Books:
             agreed = budget or USUAL
             meter = meter_for(sampled, agreed.epsilon, agreed.delta)
             self.vault.open(data, name, budget, house.protect.unit, meter, aside)
+
+    def _refuse_to_void(self, house: House) -> None:
+        for name, data in self.data.items():
+            budget = self.vault.agreement(data)
+            if self.vault.path is not None and budget is not None:
+                asks = "in a rehearsal, whose noise can be repeated" if house.protect is not None else "exactly"
+                raise RuleError(
+                    f"{self.vault.name} holds a budget of epsilon {budget.epsilon:g} for the data of {name!r}, and "
+                    f"this federation would ask {asks}.",
+                    "One such answer, and no epsilon holds for these rows any more, whatever was agreed.",
+                    "Pass budget= or protect=, or try things out on other rows: owner.mock(rows=200), a public table.",
+                )
 
     def charge(self, debits: Debits, house: House, ahead: Debits | None = None) -> int:
         """Debit what was not debited ahead, and what is to come: all of it or nothing; the number of the first entry.
@@ -116,7 +131,8 @@ class Books:
             return ""
         about = [(name, self.data[name], self.owners[name].target, self.owners[name].held_out) for name in names]
         columns = [_exact(owner.schema) for owner in self.owners.values()]
-        whole = (kind, about, columns, asked, repr(house.encrypt), [_exact(fact) for fact in facts])
+        drawn = house.protect.exact_noise
+        whole = (FORM, kind, about, columns, asked, repr(house.encrypt), drawn, [_exact(fact) for fact in facts])
         return hashlib.sha256(repr(whole).encode()).hexdigest()
 
     def answer(self, question: str) -> Payload | None:

@@ -17,7 +17,7 @@ from fedlab_nb.ledger import Ledger, View
 from fedlab_nb.parties.books import Books, Debits
 from fedlab_nb.parties.house import House, cohort, dropouts, noisy, terms_of_sum
 from fedlab_nb.parties.owner import DataOwner, Rows
-from fedlab_nb.parties.rules import check_debits, check_house, check_numbers, check_owners
+from fedlab_nb.parties.rules import check_debits, check_house, check_noise, check_numbers, check_owners
 from fedlab_nb.privacy import Account, Budget, Vault
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, clip_norm, noise_source
 from fedlab_nb.records import Update
@@ -66,7 +66,7 @@ class Federation:
     ) -> None:
         self.owners, self.schema = check_owners(owners)
         house = House(encrypt, protect, budget, sample_rate, noise_seed, dropout, server)
-        self.house = check_house(house, self.schema, self.owners)
+        self.house = check_house(house, self.schema, self.owners, vault)
         self.ledger = Ledger()
         self._by_name = {owner.name: owner for owner in self.owners}
         self.books = Books(self.owners, vault)
@@ -133,7 +133,7 @@ class Federation:
         is as in ``gather``.
         """
         names = self.names if to is None else tuple(to)
-        check_debits(kind, names, debits)
+        debits = check_debits(kind, names, debits)
         questions = {n: self.books.question(self.house, kind, [n], asked, debits[n]) for n in names}
         stored = {name: self.books.answer(question) for name, question in questions.items()}
         new = [name for name in names if stored[name] is None]
@@ -182,13 +182,14 @@ class Federation:
             BudgetExceededError, VaultError, EncryptionError: before anything left.
         """
         terms = terms_of_sum(self.house, owners := (len(self.owners), len(cohort), len(absent)), bound, noise_sd, step)
-        check_debits(kind, cohort, debits)
+        debits = check_debits(kind, cohort, debits)
         facts = bound, noise_sd, clip, step, terms.shares, owners, debits, ahead
         question = self.books.question(self.house, kind, cohort, asked, *facts)
         if (stored := self.books.answer(question)) is not None:
             return _read(np.asarray(stored))
         with self.ledger.stage("local work"):
             updates = {name: self._beside(name, kind, _checked(work, kind, bound, clip, tensors)) for name in cohort}
+        check_noise(kind, self.house, debits, noise_sd, updates)
         debit = self.books.charge(debits, self.house, ahead)
         vectors = {
             name: noisy(self.house, terms, update, noise_sd, debits[name], (number, self.names.index(name), kind))

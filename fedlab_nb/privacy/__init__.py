@@ -2,7 +2,7 @@
 
 from fedlab_nb.privacy.account import Account, Debit, counted_by
 from fedlab_nb.privacy.accountant import Total, epsilon
-from fedlab_nb.privacy.budget import Budget
+from fedlab_nb.privacy.budget import Budget, stricter
 from fedlab_nb.privacy.forecast import by_purpose, epsilon_after, rounds_left, who_stops_first
 from fedlab_nb.privacy.meters import (
     GaussianMeter,
@@ -42,6 +42,7 @@ __all__ = [
     "plan_rows",
     "rounds_left",
     "set_aside",
+    "stricter",
     "tight_epsilon",
     "who_stops_first",
 ]

@@ -107,11 +107,11 @@ class Account:
             for (event, share), times in self._counts.items():
                 self._tally.add(event, share, times)
 
-    def add(self, event: PrivacyEvent, share: float) -> None:
-        """Count one release; only the vault that keeps the account calls this, after it has written the debit."""
+    def add(self, event: PrivacyEvent, share: float, times: int = 1) -> None:
+        """Count equal releases; only the vault that keeps the account calls this, after it has written the debits."""
         kind = replace(event, round=0)
-        self._tally.add(kind, share)
-        self._counts[kind, share] += 1
+        self._tally.add(kind, share, times)
+        self._counts[kind, share] += times
 
     def copy(self) -> Account:
         """An account that has released the same, to try what would come after."""

@@ -86,6 +86,17 @@ class Budget:
         return budget_card(self)
 
 
+def stricter(first: Budget | None, second: Budget | None) -> Budget | None:
+    """The budget that keeps within both: the smaller epsilon with the smaller delta; None if there is neither.
+
+    >>> stricter(Budget(2.0, 1e-4), Budget(8.0, 1e-5))
+    Budget(epsilon=2.0, delta=1e-05)
+    """
+    if first is None or second is None:
+        return first or second
+    return Budget(min(first.epsilon, second.epsilon), min(first.delta, second.delta))
+
+
 def _is_between(low: float, value: object, high: float) -> bool:
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     return number and low < value < high  # type: ignore[operator]

@@ -26,7 +26,7 @@ COUNT, METRICS, VERDICT, OWN_VERDICTS = 0.02, 0.18, 0.65, 0.15
 # At owner level training and metrics touch the same data: shares of the cost.
 OWNER_TRAINING = 0.8
 # Where less than this share of a budget is left, the noise would drown whatever is released.
-TOO_LITTLE = 1e-3
+TOO_LITTLE = 0.02
 # No smaller budget than this is ever implied: next to it all noise is the same.
 LEAST_EPSILON = 1e-6
 
@@ -209,8 +209,10 @@ def _list_delta(accounts: Sequence[Bound]) -> float:
 
 def _nothing_left(name: str, budget: Budget) -> BudgetExceededError:
     return BudgetExceededError(
-        f"{name!r} has spent its privacy budget: nothing is left of epsilon {budget.epsilon:g}, so 0 rounds fit.",
-        "A privacy budget belongs to the data: it survives re-running a cell, a new Federation and a new name.",
+        f"{name!r} has spent its privacy budget: next to nothing is left of epsilon {budget.epsilon:g}, so 0 rounds "
+        "fit.",
+        "A privacy budget belongs to the data: it survives re-running a cell, a new Federation and a new name; what is "
+        "left of it would take more than seven times the noise of a fresh one.",
         "Keep the model of the earlier run, agree on a larger epsilon with the owners (what is spent stays spent), or "
         "bring rows that were not used yet; for an exercise without a vault, restart the kernel.",
     )

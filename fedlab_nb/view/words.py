@@ -8,6 +8,9 @@ from fedlab_nb.records import Snapshot
 from fedlab_nb.units import bytes_text, delta_text, epsilon_text, metric_name, number, times_text
 from fedlab_nb.view.draw.curves import Curve, better, curve, traffic_total
 
+# What the server tells owners: where nothing else crossed, no owner was asked.
+TOLD = frozenset({"model", "encoding"})
+
 
 def metric_words(line: Curve) -> str:
     """The metric's last value: ``accuracy 0.963``, or ``accuracy about 0.963 (noise ±0.020)`` where noise is in it."""
@@ -25,7 +28,7 @@ def budget_words(snapshot: Snapshot) -> str:
     if not spending.private or spending.spent is None or not math.isfinite(spending.spent):
         return "no privacy guarantee"
     agreed = f" of {epsilon_text(spending.agreed)}" if spending.agreed is not None else ""
-    delta = f" (delta {delta_text(spending.delta)})" if spending.delta is not None else ""
+    delta = f" (delta {delta_text(spending.delta)}, per {spending.unit})" if spending.delta is not None else ""
     return f"epsilon {epsilon_text(spending.spent)}{agreed}{delta}"
 
 
@@ -34,13 +37,21 @@ def traffic_words(snapshot: Snapshot) -> str:
     total = traffic_total(snapshot)
     if total.factor is not None:
         return f"{bytes_text(total.sealed_bytes)} sent encrypted ({times_text(total.factor)})"
+    if from_the_vault(snapshot):
+        return f"{bytes_text(total.all_bytes)} told to the owners, nothing asked of them"
     return f"{bytes_text(total.all_bytes)} sent in the clear"
+
+
+def from_the_vault(snapshot: Snapshot) -> bool:
+    """True if owners took part and were sent things, and nothing had to be asked of them: it was kept from before."""
+    rounds = [r for r in snapshot.history if r.cohort and r.failed is None]
+    return bool(rounds) and all(r.traffic and TOLD.issuperset(r.traffic) for r in rounds)
 
 
 def sentence(snapshot: Snapshot) -> str:
     """The run in one line of plain text, for terminals, screen readers and notebooks that show nothing else.
 
-    Such as "Round 20 of 20, accuracy 0.963, epsilon 7.9 of 8 (delta 0.001), 6.6 MB sent encrypted (32×)".
+    Such as "Round 20 of 20, accuracy 0.963, epsilon 7.9 of 8 (delta 0.001, per row), 6.6 MB sent encrypted (32×)".
     """
     last = snapshot.at
     parts = [f"Round {last} of {snapshot.num_rounds}", metric_words(curve(snapshot)), budget_words(snapshot)]

@@ -8,7 +8,7 @@ from scipy.spatial.distance import jensenshannon
 
 import fedlab_nb as fl
 from fedlab_nb.analytics import PrivateFrame
-from fedlab_nb.analytics.questions.contrasts import jensen_shannon, stability_index, welch, woe
+from fedlab_nb.analytics.questions.contrasts import information_value, jensen_shannon, stability_index, welch, woe
 from fedlab_nb.analytics.questions.survival import distances, log_rank, read_curve
 from tests.analytics.common import noisy, repeated, split
 
@@ -108,12 +108,25 @@ PUBLISHED = {
 
 
 def test_information_values_of_the_breast_cancer_table_are_the_known_ones():
+    table = fl.data.breast_cancer()
+    for name, value in PUBLISHED.items():
+        counts = pd.crosstab(pd.qcut(table[name], 10), table["diagnosis"])[["malignant", "benign"]]
+        assert information_value(counts.to_numpy(dtype=float)) == pytest.approx(value, abs=5e-5), name
+
+
+def test_evidence_of_the_breast_cancer_table_is_no_more_than_the_known_and_tells_strong_from_weak():
     frame = PrivateFrame(split(fl.data.breast_cancer(), 3, "diagnosis"))
     answer = frame.woe("diagnosis", "malignant", bins=10)
     found = answer["iv"].groupby(level="column").first()
-    for name, value in PUBLISHED.items():
-        assert found[name] == pytest.approx(value, abs=5e-5), name
     assert len(found) == 30
+    for name, value in PUBLISHED.items():
+        # Putting bins together never adds evidence (log-sum inequality); an edge that moved by a row may, a little.
+        assert found[name] <= 1.05 * value + 0.02, name
+    strong, weak = list(PUBLISHED)[:5], list(PUBLISHED)[5:]
+    assert found[strong].min() > 3.0
+    assert found[weak].max() < 0.2
+    counts = answer[["events", "others"]].to_numpy()
+    assert not ((counts > 0) & (counts < 5)).any()
 
 
 def test_weight_of_evidence_by_hand():

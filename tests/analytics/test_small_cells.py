@@ -10,38 +10,31 @@ from hypothesis import strategies as st
 
 import fedlab_nb as fl
 from fedlab_nb.analytics import PrivateFrame
-from fedlab_nb.analytics.questions.small import hide, hide_table, levelled
-from fedlab_nb.analytics.questions.survival import merged
+from fedlab_nb.analytics.questions.contrasts import information_value, woe
+from fedlab_nb.analytics.questions.small import hide, levelled, merged
 from tests.analytics.common import repeated, split
 
 COUNTS = st.lists(st.integers(0, 12), min_size=1, max_size=8).map(lambda values: np.array(values, dtype=float))
 
 
 @settings(max_examples=200, deadline=None)
-@given(COUNTS)
-def test_what_is_hidden_of_a_line_cannot_be_worked_out_from_its_sum(counts):
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.data())
+def test_what_is_hidden_cannot_be_worked_out_from_sums_along_any_axis(shape, data):
+    size = int(np.prod(shape))
+    counts = np.array(data.draw(st.lists(st.integers(0, 12), min_size=size, max_size=size)), dtype=float).reshape(shape)
     shown = hide(counts)
     hidden = np.isnan(shown)
-    assert not ((shown > 0) & (shown < 5)).any()
-    assert hidden[(counts > 0) & (counts < 5)].all()
-    if hidden.any() and (counts[~hidden] > 0).any():
-        assert hidden.sum() >= 2
-        assert counts[hidden].sum() >= 5
+    small = (counts > 0) & (counts < 5)
+    assert hidden[small].all()
+    assert not small.any() or not (shown == 0).any()
+    assert small.any() or not hidden.any()
+    for axis in range(counts.ndim):
+        lines, seen = (np.moveaxis(values, axis, -1).reshape(-1, shape[axis]) for values in (counts, hidden))
+        for line, held in zip(lines, seen, strict=True):
+            if held.any() and (line[~held] > 0).any():
+                assert held.sum() >= 2
+                assert line[held].sum() >= 5
     assert np.array_equal(hide(shown), shown, equal_nan=True)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 4), st.data())
-def test_what_is_hidden_of_a_table_cannot_be_worked_out_from_its_margins(rows, columns, data):
-    values = data.draw(st.lists(st.integers(0, 12), min_size=rows * columns, max_size=rows * columns))
-    counts = np.array(values, dtype=float).reshape(rows, columns)
-    shown = hide_table(counts)
-    for line, seen in [*zip(counts, shown, strict=True), *zip(counts.T, shown.T, strict=True)]:
-        hidden = np.isnan(seen)
-        assert not ((seen > 0) & (seen < 5)).any()
-        if hidden.any() and (line[~hidden] > 0).any():
-            assert hidden.sum() >= 2
-            assert line[hidden].sum() >= 5
 
 
 @settings(max_examples=100, deadline=None)
@@ -84,10 +77,12 @@ def frame():
 def test_small_categories_are_not_shown_nor_a_single_one(frame):
     answer = frame.value_counts("letter")
     assert answer["count"].isna().sum() == 2
+    assert "&lt;5" in answer.plot()._repr_mimebundle_()["image/svg+xml"]
+    assert [mark.text for mark in answer.plot().layout.annotations] == ["&lt;5"] * 2
     assert "&lt;5" in answer._repr_html_()
     merged_in = PrivateFrame(split(rare().replace({"d": "c"}).iloc[:38], 2, "ill", categories=LETTERS))
     alone = merged_in.value_counts("letter")
-    assert set(alone.index[alone["count"].isna()]) == {"c", "b"}
+    assert set(alone.index[alone["count"].isna()]) == {"b", "c", "d"}
 
 
 def test_statistics_of_few_rows_are_not_shown(frame):
@@ -137,13 +132,42 @@ def test_an_owner_names_no_rare_category():
     assert all(set(json.loads(sent)["letter"]) <= {"a", "b"} for sent in lists)
 
 
-def test_evidence_of_bins_with_small_cells_is_not_shown_but_counted():
-    table = repeated([(v, "yes" if v > 6 else "no") for v in range(10)], ["x", "ill"], 12)
+def test_a_small_group_cannot_be_completed_from_groups_by_fewer_keys():
+    sizes = {("m", "a"): 30, ("m", "b"): 1, ("f", "a"): 6, ("f", "b"): 25, ("x", "a"): 40, ("x", "b"): 40}
+    rows = [(s, d, float(i % 7), "yn"[i % 2]) for (s, d), n in sizes.items() for i in range(n)]
+    frame = PrivateFrame(split(pd.DataFrame(rows, columns=["s", "d", "v", "y"]), 2, "y"))
+    for which in ("sum", "mean", "std", "count"):
+        answer = getattr(frame.groupby(["s", "d"])["v"], which)()
+        hidden = answer[which].isna()
+        assert hidden.loc[("m", "b")]
+        assert all(hidden.groupby(level=key).sum().loc[value] >= 2 for key, value in (("s", "m"), ("d", "b")))
+        assert "rows" not in answer or answer["rows"].isna().equals(hidden)
+
+
+def test_empty_bins_do_not_tell_where_the_rows_are(frame):
+    fine = frame.histogram("x", [float(e) for e in np.arange(0, 40, 0.5)])
+    assert not (fine["count"] == 0).any()
+    assert "not shown" in fine.plot()._repr_mimebundle_()["image/svg+xml"]
+    assert list(frame.histogram("x", [0, 3, 3.5, 5, 40])["count"].isna()) == [False, True, True, True]
+    assert list(frame.histogram("x", [0.5, 1.5, 1.7, 2.5])["count"]) == [20, 0, 15]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_evidence_is_computed_from_what_is_shown(alone):
+    table = repeated([(v, "yes" if v > 6 else "no", "ab"[v % 2]) for v in range(10)], ["x", "ill", "letter"], 24)
     table.loc[:1, "ill"] = "yes"
-    answer = PrivateFrame(split(table, 2, "ill")).woe("ill", "yes", bins=5)
-    assert answer["woe"].isna().any()
-    assert np.isfinite(answer["iv"]).all()
-    assert answer["woe"].isna().equals(answer[["events", "others"]].isna().any(axis=1))
+    federation = split(table, 2, "ill", categories={"letter": ["a", "b", "c"]})
+    answer = PrivateFrame(federation, owner=federation.names[0] if alone else None).woe("ill", "yes", bins=5)
+    for column in ("x", "letter"):
+        part = answer.loc[column]
+        counts = part[["events", "others"]].to_numpy()
+        assert not ((counts > 0) & (counts < 5)).any()
+        assert part["iv"].iloc[0] == pytest.approx(information_value(counts))
+        np.testing.assert_allclose(part["woe"], woe(counts))
+        if not alone:
+            assert list(counts.sum(axis=0)) == [(table["ill"] == v).sum() for v in ("yes", "no")]
+    assert len(answer.loc["x"]) < 5
+    assert "put together" in answer.attrs["note"]
 
 
 def test_drift_between_owners_evens_small_cells_out():

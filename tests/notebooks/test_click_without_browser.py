@@ -54,5 +54,6 @@ def test_a_click_ends_a_cell_that_awaits_the_run(kernel: Kernel) -> None:
 
 def test_an_interrupt_leaves_what_there_is(kernel: Kernel) -> None:
     kernel.run(TRAIN)
-    kernel.run("import threading, _thread; threading.Timer(1.5, _thread.interrupt_main).start(); h = run.wait()")
+    kernel.run("import time\nwhile not run.history:\n    time.sleep(0.05)")
+    kernel.run("import threading, _thread; threading.Timer(0.5, _thread.interrupt_main).start(); h = run.wait()")
     assert kernel.ask("(run.state, len(h) == len(run.history) > 0)") == ("interrupted", True)

@@ -10,8 +10,8 @@ import fedlab_nb as fl
 from fedlab_nb.cards import marked, shown
 from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.errors import RuleError, SettingError
-from fedlab_nb.parties import rules
 from fedlab_nb.parties.matrix import MATRIX, NEEDS, PROTECTIONS, columns
+from fedlab_nb.parties.rules import settings
 from fedlab_nb.parties.shown.compatibility import compatibility
 from fedlab_nb.protect import OwnerLevelDP, clip_norm
 from fedlab_nb.records import PrivacyEvent, Scores, State, Update
@@ -223,7 +223,7 @@ def test_what_is_refused_says_why_and_what_to_do_and_what_needs_care_says_which(
 
 @pytest.mark.parametrize("protection", PROTECTIONS)
 def test_every_protection_refuses_just_what_its_column_says(protection, monkeypatch):
-    monkeypatch.setattr(rules, "columns", lambda house: (protection,))
+    monkeypatch.setattr(settings, "columns", lambda house: (protection,))
     federation = house("open", "none")
     refused = set()
     for need in NEEDS:

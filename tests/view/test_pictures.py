@@ -140,7 +140,7 @@ def test_with_a_guarantee_spent_agreed_delta_and_unit_are_shown() -> None:
 
 def test_the_sentence_says_it_all() -> None:
     assert sentence(fake(20, state="finished")) == (
-        "Round 20 of 20, accuracy 0.969, epsilon 8 of 8 (delta 0.001), 39.7 MB sent encrypted (40×)"
+        "Round 20 of 20, accuracy 0.969, epsilon 8 of 8 (delta 0.001, per row), 39.7 MB sent encrypted (40×)"
     )
     assert "accuracy about" in sentence(RUNS["noisy"])
     assert "RMSE" in sentence(RUNS["regression"])

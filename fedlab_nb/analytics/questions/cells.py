@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.analytics.questions.question import Floats, Question, parts
-from fedlab_nb.analytics.questions.small import hide, hide_table
+from fedlab_nb.analytics.questions.small import hide
 from fedlab_nb.data.columns import as_numbers, as_values
 
 if TYPE_CHECKING:
@@ -201,10 +201,8 @@ def count_cells(
 
 
 def hide_cells(counts: Floats, sizes: tuple[int, ...]) -> Floats:
-    """A table of counts of one, two or more axes without its small cells; of more than two the last is apart."""
-    if len(sizes) == 1:
-        return hide(counts.ravel())
-    return hide_table(counts.reshape(-1, sizes[-1])).reshape(sizes)
+    """A table of counts without its small cells, nor what they could be worked out from along any of its axes."""
+    return hide(counts.reshape(sizes))
 
 
 def cut(values: Floats, sizes: Sequence[int]) -> list[Floats]:

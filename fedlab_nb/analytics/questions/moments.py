@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedlab_nb.analytics.questions.cells import Axis, joint_codes, shape
+from fedlab_nb.analytics.questions.cells import Axis, hide_cells, joint_codes, shape
 from fedlab_nb.analytics.questions.question import Floats, Question, Range, parts
-from fedlab_nb.analytics.questions.small import MIN_COUNT, hide
+from fedlab_nb.analytics.questions.small import MIN_COUNT
 from fedlab_nb.data.columns import as_numbers
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def sum_powers(ranges: Mapping[str, Range], power: int = 2, groups: Sequence[Axi
     def guard(values: Floats) -> Floats:
         sums = values.reshape(len(ranges), number, power + 1).copy()
         for column in sums:
-            column[np.isnan(hide(column[:, 0]))] = np.nan
+            column[np.isnan(hide_cells(column[:, 0], shape(groups))).ravel()] = np.nan
         return sums.ravel()
 
     within = "".join(f", by {axis.text}" for axis in groups)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedlab_nb.analytics.questions.cells import Axis, Bins, Outcome, count_cells
 from fedlab_nb.analytics.questions.question import Floats, Question
-from fedlab_nb.analytics.questions.small import is_small
+from fedlab_nb.analytics.questions.small import merged
 
 
 class Curve(NamedTuple):
@@ -32,35 +31,6 @@ def count_survival(time: Bins, outcome: Outcome, groups: Sequence[Axis] = ()) ->
         return merged(counts.reshape(-1, time.size, 2))
 
     return count_cells("survival count", [*groups, time, outcome], hidden=hidden)
-
-
-def merged(counts: Floats) -> Floats:
-    """Neighbouring time bins of (g, b, 2) put together until no group has a small cell; all but the last are NaN.
-
-    The survival curve shows its counts, so that hiding them would hide nothing: time gets coarser instead. A rest that
-    stays small goes to the bin before it. Bins that are NaN count with the next that is not.
-    """
-    out = np.full_like(counts, np.nan)
-    waiting = np.zeros((counts.shape[0], 2))
-    closed: list[int] = []
-    for b in range(counts.shape[1]):
-        waiting += np.nan_to_num(counts[:, b])
-        if not np.isnan(counts[:, b]).any() and not is_small(waiting).any():
-            out[:, b] = waiting
-            closed.append(b)
-            waiting = np.zeros_like(waiting)
-    if waiting.any() and closed:
-        out[:, -1] = waiting + out[:, closed[-1]]
-        if closed[-1] != counts.shape[1] - 1:
-            out[:, closed[-1]] = np.nan
-    if is_small(np.nan_to_num(out)).any():
-        return merged(out) if len(closed) > 1 else np.full_like(counts, np.nan)
-    return out
-
-
-def shown_bins(counts: Floats) -> NDArray[np.int64]:
-    """Which time bins of (g, b, 2) are shown: those that are not NaN."""
-    return np.flatnonzero(~np.isnan(counts).any(axis=(0, 2)))
 
 
 def read_curve(counts: Floats) -> Curve:

@@ -51,7 +51,7 @@ def describe(source: Source, columns: Sequence[str], epsilon: float | None) -> A
     """Count, mean, standard deviation and quartiles of numeric columns, oriented as pandas does."""
     with inquire(source, "a description of the columns", epsilon) as inquiry:
         table = _exact(inquiry, columns) if inquiry.exact else _noisy(inquiry, columns)
-        return answered(table, inquiry, "boxes")
+        return answered(table, inquiry, "boxes", quantiles.BETWEEN if inquiry.exact else "")
 
 
 def _exact(inquiry: Inquiry, columns: Sequence[str]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from fedlab_nb.analytics.questions.cells import Axis, Bins, Categories, Outcome,
 from fedlab_nb.analytics.questions.contrasts import information_value, jensen_shannon, stability_index, woe
 from fedlab_nb.analytics.questions.quantiles import fine_bins
 from fedlab_nb.analytics.questions.question import Floats, Total
-from fedlab_nb.analytics.questions.small import MIN_COUNT, levelled
+from fedlab_nb.analytics.questions.small import MIN_COUNT, levelled, merged, shown_bins
 from fedlab_nb.analytics.replies import quantiles
 from fedlab_nb.analytics.source import Source
 from fedlab_nb.errors import SettingError
@@ -25,38 +25,60 @@ Merge = list[int]
 def weigh(source: Source, outcome: Outcome, columns: Sequence[str], bins: int, epsilon: float | None) -> Answer:
     """Weight of evidence of each bin, and information value of each column, for an event.
 
-    Numeric columns are binned at their quantiles, all rows together; categories are bins already. Where some cells are
-    too small to be shown, the information value still counts them.
+    Numeric columns are binned at their quantiles, all rows together; categories are bins already. Without noise,
+    neighbours are put together until none has a small number of events or others, and everything is computed from the
+    counts that are shown; NaN stands for a column of which not even so much can be.
     """
     check_bins(bins)
     with inquire(source, f"weight of evidence for {outcome.column} = {outcome.event}", epsilon) as inquiry:
         axes = _axes(inquiry, columns, bins)
-        question = count_cells("evidence count", *([axis, outcome] for axis in axes))
+        question = count_cells("evidence count", *([axis, outcome] for axis in axes), hidden=_together)
         total = inquiry.sum(question)
         sizes = [2 * axis.size for axis in axes]
-        shown, raw = cut(inquiry.shown(question, total), sizes), cut(total.values, sizes)
-        noise = cut(total.noise_sd, sizes)
-        tables = []
-        for axis, seen, counts, sd in zip(axes, shown, raw, noise, strict=True):
-            coarse, starts = _coarser(axis, counts.reshape(-1, 2).sum(axis=1), bins, exact=inquiry.exact)
-            tables.append(_evidence(coarse, starts, seen, Total(counts, sd)))
+        parts = zip(axes, cut(inquiry.shown(question, total), sizes), cut(total.noise_sd, sizes), strict=True)
+        tables = [_evidence(axis, Total(counts, sd), bins) for axis, counts, sd in parts]
         table = pd.concat(tables, keys=list(columns), names=["column", "bin"])
-        return answered(table, inquiry, "evidence")
+        inquiry.hidden = 2 * int(table["events"].isna().sum())
+        coarser = sum(axis.size for axis in axes) - len(table) if inquiry.exact else 0
+        note = f"Neighbouring bins were put together, so that no cell is small: {coarser} fewer." if coarser else ""
+        return answered(table, inquiry, "evidence", note)
 
 
-def _evidence(axis: Axis, starts: Merge, shown: Floats, total: Total) -> pd.DataFrame:
-    def merged(values: Floats) -> Floats:
-        return np.add.reduceat(values.reshape(-1, 2), starts, axis=0)
+def _together(counts: Floats, sizes: tuple[int, ...]) -> Floats:
+    """Neighbouring bins put together until no cell of events and others is small."""
+    return merged(counts.reshape(1, *sizes))
 
-    counts, whole, sd = merged(shown), merged(total.values), np.sqrt(merged(total.noise_sd**2))
-    enough = (whole.sum(axis=0) >= MIN_COUNT - 1e-3).all()
-    table = pd.DataFrame(counts, index=axis.labels, columns=["events", "others"])
-    table["woe"] = np.where(np.isnan(counts).any(axis=1) | ~enough, np.nan, woe(whole, sd))
-    table["iv"] = information_value(whole, sd) if enough else np.nan
+
+def _evidence(axis: Axis, total: Total, bins: int) -> pd.DataFrame:
+    counts = total.values.reshape(-1, 2)
+    if total.exact:
+        last = shown_bins(counts[None])
+        starts = [0, *map(int, last[:-1] + 1)]
+        labels, counts = _joined(axis, starts), counts[last] if len(last) else np.full((1, 2), np.nan)
+    else:
+        coarse, starts = _coarser(axis, counts.sum(axis=1), bins, exact=False)
+        labels, counts = coarse.labels, np.add.reduceat(counts, starts, axis=0)
+    sd = np.sqrt(np.add.reduceat(total.noise_sd.reshape(-1, 2) ** 2, starts, axis=0))
+    enough = bool((counts.sum(axis=0) >= MIN_COUNT - 1e-3).all())
+    table = pd.DataFrame(counts, index=labels, columns=["events", "others"])
+    table["woe"] = woe(counts, sd) if enough else np.nan
+    table["iv"] = information_value(counts, sd) if enough else np.nan
     if not total.exact:
-        table[NOISE] = total.noise_se(lambda values: woe(merged(values), sd))
-        table["noise se of iv"] = total.noise_se(lambda values: np.array([information_value(merged(values), sd)]))[0]
+        released = Total(counts.ravel(), sd.ravel())
+        table[NOISE] = released.noise_se(lambda values: woe(values.reshape(-1, 2), sd))
+        table["noise se of iv"] = released.noise_se(
+            lambda values: np.array([information_value(values.reshape(-1, 2), sd)])
+        )[0]
     return table
+
+
+def _joined(axis: Axis, starts: Merge) -> list[object]:
+    """The labels of bins put together: from the first's lower to the last's upper edge, or all categories' names."""
+    if isinstance(axis, Bins):
+        return replace(axis, edges=(*(axis.edges[start] for start in starts), axis.edges[-1])).labels
+    groups = np.split(np.arange(axis.size), starts[1:])
+    names = [[axis.labels[place] for place in group] for group in groups]
+    return [group[0] if len(group) == 1 else " or ".join(map(str, group)) for group in names]
 
 
 def drift(source: Source, columns: Sequence[str], bins: int, epsilon: float | None) -> Answer:

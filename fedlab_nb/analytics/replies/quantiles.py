@@ -1,4 +1,4 @@
-"""Quantiles of columns: exact to nine digits, or from one noisy histogram."""
+"""Quantiles of columns: between exact means of neighbouring values, or from one noisy histogram."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from fedlab_nb.analytics.questions.question import Floats, Total
 from fedlab_nb.analytics.source import Source
 from fedlab_nb.errors import SettingError
 
+BETWEEN = "Quantiles are read between means of five or more neighbouring values, so that none is a single row's."
+
 
 def quantile(source: Source, columns: Sequence[str], levels: Sequence[float], epsilon: float | None) -> Answer:
     """The quantiles of some columns: one row for each level, one column for each column."""
@@ -28,7 +30,7 @@ def quantile(source: Source, columns: Sequence[str], levels: Sequence[float], ep
             total = inquiry.sum(count_cells("quantile count", *([axis] for axis in bins)))
             found, errors = noisy(total, bins, levels)
         table = pd.DataFrame(found.T, index=pd.Index(list(levels), name="quantile"), columns=list(columns))
-        answer = answered(table, inquiry, "lines")
+        answer = answered(table, inquiry, "lines", BETWEEN if inquiry.exact else "")
     if errors is not None:
         answer.attrs[NOISE] = errors.T.tolist()
     return answer
@@ -42,7 +44,7 @@ def one_quantile(source: Source, column: str, level: float, epsilon: float | Non
 
 
 def exact(inquiry: Inquiry, columns: Sequence[str], levels: Sequence[float]) -> Floats:
-    """The quantiles (c, q) without noise; NaN where fewer than five rows lie on one side."""
+    """The quantiles (c, q) without noise, none of them a row's own; NaN where fewer than five rows lie on one side."""
     limits = {name: inquiry.source.bounds_of(name) for name in columns}
     if inquiry.source.owner is not None:
         found = inquiry.sum(own_quantiles(columns, levels, limits)).values.reshape(len(columns), -1)

@@ -11,7 +11,8 @@ from fedlab_nb.analytics.answers import NOISE, Answer, answered
 from fedlab_nb.analytics.asking import Inquiry, inquire
 from fedlab_nb.analytics.questions.cells import Bins, Categories, Outcome
 from fedlab_nb.analytics.questions.question import DRAWS, Floats, Total
-from fedlab_nb.analytics.questions.survival import count_survival, distances, log_rank, read_curve, shown_bins
+from fedlab_nb.analytics.questions.small import shown_bins
+from fedlab_nb.analytics.questions.survival import count_survival, distances, log_rank, read_curve
 from fedlab_nb.analytics.replies.counts import bins_of
 from fedlab_nb.analytics.source import Source
 

@@ -69,6 +69,8 @@ class File:
             )
         if self.path is not None:
             self._patiently("PRAGMA journal_mode = WAL")
+            # What is written goes on to the main file at once: somebody may copy that one alone.
+            run("PRAGMA wal_autocheckpoint = 1")
         # A debit must have reached the disk before anything leaves.
         run("PRAGMA synchronous = FULL")
         if not tables:

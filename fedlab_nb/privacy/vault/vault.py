@@ -61,7 +61,7 @@ class Vault:
         self._file = File(checked_path(path))
         self._lock = threading.RLock()
         self._accounts: dict[str, Account] = {}
-        self._agreed: dict[str, tuple[object, ...]] = {}
+        self._agreed: dict[str, tuple[str, Budget | None, str]] = {}
         self._answers: dict[str, str] = {}
         self._left: dict[str, str] = {}
         self._number, self._kept = 0, 0
@@ -146,6 +146,11 @@ class Vault:
         if budget is not None:
             facts |= {"epsilon": budget.epsilon, "delta": budget.delta}
         self._append(lambda: [("opened", facts)])
+
+    def agreement(self, data: str) -> Budget | None:
+        """What was agreed on last for this data; None if nothing was, or no limit."""
+        terms = self._agreed.get(data)
+        return terms[1] if terms else None
 
     def leave(self, data: str, vault: Vault) -> None:
         """From now on ``vault`` keeps this data's budget, and nothing more can be spent from it here."""
@@ -272,9 +277,7 @@ class Vault:
                 self._answers[facts["question"]] = facts["digest"]
         for body, times in debits.items():
             facts = json.loads(body)
-            account, event = self.account(facts["data"]), PrivacyEvent(**facts["event"])
-            for _ in range(times):
-                account.add(event, facts["held_out"])
+            self.account(facts["data"]).add(PrivacyEvent(**facts["event"]), facts["held_out"], times)
         if lines:
             self._number, self._last = lines[-1][0], lines[-1][4]
 

@@ -144,6 +144,9 @@ def _bars(traces: Sequence[Trace]) -> list[str]:
             top, floor = sorted((plane.y(height), plane.y(0.0)))
             parts.append(_box(plane.left + (i + 0.15) * slot, top, 0.7 * slot, floor - top, BLUE))
             parts.append(_error(plane.left + (i + 0.5) * slot, height, error, plane))
+        elif "meta" in trace:
+            at = plane.left + (i + 0.5) * slot, plane.y(0.0) - 4
+            parts.append(text(*at, trace["meta"], size=10, anchor="middle"))
     return [*parts, *_slots(trace["text"] if "text" in trace else trace["x"], plane)]
 
 

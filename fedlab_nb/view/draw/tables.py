@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ LINES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 DIVERGING = [[0.0, VERMILLION], [0.5, "#f4f4f4"], [1.0, BLUE]]
 RISING = [[0.0, "#f4f4f4"], [1.0, BLUE]]
 MOST_BARS = 40
+# What stands in the place of a bar whose count is not shown.
+HIDDEN = "<5"
 # From 0.1 on, a population stability index is usually read as a change, from 0.25 on as a large one.
 LARGE_DRIFT = 0.25
 
@@ -85,6 +88,24 @@ def _with_noise(name: str, table: pd.DataFrame) -> str:
     return f"{name} (bars: ±1 noise se)" if NOISE in table else name
 
 
+def _marked(table: pd.DataFrame, bar: Trace, layout: Layout, places: Sequence[object]) -> Drawing:
+    """Bars, with a mark where one is missing because its number is not shown: no bar would look like no rows."""
+    if not table.attrs.get("hidden cells"):
+        return [bar], layout
+    if len(places) > MOST_BARS:
+        layout["yaxis"]["title"]["text"] += escape(f" (no bar: not shown, {HIDDEN})")
+        return [bar], layout
+    mark = {
+        "y": 0,
+        "text": escape(HIDDEN),
+        "showarrow": False,
+        "yanchor": "bottom",
+        "font": {"color": MIDDLE, "size": 11},
+    }
+    marks = [{**mark, "x": place} for place, height in zip(places, bar["y"], strict=True) if math.isnan(height)]
+    return [{**bar, "meta": HIDDEN}], {**layout, "annotations": marks}
+
+
 def _bars(table: pd.DataFrame) -> Drawing:
     """The first column as bars, with the noise's error."""
     shown = table.iloc[:MOST_BARS]
@@ -92,7 +113,10 @@ def _bars(table: pd.DataFrame) -> Drawing:
     errors = shown.get(NOISE)
     bar = {"type": "bar", "x": _labels(shown.index), "y": list(shown.iloc[:, 0]), "marker": {"color": BLUE}}
     by = ", ".join(str(n) for n in table.index.names if n)
-    return [{**bar, **_error(errors)}], _axes(by, _with_noise(name, table))
+    # Bars of categories stand at 0, 1, 2, ... along their axis; labels that look like numbers would be taken for some.
+    layout = _axes(by, _with_noise(name, table))
+    layout["xaxis"]["type"] = "category"
+    return _marked(table, {**bar, **_error(errors)}, layout, range(len(shown)))
 
 
 def _histogram(table: pd.DataFrame) -> Drawing:
@@ -109,7 +133,8 @@ def _histogram(table: pd.DataFrame) -> Drawing:
         "textposition": "none",
         "hovertemplate": "%{text}: %{y:.5g}<extra></extra>",
     }
-    return [{**bar, **_error(errors)}], _axes(str(table.index.name), _with_noise("rows", table))
+    layout = _axes(str(table.index.name), _with_noise("rows", table))
+    return _marked(table, {**bar, **_error(errors)}, layout, list(middle))
 
 
 def _heat_map(values: pd.DataFrame, scale: list[list[object]], low: float | None, high: float | None) -> Trace:

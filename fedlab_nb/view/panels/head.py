@@ -7,7 +7,7 @@ from html import escape
 from fedlab_nb.records import Snapshot
 from fedlab_nb.units import metric_name, number, seconds_text
 from fedlab_nb.view.draw.curves import curve, traffic_total
-from fedlab_nb.view.words import chart_title
+from fedlab_nb.view.words import chart_title, from_the_vault
 
 CHIPS = {
     "preparing": ("…", "fl-soft"),
@@ -85,7 +85,7 @@ def road_panel(snapshot: Snapshot) -> str:
     owners = f'<div class="fl-stop"><b>{crowd}</b> <span>{part}</span></div>'
     if not snapshot.history:
         hop, server, after = _hop("", "updates"), "adds the updates", ""
-    elif taking and absent is None and all(TOLD.issuperset(r.traffic) for r in snapshot.history):
+    elif from_the_vault(snapshot):
         hop, server, after = _hop("", "nothing sent"), "has the answers from the vault: all of it was asked before", ""
     elif sealed and snapshot.hiding == "masks":
         hop, server, after = _hop("fl-seal", "◆ masked"), "adds masked numbers; in the sum the masks cancel", ""
@@ -99,8 +99,6 @@ def road_panel(snapshot: Snapshot) -> str:
     return f'<section class="fl-card"><div class="fl-road" data-testid="road">{stops}</div></section>'
 
 
-# What the server tells owners: where nothing else crossed, no owner was asked.
-TOLD = frozenset({"model", "encoding"})
 OPENERS = {
     "authority": ("Key holder", "opens the sum of a round"),
     "owners": ("An owner", "opens the sum; all owners have the key"),

@@ -9,9 +9,16 @@ from fedlab_nb.records import Access, Message, Snapshot
 from fedlab_nb.units import bytes_text, times_text
 from fedlab_nb.view.cards import access_word, threat_html
 from fedlab_nb.view.draw.curves import traffic_total
+from fedlab_nb.view.words import from_the_vault
 
 MOST_KINDS = 6
 PARTIES = ("Owner", "Server", "Key holder")
+
+
+def _plainly(snapshot: Snapshot) -> str:
+    if from_the_vault(snapshot):
+        return "told to the owners; what they were to answer had been kept, so that nothing left them"
+    return "sent in the clear, nothing was encrypted"
 
 
 def traffic_panel(snapshot: Snapshot) -> str:
@@ -29,7 +36,7 @@ def traffic_panel(snapshot: Snapshot) -> str:
     else:
         price = (
             f'<div class="fl-line"><span class="fl-big">{bytes_text(total.all_bytes)}</span>'
-            '<span class="fl-soft">sent in the clear, nothing was encrypted</span></div>'
+            f'<span class="fl-soft">{_plainly(snapshot)}</span></div>'
         )
     for kind, messages, nbytes, encrypted in total.kinds[:MOST_KINDS]:
         mark = '<span class="fl-seal">◆ sealed</span>' if encrypted else '<span class="fl-soft">○ clear</span>'

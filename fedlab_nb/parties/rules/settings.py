@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedlab_nb.crypto import BFV, CKKS, SecAgg
-from fedlab_nb.crypto.schemes.plan import first_at_fault
-from fedlab_nb.errors import RoundError, RuleError, SchemaError, SettingError
+from fedlab_nb.errors import RuleError, SchemaError, SettingError
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.matrix import IN_FORCE, NEEDS, columns
 from fedlab_nb.parties.owner import DataOwner
-from fedlab_nb.privacy import Budget
+from fedlab_nb.privacy import Budget, Vault, stricter
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import Column, Schema
 
@@ -113,14 +111,14 @@ def _column(schema: Schema, name: str) -> Column:
     return next(column for column in (*schema.features, schema.target) if column.name == name)
 
 
-def check_house(house: House, schema: Schema, owners: Owners) -> House:
+def check_house(house: House, schema: Schema, owners: Owners, vault: object = None) -> House:
     """The settings with their defaults filled in.
 
     Raises:
         SettingError: a value that cannot work.
         RuleError: a combination whose privacy claim would be false.
     """
-    _check_kinds(house)
+    _check_kinds(house, vault)
     if not 0.0 < house.sample_rate <= 1.0:
         raise SettingError(
             f"sample_rate is {house.sample_rate!r}, not above 0 and at most 1.",
@@ -133,7 +131,7 @@ def check_house(house: House, schema: Schema, owners: Owners) -> House:
             "It is the probability with which an owner that was chosen for a round drops out of it.",
             "Use dropout=0.0 for none, or dropout=0.3 to lose about a third.",
         )
-    agreed = [owner.budget or house.budget for owner in owners]
+    agreed = [stricter(owner.budget, house.budget) for owner in owners]
     protect = house.protect or (RowLevelDP() if any(agreed) else None)
     if protect is not None and protect.noise_multiplier is None and not all(agreed):
         raise SettingError(
@@ -152,12 +150,13 @@ def check_house(house: House, schema: Schema, owners: Owners) -> House:
     return replace(house, protect=protect)
 
 
-def _check_kinds(house: House) -> None:
+def _check_kinds(house: House, vault: object) -> None:
     wanted: list[tuple[str, object, bool, str]] = [
         ("encrypt", house.encrypt, isinstance(house.encrypt, CKKS | BFV | SecAgg), "encrypt=fl.CKKS()"),
         ("protect", house.protect, isinstance(house.protect, RowLevelDP | OwnerLevelDP), "protect=fl.RowLevelDP()"),
         ("budget", house.budget, isinstance(house.budget, Budget), "budget=fl.Budget(epsilon=8, delta=1e-3)"),
         ("noise_seed", house.noise_seed, is_seed(house.noise_seed), "noise_seed=0"),
+        ("vault", vault, isinstance(vault, Vault), 'vault=fl.Vault("budgets.vault")'),
     ]
     for name, value, fits, example in wanted:
         if value is not None and not fits:
@@ -190,51 +189,6 @@ def is_number(value: object, *, whole: bool = False) -> bool:
 def is_seed(value: object) -> bool:
     """True for a whole number from 0 up."""
     return is_number(value, whole=True) and int(value) >= 0  # type: ignore[call-overload]
-
-
-def check_numbers(
-    name: str, kind: str, vector: NDArray[np.float64], bound: float, tensors: Sequence[tuple[str, int]] = ()
-) -> None:
-    """Refuse numbers of an owner that no sum can take in; ``tensors`` are the names and sizes of the vector's parts.
-
-    Raises:
-        RoundError: naming the owner and the first tensor, for a number that is not finite or beyond ``bound``.
-    """
-    wild, beyond = ~np.isfinite(vector), np.abs(vector) > bound
-    if wild.any():
-        bad = int(np.count_nonzero(wild))
-        raise RoundError(
-            name,
-            kind,
-            f"The {kind} of {name!r} has {bad} of {vector.size} numbers that are not finite (NaN or infinite)"
-            f"{first_at_fault(wild, tensors)}.",
-            "One such number would turn the sum over all owners, and so the model, into NaN.",
-            "Lower the learning rate (the training diverged), or look for extreme values in that owner's columns.",
-        )
-    if beyond.any():
-        raise RoundError(
-            name,
-            kind,
-            f"The {kind} of {name!r} has a number beyond the agreed bound of {bound:g}"
-            f"{first_at_fault(beyond, tensors)}.",
-            "Sums beyond the planned range would wrap around silently when they are encrypted.",
-            "Lower the learning rate or the number of local epochs, or clip with fl.RowLevelDP(clip=1.0).",
-        )
-
-
-def check_debits(kind: str, owners: Iterable[str], debits: Mapping[str, object]) -> None:
-    """Refuse to ask for something of which nobody said what it costs.
-
-    Raises:
-        RuleError: naming the first owner for whom nothing was stated.
-    """
-    silent = next((name for name in owners if name not in debits), None)
-    if silent is not None:
-        raise RuleError(
-            f"{kind!r} was asked of {silent!r}, and its cost was not stated.",
-            "Every release that depends on rows is counted, or the budget would look better than it is.",
-            "Pass debits={name: [PrivacyEvent(...)]} for every owner asked; () for what has been charged already.",
-        )
 
 
 def check_strategy(strategy: object, house: House) -> None:
