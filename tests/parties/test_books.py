@@ -10,7 +10,7 @@ from fedlab_nb.errors import BudgetExceededError, RuleError, SettingError
 from fedlab_nb.learn import Learner, initial_weights
 from fedlab_nb.learn.models import Layers
 from fedlab_nb.records import PrivacyEvent, Update
-from tests.rounds.common import assert_teaches, bits, cells, declared, forget, fresh_accounts, logistic, play  # noqa: F401
+from tests.rounds.common import assert_teaches, bits, cells, declared, forget, fresh_accounts, logistic, play, tumours  # noqa: F401
 
 NOISY = PrivacyEvent(1, "a count", "training", "row", "gaussian", 5.0)
 
@@ -29,11 +29,10 @@ def count(federation, debits, *, noise_sd=5.0, weight=1.0, kind="count"):
 
 def test_an_owners_budget_and_the_federations_bind_both():
     rich, poor = fl.Budget(100.0, 1e-4), fl.Budget(1.0, 1e-5)
-    frames = [
-        owner._inside(lambda rows: rows.training[0].assign(ill=rows.training[1]), stage="x") for owner in cells(2)
-    ]
+    tables = tumours().iloc[:200, [0, 1, 30]], tumours().iloc[200:400, [0, 1, 30]]
+    frames = [table.astype({"diagnosis": str}) for table in tables]
     for own, federal in ((rich, poor), (poor, rich), (fl.Budget(1.0, 1e-4), fl.Budget(9.0, 1e-5))):
-        owners = [fl.DataOwner(n, f, target="ill", budget=own) for n, f in zip("AB", frames, strict=True)]
+        owners = [fl.DataOwner(n, f, target="diagnosis", budget=own) for n, f in zip("AB", frames, strict=True)]
         federation = fl.Federation(owners, budget=federal)
         assert federation.books.binding("A", federation.house) == poor
         assert federation.delta == 1e-5
@@ -50,7 +49,7 @@ def test_what_is_debited_as_noisy_and_has_no_noise_is_refused():
         count(federation, [NOISY], noise_sd=np.array([5.0, 0.0]))
     assert_teaches(caught, "noise_sd")
     with pytest.raises(RuleError) as caught:
-        count(federation, [NOISY], weight=67.0)
+        count(federation, [NOISY], weight=7.0)
     assert_teaches(caught, "weight")
     assert federation.epsilon() == 0.0
     assert count(federation, [NOISY]).weight == 3.0
