@@ -74,7 +74,10 @@ class Answer(pd.DataFrame):
         )
 
     def __repr__(self) -> str:
-        return "\n".join([super().__repr__(), *filter(None, [_in_a_line(self.attrs)])])
+        return "\n".join([super().__repr__(), *filter(None, [self._note()])])
+
+    def _note(self) -> str:
+        return _in_a_line(self.attrs) + _drowned(self.attrs, bool(self.isna().any(axis=None)))
 
     def _repr_html_(self) -> str:
         shown = self.head(MOST_ROWS_SHOWN)
@@ -87,7 +90,7 @@ class Answer(pd.DataFrame):
         more = f"<p>and {len(self) - MOST_ROWS_SHOWN} more rows</p>" if len(self) > MOST_ROWS_SHOWN else ""
         body = table_html([head[0], *map(_name, self.columns)], lines) + more
         made = folded("How this answer was made", pairs_html(_facts(self.attrs)))
-        return framed(panel(self.attrs.get("question", "Answer"), body + made, note=_in_a_line(self.attrs)))
+        return framed(panel(self.attrs.get("question", "Answer"), body + made, note=self._note()))
 
 
 class Number(float):
@@ -110,14 +113,17 @@ class Number(float):
 
     def __repr__(self) -> str:
         if np.isnan(self):
-            return f"nan ({_in_a_line(self.attrs)})"
+            return f"nan ({self._note()})"
         return f"{float(self):.6g}" + (f" ± {number(self.noise_se)} (noise se)" if self.noise_se else "")
 
     def _repr_html_(self) -> str:
         value = [("Value", number(self) if self.noise_se else f"{float(self):.6g}")]
         noise = [("Noise se", number(self.noise_se))] if self.noise_se else []
         facts = [*value, *noise, *_facts(self.attrs)]
-        return card(self.attrs.get("question", "Answer"), facts, note=_in_a_line(self.attrs))
+        return card(self.attrs.get("question", "Answer"), facts, note=self._note())
+
+    def _note(self) -> str:
+        return _in_a_line(self.attrs) + _drowned(self.attrs, bool(np.isnan(self)))
 
 
 @dataclass(frozen=True)
@@ -135,8 +141,14 @@ class Standardiser:
         NaN where noise left a column's scale unknown.
 
         Raises:
-            SettingError: if the frame has none of the columns.
+            SettingError: if it is no table, or has none of the columns.
         """
+        if not isinstance(frame, pd.DataFrame):
+            raise SettingError(
+                f"An object of type {type(frame).__name__} was to be standardised.",
+                "Columns are found by their names, which only a table has.",
+                "Give a pandas DataFrame of your own, such as frame.mock().",
+            )
         names = [str(name) for name in self.table.index if name in frame.columns]
         if not names:
             raise SettingError(
@@ -168,6 +180,7 @@ def facts_of(inquiry: Inquiry, note: str = "") -> dict[str, Any]:
         "epsilon": inquiry.epsilon,
         "delta": None if inquiry.exact else source.federation.delta,
         "noise multiplier": inquiry.noise_multiplier,
+        "noise of a count": inquiry.count_noise,
         "rehearsal": house.noise_seed is not None,
         "owners": len(inquiry.names),
         "alone": alone,
@@ -207,6 +220,14 @@ def _in_a_line(attrs: Mapping[Any, Any]) -> str:
         return f"Exact, not protected in the account.{small}{note}"
     told = f"epsilon {epsilon_text(attrs.get('epsilon'))}, delta {delta_text(attrs.get('delta'))}"
     return f"Differentially private: {told} for every row, added or removed.{_noise_words(attrs.get(NOISE))}{note}"
+
+
+def _drowned(attrs: Mapping[Any, Any], unknown: bool) -> str:
+    """Why numbers of a noisy answer are NaN, where some are."""
+    if not unknown or attrs.get("mode") != "differential privacy":
+        return ""
+    rows = f" (±{number(attrs['noise of a count'])} rows in a count)" if attrs.get("noise of a count") else ""
+    return f" NaN: the noise{rows} is larger than what it would be read from; ask with more epsilon, or of more rows."
 
 
 def _noise_words(errors: object) -> str:

@@ -40,7 +40,8 @@ MOST_CATEGORIES = 50
 class Inquiry:
     """One question of a user while it is asked: what it may cost, and what it took to answer it.
 
-    ``noise_multiplier`` is 0 without a mechanism. ``numbers`` and ``hidden`` count what left and what was not shown.
+    ``noise_multiplier`` is 0 without a mechanism. ``numbers`` and ``hidden`` count what left and what was not shown;
+    ``count_noise`` is the standard deviation of the noise in a count of rows that came back, 0 without noise.
     """
 
     source: Source
@@ -51,6 +52,7 @@ class Inquiry:
     hidden: int = 0
     lists: list[str] = field(default_factory=list)
     by_owner: bool = False
+    count_noise: float = 0.0
 
     @property
     def exact(self) -> bool:
@@ -87,7 +89,9 @@ class Inquiry:
         self.numbers += summed.size
         # The noise that is really in the sum: every owner added a share, and all but some were to be enough.
         added = len(self.names) / federation.house.noise_shares(len(self.names))
-        return Total(_whole(summed) if split else summed, noise_sd * math.sqrt(added))
+        noise_sd = noise_sd * math.sqrt(added)
+        self.count_noise = float(noise_sd[0])  # the first number is a count, as in every question
+        return Total(_whole(summed) if split else summed, noise_sd)
 
     def each(self, question: Question) -> dict[str, Total]:
         """Every owner's own answer, readable for the server: without small cells, or with all of the noise in each."""
@@ -118,7 +122,7 @@ class Inquiry:
         )
         answers = {name: np.asarray(answer, dtype=np.float64) for name, answer in heard.items()}
         self.numbers += sum(answer.size for answer in answers.values())
-        self.by_owner = True
+        self.by_owner, self.count_noise = True, float(noise_sd[0])
         return {n: Total(np.where(a == _HIDDEN, np.nan, a), noise_sd) for n, a in answers.items()}
 
     def shown(self, question: Question, total: Total) -> Floats:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from fedlab_nb.analytics.answers import Answer, Number
 from fedlab_nb.analytics.conditions import Both, Condition, Missing, Not, Sign, compare, is_in
 from fedlab_nb.analytics.guards import Guarded, refusal
 from fedlab_nb.analytics.replies import columns, counts, groups, quantiles
 from fedlab_nb.analytics.source import Source
+from fedlab_nb.analytics.values import members
 from fedlab_nb.cards import card, one_line
 from fedlab_nb.errors import SettingError
 from fedlab_nb.records import Column
@@ -105,8 +108,8 @@ class PrivateColumn(Guarded):
 
     def quantile(self, q: float | Sequence[float] = 0.5, *, epsilon: float | None = None) -> Number | Answer:
         """One quantile as a number, or several as a table."""
-        if isinstance(q, Sequence):
-            return quantiles.quantile(self._source, [self._numeric()], list(q), epsilon)
+        if isinstance(q, Sequence | np.ndarray):
+            return quantiles.quantile(self._source, [self._numeric()], members(q), epsilon)
         return quantiles.one_quantile(self._source, self._numeric(), q, epsilon)
 
     def median(self, *, epsilon: float | None = None) -> Number:
@@ -190,6 +193,9 @@ class Groups(Guarded):
     source: Source
     keys: tuple[str, ...]
     _name = "A grouping of private rows"
+
+    def _columns(self) -> Collection[str]:
+        return self.source.columns
 
     def __getitem__(self, column: str) -> GroupedColumn:
         return GroupedColumn(self, self.source.numeric([column])[0])

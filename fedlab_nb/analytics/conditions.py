@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import ast
-import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.data.columns import as_numbers, as_values, plain
+from fedlab_nb.analytics.values import members, plain_number, plain_value
+from fedlab_nb.data.columns import as_numbers, as_values
 from fedlab_nb.errors import SettingError
 from fedlab_nb.records import Column
 from fedlab_nb.units import listed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_NESTED = 100
+"""How many conditions may lie inside each other."""
+LONGEST = 10_000
+"""How many characters the text of a condition may have."""
 
 Bools = NDArray[np.bool_]
 Sign = Literal["==", "!=", "<", "<=", ">", ">="]
@@ -49,6 +54,7 @@ class Compare:
     column: Column
     sign: Sign
     value: object
+    depth: ClassVar[int] = 0
 
     @property
     def text(self) -> str:
@@ -68,6 +74,7 @@ class Missing:
     """True where a column has no value."""
 
     column: Column
+    depth: ClassVar[int] = 0
 
     @property
     def text(self) -> str:
@@ -84,6 +91,10 @@ class Not:
     """True where a condition is not."""
 
     part: Condition
+    depth: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", _deeper(self.part))
 
     @property
     def text(self) -> str:
@@ -102,6 +113,10 @@ class Both:
     left: Condition
     right: Condition
     either: bool = False
+    depth: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", _deeper(self.left, self.right))
 
     @property
     def text(self) -> str:
@@ -117,43 +132,66 @@ class Both:
 Condition = Compare | Missing | Not | Both
 
 
+def _deeper(*parts: Condition) -> int:
+    """How deeply a condition of these parts is nested.
+
+    Raises:
+        SettingError: if owners could not follow it any more.
+    """
+    depth = 1 + max(part.depth for part in parts)
+    if depth > MOST_NESTED:
+        raise _too_much(f"A condition inside more than {MOST_NESTED} others was given.")
+    return depth
+
+
+def _too_much(what: str) -> SettingError:
+    return SettingError(
+        what,
+        "Owners check a condition part by part, and so long a one could not be read by anybody who is to agree to it.",
+        "Use fewer filters; for one of many values use isin([...]), and for a range of numbers between(low, high).",
+    )
+
+
+def _joined(parts: Sequence[Condition], *, either: bool = False) -> Condition:
+    """Several conditions as one, halves of halves, so that many of them are not nested deeply."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = (len(parts) + 1) // 2
+    return Both(_joined(parts[:middle], either=either), _joined(parts[middle:], either=either), either=either)
+
+
 def compare(column: Column, sign: Sign, value: object) -> Compare:
     """The comparison of a column with a constant.
 
     Raises:
         SettingError: if the two cannot be compared: another column, text with a number, categories by size.
     """
-    value = plain(value)
-    number = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-    label = isinstance(value, str | int | float | bool)
-    if column.kind == "numeric" and not number:
+    plain = plain_number(value) if column.kind == "numeric" else plain_value(value)
+    if column.kind == "numeric" and plain is None:
         raise SettingError(
             f"The numbers of {column.name!r} were compared with an object of type {type(value).__name__}.",
             "Owners compare each row with one public number, so that the condition says exactly what was asked.",
             f'Compare with a number, for example frame["{column.name}"] > 50.',
         )
-    if column.kind == "category" and (sign not in ("==", "!=") or not label):
+    if column.kind == "category" and (sign not in ("==", "!=") or plain is None):
         raise SettingError(
             f"The categories of {column.name!r} were compared by {sign} with an object of type {type(value).__name__}.",
             "Categories are equal to a label or not; they have no order.",
             f'Use == or != with a label, or frame["{column.name}"].isin([...]).',
         )
-    return Compare(column, sign, value)
+    return Compare(column, sign, plain)
 
 
 def is_in(column: Column, values: object) -> Condition:
     """True where a column has one of several values."""
-    found = list(values) if isinstance(values, list | tuple | set | frozenset) else []
+    found = members(values)
     if not found:
         raise SettingError(
-            f"The values that {column.name!r} should be one of are {values!r}.",
-            "At least one value has to be named.",
+            f"What {column.name!r} should be one of has type {type(values).__name__}, and no list of values.",
+            "At least one value has to be named, and several ones stand in a list.",
             f'Give a list, for example frame["{column.name}"].isin(["a", "b"]).',
         )
-    joined: Condition = compare(column, "==", found[0])
-    for value in found[1:]:
-        joined = Both(joined, compare(column, "==", value), either=True)
-    return joined
+    return _joined([compare(column, "==", value) for value in found], either=True)
 
 
 def parse(text: object, columns: Mapping[str, Column]) -> Condition:
@@ -168,13 +206,16 @@ def parse(text: object, columns: Mapping[str, Column]) -> Condition:
         quoted[f"_quoted_{len(quoted)}"] = match.group(1)
         return f"_quoted_{len(quoted) - 1}"
 
+    if type(text) is not str or "\0" in text:
+        raise _unreadable(text if type(text) is str else type(text))
+    if len(text) > LONGEST:
+        raise _too_much(f"A condition of {len(text):,} characters was given, and at most {LONGEST:,} are read.")
     try:
-        tree = ast.parse(re.sub(r"`([^`]+)`", replaced, str(text)).strip(), mode="eval").body
-    except SyntaxError:
-        tree = None
-    if tree is None:
-        raise _unreadable(text)
-    return _Reader(str(text), columns, quoted).read(tree)
+        tree = ast.parse(re.sub(r"`([^`]+)`", replaced, text).strip(), mode="eval").body
+        return _Reader(text, columns, quoted).read(tree)
+    except (SyntaxError, RecursionError, MemoryError):
+        pass
+    raise _unreadable(text)
 
 
 @dataclass(frozen=True)
@@ -188,10 +229,7 @@ class _Reader:
     def read(self, node: ast.expr) -> Condition:
         """The condition of one node."""
         if isinstance(node, ast.BoolOp):
-            joined = self.read(node.values[0])
-            for part in node.values[1:]:
-                joined = Both(joined, self.read(part), either=isinstance(node.op, ast.Or))
-            return joined
+            return _joined([self.read(part) for part in node.values], either=isinstance(node.op, ast.Or))
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
             return Both(self.read(node.left), self.read(node.right), either=isinstance(node.op, ast.BitOr))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert):
@@ -203,12 +241,7 @@ class _Reader:
     def _chain(self, node: ast.Compare) -> Condition:
         """``18 <= age < 65`` is two comparisons."""
         sides = [node.left, *node.comparators]
-        joined: Condition | None = None
-        for left, op, right in zip(sides[:-1], node.ops, sides[1:], strict=True):
-            part = self._one(left, op, right)
-            joined = part if joined is None else Both(joined, part)
-        assert joined is not None  # Python's grammar has no comparison without a right side
-        return joined
+        return _joined([self._one(*part) for part in zip(sides[:-1], node.ops, sides[1:], strict=True)])
 
     def _one(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition:
         if isinstance(op, ast.In | ast.NotIn) and isinstance(left, ast.Name):
@@ -235,7 +268,7 @@ class _Reader:
     def _constant(self, node: ast.expr) -> object:
         try:
             return ast.literal_eval(node)
-        except ValueError:
+        except (ValueError, TypeError, SyntaxError, OverflowError):
             pass
         raise _unreadable(self.text)
 

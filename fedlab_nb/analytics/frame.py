@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fedlab_nb.analytics.answers import Answer, Number, Standardiser
 from fedlab_nb.analytics.column import Groups, Mask, PrivateColumn, condition_of
 from fedlab_nb.analytics.conditions import parse
 from fedlab_nb.analytics.guards import Guarded, refusal
-from fedlab_nb.analytics.questions.cells import Outcome
 from fedlab_nb.analytics.replies import columns, counts, evidence, quantiles, relations, survival
 from fedlab_nb.analytics.replies import groups as grouped
 from fedlab_nb.analytics.source import Source, make_source
+from fedlab_nb.analytics.values import members
 from fedlab_nb.cards import folded, framed, pairs_html, panel
 from fedlab_nb.data.samples import invented
-from fedlab_nb.errors import SettingError
 from fedlab_nb.parties import Federation
 from fedlab_nb.records import Schema
 from fedlab_nb.records.schema import columns_html
@@ -75,6 +76,9 @@ class PrivateFrame(Guarded):
         made = cls.__new__(cls)
         made._source = source  # noqa: SLF001
         return made
+
+    def _columns(self) -> Collection[str]:
+        return self._source.columns
 
     @property
     def columns(self) -> pd.Index[str]:
@@ -135,7 +139,7 @@ class PrivateFrame(Guarded):
 
         Exact ones are read between means of five or more neighbouring values, so that none is a single row's.
         """
-        levels = list(q) if isinstance(q, Sequence) else [q]
+        levels = members(q) if isinstance(q, Sequence | np.ndarray) else [q]
         return quantiles.quantile(self._source, self._source.numeric(names), levels, epsilon)
 
     def corr(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
@@ -157,8 +161,7 @@ class PrivateFrame(Guarded):
 
     def groupby(self, by: str | Sequence[str]) -> Groups:
         """Groups by the values of columns: ``groupby("sex")["age"].mean()``, ``groupby("sex").size()``."""
-        keys = [by] if isinstance(by, str) else list(by)
-        return Groups(self._source, tuple(self._source.column(key).name for key in keys))
+        return Groups(self._source, tuple(self._source.named(() if by is None else by)))
 
     def missing(self, *, epsilon: float | None = None) -> Answer:
         """Missing values by owner and column. Each owner's counts leave by themselves, readable for the server."""
@@ -178,16 +181,13 @@ class PrivateFrame(Guarded):
     def woe(
         self, target: str, event: object, bins: int = 10, names: Names = None, *, epsilon: float | None = None
     ) -> Answer:
-        """Weight of evidence of each bin, and information value of each column, for ``target`` being ``event``."""
-        column = self._source.column(target)
-        if column.categories is not None and event not in column.categories:
-            raise SettingError(
-                f"The event {event!r} is no value of {target!r}.",
-                "No row would have the event, and every weight of evidence would be infinite.",
-                f"Name one of: {column.declared}.",
-            )
-        wanted = [name for name in self._source.named(names) if name != target]
-        return evidence.weigh(self._source, Outcome(target, event), wanted, bins, epsilon)
+        """Weight of evidence of each bin, and information value of each column, for ``target`` being ``event``.
+
+        ``event`` has to be a value that the target can have: a declared one, or, without noise, one that rows have.
+        """
+        outcome = self._source.outcome(target, event, "event")
+        wanted = [name for name in self._source.named(names) if name != outcome.column]
+        return evidence.weigh(self._source, outcome, wanted, bins, epsilon)
 
     def ttest(
         self, column: str, by: str, groups: Sequence[object] | None = None, *, epsilon: float | None = None
@@ -208,11 +208,12 @@ class PrivateFrame(Guarded):
     ) -> Answer:
         """The Kaplan-Meier curve of ``duration``; ``event`` says whether it ended with the event (``happened``).
 
+        ``happened`` has to be a value that the column can have: a declared one, or, without noise, one that rows have.
         Time is cut into ``bins`` (their number or edges) that hold their upper edge. Exact curves have coarser time
         where a cell would be small. With ``by`` there is a curve for each group, and ``attrs["p value"]`` is that of
         the log-rank test; under noise it takes the noise into account, the Greenwood error does not.
         """
-        outcome = Outcome(self._source.column(event).name, happened)
+        outcome = self._source.outcome(event, happened, "happened")
         name = self._source.numeric([duration])[0]
         group = None if by is None else self._source.column(by).name
         return survival.kaplan_meier(self._source, name, outcome, group, bins, epsilon)

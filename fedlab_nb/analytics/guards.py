@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 from fedlab_nb.errors import PrivateDataError
@@ -80,9 +80,19 @@ class Guarded:
     def __getattr__(self, name: str) -> NoReturn:
         import pandas as pd
 
+        if not name.startswith("_") and name in self._columns():
+            raise PrivateDataError(
+                f"Column {name!r} was asked for as an attribute.",
+                "A column could be called like a method, so columns are found by their names in brackets only.",
+                f'Write ["{name}"] in place of .{name}.',
+            )
         if not name.startswith("_") and (hasattr(pd.DataFrame, name) or hasattr(pd.Series, name) or name in INSTEAD):
             raise refusal(self._name, f".{name}")
         raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}", name=name, obj=self)
+
+    def _columns(self) -> Collection[str]:
+        """The names of the columns that could be meant."""
+        return ()
 
     def __eq__(self, other: object) -> bool:
         # It may be found in a list; a comparison with anything else would be a question about rows.

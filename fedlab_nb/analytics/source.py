@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from fedlab_nb.analytics.conditions import Both, Condition
+from fedlab_nb.analytics.questions.cells import Outcome
+from fedlab_nb.analytics.values import members, plain_number, plain_value, value_of, values_of
+from fedlab_nb.data.sums import LARGEST
 from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.protect import OwnerLevelDP
@@ -16,6 +19,9 @@ from fedlab_nb.units import listed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+WIDEST = 2.0**LARGEST
+"""The largest number that bounds may be, and that ranges are learned up to; beyond it sums lose their last digits."""
 
 PART = 20
 """Without an epsilon of its own, a question takes the budget's divided by this."""
@@ -59,13 +65,14 @@ class Source:
         Raises:
             SettingError: if there is none.
         """
-        if not isinstance(name, str) or name not in self.columns:
+        known = plain_value(name)
+        if type(known) is not str or known not in self.columns:
             raise SettingError(
                 f"There is no column {name!r}.",
                 "A question names the columns that it is about.",
                 f"The columns are: {listed(self.columns, most=40)}.",
             )
-        return self.columns[name]
+        return self.columns[known]
 
     def named(self, names: object) -> list[str]:
         """The columns of these names, one or several; all of them for None; SettingError if there are none."""
@@ -76,6 +83,13 @@ class Source:
         if not found:
             raise SettingError(
                 "No column was named.", "A question is about one column at least.", "Name one or several columns."
+            )
+        twice = [name for name in dict.fromkeys(found) if found.count(name) > 1]
+        if twice:
+            raise SettingError(
+                f"Column {twice[0]!r} was named {found.count(twice[0])} times.",
+                "Each column has one place in an answer.",
+                "Name every column once.",
             )
         return found
 
@@ -110,6 +124,40 @@ class Source:
             rows.cache["all rows"] = pd.concat(parts, ignore_index=True)
         table = cast("pd.DataFrame", rows.cache["all rows"])
         return table if self.condition is None else table[self.condition.holds(table)]
+
+    def values_of(self, column: Column) -> tuple[object, ...] | None:
+        """The values that a column can have: its declared list, or both booleans; None if that is not known."""
+        if column.categories is None and column.dtype in ("bool", "boolean"):
+            return (False, True)
+        return column.categories
+
+    def outcome(self, name: object, value: object, what: str) -> Outcome:
+        """The rows whose column ``name`` is ``value``, and the others; ``what`` is the value's name in the question.
+
+        Raises:
+            SettingError: if the value is not plain, or is none that the column can have.
+        """
+        column, event = self.column(name), value_of(value, what)
+        known = self.values_of(column)
+        low, high = column.bounds or (-math.inf, math.inf)
+        number = plain_number(int(event) if type(event) is bool else event)
+        if known is None and column.kind == "numeric":
+            possible = number is not None and low <= number <= high
+        else:
+            possible = known is None or event in known
+        if not possible:
+            raise SettingError(
+                f"{what} is {event!r}, which is no value that {column.name!r} can have.",
+                "No row would be counted as an event, and the answer would say nothing.",
+                f"Name one of its values: {column.declared if known is None else listed(known)}.",
+            )
+        if known is None and not self.exact:
+            raise SettingError(
+                f"Column {column.name!r} has no declared list of values, and {what} is {event!r}.",
+                "Under noise nobody can see whether any row has this value, or whether it is misspelt.",
+                f'Declare the list: fl.PrivateFrame(federation, categories={{"{column.name}": [...]}}).',
+            )
+        return Outcome(column.name, event)
 
     def price(self, epsilon: float | None) -> float | None:
         """The epsilon of one question; None where answers are exact.
@@ -149,8 +197,8 @@ def _check_epsilon(epsilon: object, *, exact: bool) -> None:
             "Its answers are exact sums, so that no epsilon would hold for them.",
             "Leave epsilon out, or make a federation that protects rows: fl.Federation(owners, budget=fl.Budget(8)).",
         )
-    number = isinstance(epsilon, int | float) and not isinstance(epsilon, bool)
-    if not number or not 0.0 < float(cast("float", epsilon)) < math.inf:
+    number = plain_number(epsilon)
+    if number is None or not 0.0 < number < math.inf:
         raise SettingError(
             f"epsilon is {epsilon!r}.",
             "It bounds how much one row can change an answer, so it must be a finite number above 0.",
@@ -176,7 +224,8 @@ def make_source(
             "Questions reach owners through a federation, which protects, counts and records them.",
             "Make one first: fl.PrivateFrame(fl.Federation(owners)).",
         )
-    if owner is not None and owner not in federation.names:
+    known = plain_value(owner)
+    if owner is not None and known not in federation.names:
         raise SettingError(
             f"There is no owner called {owner!r} in this federation.",
             "A frame is about all of its owners, or about one of them.",
@@ -189,36 +238,37 @@ def make_source(
     source = Source(federation, columns)
     declared = {**columns, **_with_bounds(source, bounds)}
     declared |= _with_categories(replace(source, columns=declared), categories)
-    return Source(federation, declared, owner, epsilon)
+    return Source(federation, declared, None if known is None else str(known), epsilon)
 
 
 def _with_bounds(source: Source, bounds: object) -> dict[str, Column]:
     found: dict[str, Column] = {}
     for name, pair in _declarations("bounds", bounds).items():
-        low, high = pair if isinstance(pair, tuple | list) and len(pair) == 2 else (math.nan, math.nan)
-        numbers = all(isinstance(v, int | float) and math.isfinite(v) for v in (low, high))
-        if source.column(name).kind != "numeric" or not numbers or not low < high:
+        column, ends = source.column(name), [plain_number(end) for end in members(pair)]
+        low, high = ends if len(ends) == 2 else (None, None)
+        if column.kind != "numeric" or low is None or high is None or not -WIDEST <= low < high <= WIDEST:
             raise SettingError(
-                f"Bounds {pair!r} were declared for {name!r}.",
-                "Values of a numeric column are clipped to their bounds, so the lowest must lie under the highest.",
-                f'Use two finite numbers for a numeric column, for example bounds={{"{name}": (0, 100)}}.',
+                f"Bounds {pair!r} were declared for {column.name!r}.",
+                "Values of a numeric column are clipped to their bounds, so the lowest must lie under the highest, and "
+                f"noise grows with what lies between them, so they end at {WIDEST:.0e}.",
+                f'Use two finite numbers for a numeric column, for example bounds={{"{column.name}": (0, 100)}}.',
             )
-        found[name] = replace(source.column(name), bounds=(float(low), float(high)))
+        found[column.name] = replace(column, bounds=(float(low), float(high)))
     return found
 
 
 def _with_categories(source: Source, categories: object) -> dict[str, Column]:
     found: dict[str, Column] = {}
     for name, values in _declarations("categories", categories).items():
-        found_values = list(values) if isinstance(values, list | tuple) else []
-        simple = all(isinstance(value, str | int | float | bool) for value in found_values)
-        if not found_values or not simple or len(set(found_values)) < len(found_values):
+        column = source.column(name)
+        listed_values = values_of(values, f"The categories of {column.name!r}")
+        if len(set(listed_values)) < len(listed_values):
             raise SettingError(
-                f"Categories {values!r} were declared for {name!r}.",
+                f"Categories {values!r} were declared for {column.name!r}.",
                 "Rows are counted by value, so every value is listed once.",
-                f'Use a list of different values, for example categories={{"{name}": ["no", "yes"]}}.',
+                f'Use a list of different values, for example categories={{"{column.name}": ["no", "yes"]}}.',
             )
-        found[name] = replace(source.column(name), categories=tuple(found_values))
+        found[column.name] = replace(column, categories=tuple(listed_values))
     return found
 
 

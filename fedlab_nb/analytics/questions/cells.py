@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fedlab_nb.analytics.questions.question import Floats, Question, parts
 from fedlab_nb.analytics.questions.small import hide
 from fedlab_nb.data.columns import as_numbers, as_values
+from fedlab_nb.errors import SettingError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,6 +236,21 @@ def count_rows() -> Question:
         return np.array([float(len(table))])
 
     return Question("row count", "rows", vector, np.ones(1), hide)
+
+
+def check_events(outcome: Outcome, total: float) -> None:
+    """Refuse an outcome that no row has, where it is not known from a declaration that rows can have it.
+
+    Raises:
+        SettingError: if ``total``, the exact number of rows with the event, is 0.
+    """
+    if abs(total) < 0.5:
+        raise SettingError(
+            f"No row that was asked has {outcome.event!r} in {outcome.column!r}, which has no declared list of values.",
+            "Nothing would have happened to anybody, and a misspelt value looks just the same.",
+            f'Check the value, or declare the list: fl.PrivateFrame(federation, categories={{"{outcome.column}": '
+            "[...]}).",
+        )
 
 
 def adjacent(counts: Floats, edges: Sequence[float], bins: int) -> tuple[list[int], tuple[float, ...]]:

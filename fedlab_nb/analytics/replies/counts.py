@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,19 +11,36 @@ from numpy.typing import NDArray
 
 from fedlab_nb.analytics.answers import NOISE, Answer, Number, answered, facts_of, whole
 from fedlab_nb.analytics.asking import Inquiry, inquire
-from fedlab_nb.analytics.conditions import Condition
+from fedlab_nb.analytics.conditions import Both, Condition
 from fedlab_nb.analytics.questions.cells import Axis, Bins, Categories, Split, count_cells, count_missing, count_rows
 from fedlab_nb.analytics.questions.question import Floats
 from fedlab_nb.analytics.source import Source
+from fedlab_nb.analytics.values import members, plain_number, plain_value
 from fedlab_nb.errors import SettingError
 
 
 def rows(source: Source, purpose: str, epsilon: float | None) -> Number:
-    """How many rows there are."""
-    with inquire(source, purpose, epsilon) as inquiry:
-        question = count_rows()
+    """How many rows there are.
+
+    Without noise, a count under a condition is hidden too where it leaves a small rest of what is counted without it:
+    the one minus the other would be that rest. So rows in and outside the condition are counted as one table.
+    """
+    condition = source.condition if source.exact else None
+    asked = source if condition is None else replace(source, condition=None)
+    with inquire(asked, purpose, epsilon) as inquiry:
+        question = count_rows() if condition is None else count_cells("row count", _in_and_outside(condition))
         total = inquiry.sum(question)
-        return Number(float(inquiry.shown(question, total)[0]), float(total.noise_sd[0]), facts_of(inquiry))
+        shown = inquiry.shown(question, total)
+        inquiry.hidden = int(np.isnan(shown[0]))
+        facts = {**facts_of(inquiry), "rows": source.text}
+        return Number(float(shown[0]), float(total.noise_sd[0]), facts)
+
+
+def _in_and_outside(condition: Condition) -> list[Axis]:
+    """The cells in and outside a condition; of one that joins two by "and", those of both."""
+    if isinstance(condition, Both) and not condition.either:
+        return [Split(condition.left), Split(condition.right)]
+    return [Split(condition)]
 
 
 def share(source: Source, condition: Condition, epsilon: float | None) -> Number:
@@ -108,11 +126,13 @@ def bins_of(inquiry: Inquiry, column: str, bins: object) -> Bins:
         SettingError: if ``bins`` is neither.
     """
     inquiry.source.numeric([column])
-    if isinstance(bins, int) and not isinstance(bins, bool) and 1 <= bins <= 1000:
-        edges = np.linspace(*inquiry.limits([column])[column], bins + 1)
+    number = plain_value(bins)
+    if type(number) is int and 1 <= number <= 1000:
+        edges = np.linspace(*inquiry.limits([column])[column], number + 1)
         return Bins(column, tuple(map(float, edges)), open_ended=True)
-    edges = np.asarray(bins, dtype=np.float64) if isinstance(bins, list | tuple | range | np.ndarray) else np.zeros(0)
-    if edges.ndim != 1 or edges.size < 2 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+    ends = [plain_number(end) for end in members(bins)]
+    edges = np.array([np.nan if end is None else float(end) for end in ends])
+    if edges.size < 2 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
         raise SettingError(
             f"The bins of {column!r} are {bins!r}.",
             "Owners count their values in bins that are the same for all of them.",

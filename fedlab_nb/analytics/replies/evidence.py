@@ -10,7 +10,16 @@ import pandas as pd
 
 from fedlab_nb.analytics.answers import NOISE, Answer, answered
 from fedlab_nb.analytics.asking import Inquiry, inquire
-from fedlab_nb.analytics.questions.cells import Axis, Bins, Categories, Outcome, adjacent, count_cells, cut
+from fedlab_nb.analytics.questions.cells import (
+    Axis,
+    Bins,
+    Categories,
+    Outcome,
+    adjacent,
+    check_events,
+    count_cells,
+    cut,
+)
 from fedlab_nb.analytics.questions.contrasts import information_value, jensen_shannon, stability_index, woe
 from fedlab_nb.analytics.questions.quantiles import fine_bins
 from fedlab_nb.analytics.questions.question import Floats, Total
@@ -34,6 +43,8 @@ def weigh(source: Source, outcome: Outcome, columns: Sequence[str], bins: int, e
         axes = _axes(inquiry, columns, bins)
         question = count_cells("evidence count", *([axis, outcome] for axis in axes), hidden=_together)
         total = inquiry.sum(question)
+        if inquiry.exact and source.values_of(source.column(outcome.column)) is None:
+            check_events(outcome, float(total.values[::2].sum()))
         sizes = [2 * axis.size for axis in axes]
         parts = zip(axes, cut(inquiry.shown(question, total), sizes), cut(total.noise_sd, sizes), strict=True)
         tables = [_evidence(axis, Total(counts, sd), bins) for axis, counts, sd in parts]
@@ -162,7 +173,7 @@ def check_bins(bins: object) -> None:
     Raises:
         SettingError: unless it is a whole number from 2 to 50.
     """
-    if not isinstance(bins, int) or isinstance(bins, bool) or not 2 <= bins <= 50:
+    if type(bins) is not int or not 2 <= bins <= 50:
         raise SettingError(
             f"bins is {bins!r}.",
             "Every column is cut into so many bins of about equal count.",

@@ -15,6 +15,7 @@ from fedlab_nb.analytics.questions.moments import read_powers, sum_powers, whole
 from fedlab_nb.analytics.questions.question import Floats
 from fedlab_nb.analytics.replies.columns import POWER, read_statistic
 from fedlab_nb.analytics.source import Source
+from fedlab_nb.analytics.values import values_of
 from fedlab_nb.errors import SettingError
 
 MOST_GROUPS = 1000
@@ -56,13 +57,14 @@ def sizes(source: Source, keys: Sequence[str], name: str, epsilon: float | None)
         return answered(table, inquiry, "bars")
 
 
-def ttest(source: Source, column: str, by: str, groups: Sequence[object] | None, epsilon: float | None) -> Answer:
+def ttest(source: Source, column: str, by: str, groups: object, epsilon: float | None) -> Answer:
     """Welch's test of whether a column has the same mean in two groups.
 
     Under noise the standard error holds the noise too, so that noise is not taken for an effect.
     """
     with inquire(source, f"Welch's t-test of {column} by {by}", epsilon) as inquiry:
-        values = tuple(groups) if groups is not None else inquiry.known([by])[by]
+        named = () if groups is None else values_of(groups, "The groups of a t-test")
+        values = tuple(named) or inquiry.known([by])[by]
         if len(values) != 2 or values[0] == values[1]:
             raise SettingError(
                 f"Welch's test compares two groups, and {by!r} has {len(values)}: {list(values)[:8]!r}.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -14,14 +13,15 @@ from fedlab_nb.analytics.questions.cells import Bins, count_cells, cut
 from fedlab_nb.analytics.questions.quantiles import exact_quantiles, fine_bins, own_quantiles, read_quantiles
 from fedlab_nb.analytics.questions.question import Floats, Total
 from fedlab_nb.analytics.source import Source
+from fedlab_nb.analytics.values import plain_number
 from fedlab_nb.errors import SettingError
 
 BETWEEN = "Quantiles are read between means of five or more neighbouring values, so that none is a single row's."
 
 
-def quantile(source: Source, columns: Sequence[str], levels: Sequence[float], epsilon: float | None) -> Answer:
+def quantile(source: Source, columns: Sequence[str], given: Sequence[object], epsilon: float | None) -> Answer:
     """The quantiles of some columns: one row for each level, one column for each column."""
-    check_levels(levels)
+    levels = checked_levels(given)
     with inquire(source, f"quantiles of {', '.join(columns)}", epsilon) as inquiry:
         if inquiry.exact:
             found, errors = exact(inquiry, columns, levels), None
@@ -36,7 +36,7 @@ def quantile(source: Source, columns: Sequence[str], levels: Sequence[float], ep
     return answer
 
 
-def one_quantile(source: Source, column: str, level: float, epsilon: float | None) -> Number:
+def one_quantile(source: Source, column: str, level: object, epsilon: float | None) -> Number:
     """One quantile of one column."""
     answer = quantile(source, [column], [level], epsilon)
     errors = answer.attrs.get(NOISE)
@@ -65,19 +65,22 @@ def noisy(total: Total, bins: Sequence[Bins], levels: Sequence[float]) -> tuple[
     return read(total.values), total.noise_se(read)
 
 
-def check_levels(levels: Sequence[object]) -> None:
-    """Refuse quantiles that are no share of the rows, or the smallest and largest value.
+def checked_levels(levels: Sequence[object]) -> list[float]:
+    """The quantiles asked for as plain numbers, the smallest and the largest value not among them.
 
     Raises:
         SettingError: for a level that does not lie between 0 and 1.
     """
+    found = []
     for level in levels:
-        number = isinstance(level, int | float) and not isinstance(level, bool)
-        if not number or not 0.0 < cast("float", level) < 1.0:
+        number = plain_number(level)
+        if number is None or not 0.0 < number < 1.0:
             raise SettingError(
                 f"The quantile {level!r} was asked for.",
                 "A quantile is a share of the rows between 0 and 1; at the ends it would be the value of one row.",
                 "Ask for .01 or .99, for example, in place of the smallest or the largest value.",
             )
-    if not levels:
+        found.append(float(number))
+    if not found:
         raise SettingError("No quantile was named.", "A quantile is a share of the rows.", "Ask for [.25, .5, .75].")
+    return found

@@ -9,12 +9,13 @@ import pandas as pd
 
 from fedlab_nb.analytics.answers import NOISE, Answer, answered
 from fedlab_nb.analytics.asking import Inquiry, inquire
-from fedlab_nb.analytics.questions.cells import Bins, Categories, Outcome
+from fedlab_nb.analytics.questions.cells import Bins, Categories, Outcome, check_events
 from fedlab_nb.analytics.questions.question import DRAWS, Floats, Total
 from fedlab_nb.analytics.questions.small import shown_bins
 from fedlab_nb.analytics.questions.survival import count_survival, distances, log_rank, read_curve
 from fedlab_nb.analytics.replies.counts import bins_of
 from fedlab_nb.analytics.source import Source
+from fedlab_nb.analytics.values import members
 
 
 def kaplan_meier(
@@ -24,9 +25,11 @@ def kaplan_meier(
     within = f" by {by}" if by else ""
     with inquire(source, f"Kaplan-Meier curve of {duration}{within}", epsilon) as inquiry:
         groups = [Categories(by, inquiry.known([by])[by])] if by else []
-        time = Bins(duration, bins_of(inquiry, duration, bins).edges, right=True, open_ended=isinstance(bins, int))
+        time = Bins(duration, bins_of(inquiry, duration, bins).edges, right=True, open_ended=not members(bins))
         question = count_survival(time, outcome, groups)
         total = inquiry.sum(question)
+        if inquiry.exact and source.values_of(source.column(outcome.column)) is None:
+            check_events(outcome, float(total.values[::2].sum()))
         shape = (groups[0].size if groups else 1, time.size, 2)
         counts = inquiry.shown(question, total).reshape(shape)
         shown = shown_bins(counts)
