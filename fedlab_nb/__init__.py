@@ -15,18 +15,31 @@ from typing import TYPE_CHECKING
 from fedlab_nb.rounds import rounds
 
 if TYPE_CHECKING:
-    from fedlab_nb import data, errors
+    from fedlab_nb import aggregate, checks, compress, data, errors, horizontal, vertical
     from fedlab_nb.analytics import PrivateFrame
     from fedlab_nb.audit import Auditor
     from fedlab_nb.channel.compare import compare_channels
     from fedlab_nb.checkup import doctor
     from fedlab_nb.checkup.whatif import what_if
+    from fedlab_nb.comparing import compare
     from fedlab_nb.crypto import BFV, CKKS, SecAgg
     from fedlab_nb.handle import Run
-    from fedlab_nb.horizontal import FedAvg
+    from fedlab_nb.horizontal import (
+        SCAFFOLD,
+        FedAdagrad,
+        FedAdam,
+        FedAvg,
+        FedAvgM,
+        FedNova,
+        FedProx,
+        FedSGD,
+        FedYogi,
+    )
     from fedlab_nb.lab import train
     from fedlab_nb.learn import models
     from fedlab_nb.parties import DataOwner, Federation, split_rows
+    from fedlab_nb.parties.columns.split import split_columns
+    from fedlab_nb.parties.shown import partition
     from fedlab_nb.privacy import Budget, Vault
     from fedlab_nb.protect import AdaptiveClip, OwnerLevelDP, RowLevelDP
     from fedlab_nb.records import History, Round
@@ -41,7 +54,14 @@ _PLACES = {
     "Budget": "privacy",
     "CKKS": "crypto",
     "DataOwner": "parties",
+    "FedAdagrad": "horizontal",
+    "FedAdam": "horizontal",
     "FedAvg": "horizontal",
+    "FedAvgM": "horizontal",
+    "FedNova": "horizontal",
+    "FedProx": "horizontal",
+    "FedSGD": "horizontal",
+    "FedYogi": "horizontal",
     "Federation": "parties",
     "History": "records",
     "OwnerLevelDP": "protect",
@@ -49,24 +69,45 @@ _PLACES = {
     "Round": "records",
     "RowLevelDP": "protect",
     "Run": "handle",
+    "SCAFFOLD": "horizontal",
     "SecAgg": "crypto",
     "Vault": "privacy",
+    "compare": "comparing",
     "compare_channels": "channel.compare",
     "doctor": "checkup",
+    "split_columns": "parties.columns.split",
     "split_rows": "parties",
     "train": "lab",
     "what_if": "checkup.whatif",
 }
-_ROOMS = {"data": "data", "errors": "errors", "models": "learn.models"}
+_ROOMS = {
+    "aggregate": "aggregate",
+    "checks": "checks",
+    "compress": "compress",
+    "data": "data",
+    "errors": "errors",
+    "horizontal": "horizontal",
+    "models": "learn.models",
+    "partition": "parties.shown.partition",
+    "vertical": "vertical",
+}
 
 __all__ = [
     "BFV",
     "CKKS",
+    "SCAFFOLD",
     "AdaptiveClip",
     "Auditor",
     "Budget",
     "DataOwner",
+    "FedAdagrad",
+    "FedAdam",
     "FedAvg",
+    "FedAvgM",
+    "FedNova",
+    "FedProx",
+    "FedSGD",
+    "FedYogi",
     "Federation",
     "History",
     "OwnerLevelDP",
@@ -76,14 +117,22 @@ __all__ = [
     "Run",
     "SecAgg",
     "Vault",
+    "aggregate",
+    "checks",
+    "compare",
     "compare_channels",
+    "compress",
     "data",
     "doctor",
     "errors",
+    "horizontal",
     "models",
+    "partition",
     "rounds",
+    "split_columns",
     "split_rows",
     "train",
+    "vertical",
     "what_if",
 ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 
+from fedlab_nb.checkpoint import Checkpoint
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.house import House
@@ -23,6 +24,7 @@ class Course:
     """Rounds of a strategy over a federation, one at a time; between two of them it can be changed or go back.
 
     ``branches`` are other courses: what a rewind left behind, or the rounds of the run that this one was forked from.
+    With a ``checkpoint`` it goes on after the rounds that are there, and is kept there.
 
     Raises:
         SettingError, RuleError, BudgetExceededError: what cannot work, before anything leaves.
@@ -37,11 +39,14 @@ class Course:
         seed: int = 0,
         after: Round | None = None,
         branches: tuple[Branch, ...] = (),
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.federation, self.strategy, self.num_rounds = federation, strategy, num_rounds
         self.seed, self.after, self.branches = seed, after, branches
-        self.records: list[Round] = []
-        self._stream = self._from(after)
+        self.checkpoint = checkpoint
+        self.records: list[Round] = list(checkpoint.rounds) if checkpoint else []
+        over = bool(self.records) and self.records[-1].number >= num_rounds
+        self._stream = iter(()) if over else self._from(self.last)
 
     def _from(self, after: Round | None) -> Iterator[Round]:
         return rounds(self.federation, self.strategy, num_rounds=self.num_rounds, seed=self.seed, after=after)
@@ -69,6 +74,12 @@ class Course:
     def next(self) -> Round | None:
         """The next round, not yet among ``records``; None after the last."""
         return next(self._stream, None)
+
+    def keep(self, record: Round) -> None:
+        """Take ``record`` among the records; with a checkpoint it is on the disk when this returns."""
+        self.records.append(record)
+        if self.checkpoint is not None:
+            self.checkpoint.keep(record)
 
     def tried(self, changes: Mapping[str, float]) -> tuple[Strategy, House]:
         """The strategy and the house with these settings; nothing is changed yet.

@@ -14,8 +14,9 @@ from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.eyes import TICK, Eyes
 from fedlab_nb.learn import TrainedModel
 from fedlab_nb.parties.shown.threats import threats
-from fedlab_nb.records import Branch, History, Snapshot
+from fedlab_nb.records import Branch, History, Snapshot, State
 from fedlab_nb.records.snapshot import RunState
+from fedlab_nb.units import listed
 from fedlab_nb.view.cards import threat_card, threat_text
 from fedlab_nb.view.draw.figures import shown_figure
 from fedlab_nb.view.export import save
@@ -158,13 +159,39 @@ class Run:
         Raises:
             FedLabError: if no round was completed: why not.
         """
+        return self._worker.course.strategy.model_of(self._end())
+
+    def personal(self, owner: str) -> TrainedModel:
+        """Wait for the end; the model that ``owner`` has for itself, where the strategy gives each owner one.
+
+        It belongs to that owner, learned from its rows, and is sent to nobody: in a real federation nobody else could
+        ask for it. Here all owners live in one process, which lets you look.
+
+        Raises:
+            SettingError: if there is no such owner, or it has no model of its own.
+            FedLabError: if no round was completed: why not.
+        """
+        state, strategy = self._end(), self._worker.course.strategy
+        own: Mapping[str, Any] = getattr(strategy, "personal", lambda _: {})(state)
+        if owner not in own:
+            have = f"those who have are {listed(own)}" if own else "nobody has one in this run"
+            raise SettingError(
+                f"{owner!r} has no model of its own: {have}.",
+                "Strategies such as Ditto or FedPer give an owner one when it takes part; others have one for all.",
+                "Use run.model for the model that all share, or train with such a strategy.",
+            )
+        return strategy.model_of(replace(state, weights={**state.weights, "server": own[owner]}))
+
+    def _end(self) -> State:
+        """Wait for the end; the state after the last round that was completed.
+
+        Raises:
+            FedLabError: if there is none: why not.
+        """
         self._wait_for_what_there_is()
-        done = [
-            *([self._worker.course.after] if self._worker.course.after is not None else []),
-            *self.history.completed,
-        ]
-        if done:
-            return self._worker.course.strategy.model_of(done[-1].state)
+        rounds, before = self.history.completed, self._worker.course.after
+        if last := rounds[-1] if rounds else before:
+            return last.state
         if isinstance(self.error, FedLabError):
             raise self.error
         raise SettingError(

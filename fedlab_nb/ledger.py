@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from fedlab_nb.cards import code, framed, pairs_html, panel
 from fedlab_nb.errors import SettingError
-from fedlab_nb.records import Message, Peek, Traffic
+from fedlab_nb.payloads import Crossing, Payload, body_of, content_of, digest_again, digest_of
+from fedlab_nb.records import Message, Traffic
 from fedlab_nb.records.message import messages_html
 from fedlab_nb.records.round import traffic_html
 from fedlab_nb.units import bytes_text, counted
@@ -30,30 +26,6 @@ if TYPE_CHECKING:
 KEPT_BYTES = 64 * 2**20
 MOST_MESSAGES = 25
 GENESIS = "0" * 64
-
-
-class SealedPayload(Protocol):
-    """What the ledger must know of something that its receiver cannot read, or not without a key."""
-
-    @property
-    def parts(self) -> tuple[bytes, ...]:
-        """The bytes that cross."""
-
-    @property
-    def plain_nbytes(self) -> int:
-        """Bytes of the same content in the clear; 0 if it holds no numbers of an owner."""
-
-    @property
-    def head(self) -> str:
-        """The first bytes inside, in hex."""
-
-    @property
-    def note(self) -> str:
-        """What it is, for those who cannot look inside."""
-
-
-Payload = NDArray[np.float64] | NDArray[np.float32] | str | bytes | SealedPayload
-"""What may cross: numbers, a list in JSON, public key material, or ciphertexts."""
 
 
 @dataclass(frozen=True)
@@ -124,31 +96,25 @@ class Ledger:
 
     def post(self, number: int, sender: str, receiver: str, kind: str, payload: Payload) -> Message:
         """Record that ``payload`` crossed from ``sender`` to ``receiver`` in round ``number``; returns the message."""
-        body = _body(payload)
-        size = sum(len(part) for part in body)
-        peek, plain = _peek(payload)
+        return self.post_all(number, sender, [receiver], kind, payload)[0]
+
+    def post_all(
+        self, number: int, sender: str, receivers: Sequence[str], kind: str, payload: Payload
+    ) -> list[Message]:
+        """Record that the same ``payload`` crossed from ``sender`` to each of ``receivers``, one message each."""
+        what, posted = Crossing.of(payload), []
+        encrypted = not what.peek.readable
         with self._lock:
-            message = Message(
-                len(self._messages),
-                number,
-                sender,
-                receiver,
-                kind,
-                nbytes=size,
-                plain_nbytes=plain,
-                encrypted=not peek.readable,
-                peek=peek,
-                digest="",
-                previous=self._head,
-                payload=_frozen(payload),
-                content=_hash(body),
-            )
-            message = replace(message, digest=_digest(message))
-            self._messages.append(message)
-            self._head = message.digest
-            self._crossings[kind, sender, receiver, message.encrypted] = message.number
-            self._forget(message.number, size)
-        return message
+            for receiver in receivers:
+                heads = len(self._messages), number, sender, receiver, kind, what.nbytes, what.plain_nbytes, encrypted
+                digest = digest_of(heads, what.peek, what.content, self._head)
+                message = Message(*heads, what.peek, digest, self._head, what.payload, what.content)
+                self._messages.append(message)
+                self._head = message.digest
+                self._crossings[kind, sender, receiver, encrypted] = message.number
+                self._forget(message.number, what.nbytes)
+                posted.append(message)
+        return posted
 
     def _forget(self, number: int, size: int) -> None:
         self._kept.append((number, size))
@@ -178,6 +144,17 @@ class Ledger:
             yield
         finally:
             self._busy[party] = self._busy.get(party, 0.0) + perf_counter() - began
+
+    @contextmanager
+    def busy_together(self, parties: Sequence[str]) -> Iterator[None]:
+        """Count the seconds of work that was done for all ``parties`` at once as spent by each in equal parts."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            each = (perf_counter() - began) / max(len(parties), 1)
+            for party in parties:
+                self._busy[party] = self._busy.get(party, 0.0) + each
 
     @property
     def busy_seconds(self) -> Mapping[str, float]:
@@ -227,9 +204,9 @@ class Ledger:
             kept, messages, head = {number for number, _ in self._kept}, [*self._messages], self._head
         previous = GENESIS
         for number, message in enumerate(messages):
-            if (message.number, message.previous) != (number, previous) or _digest(message) != message.digest:
+            if (message.number, message.previous) != (number, previous) or digest_again(message) != message.digest:
                 return False
-            if number in kept and (message.payload is None or _hash(_body(message.payload)) != message.content):
+            if number in kept and (message.payload is None or content_of(body_of(message.payload)) != message.content):
                 return False
             previous = message.digest
         return previous == head
@@ -251,40 +228,3 @@ class Ledger:
 
     def _oldest(self) -> str:
         return f"message {self._kept[0][0]}" if self._kept else "none"
-
-
-def _body(payload: Payload | object) -> list[bytes]:
-    if isinstance(payload, str | bytes):
-        return [payload.encode() if isinstance(payload, str) else payload]
-    return [payload.tobytes()] if isinstance(payload, np.ndarray) else list(payload.parts)  # type: ignore[attr-defined]
-
-
-def _frozen(payload: Payload) -> object:
-    if not isinstance(payload, np.ndarray):
-        return payload
-    kept = payload.copy()
-    kept.setflags(write=False)
-    return kept
-
-
-def _peek(payload: Payload) -> tuple[Peek, int]:
-    """What the receiver finds on opening it, and the bytes that the same content takes in the clear."""
-    if isinstance(payload, np.ndarray):
-        return Peek(True, tuple(float(v) for v in payload.flat[:8]), payload.shape), payload.nbytes
-    if isinstance(payload, str):
-        return Peek(True, payload[:120], (len(payload),)), len(payload.encode())
-    if isinstance(payload, bytes):
-        return Peek(True, payload[:24].hex(), (len(payload),), "keys, signatures or shares: no numbers of an owner"), 0
-    return Peek(False, payload.head, (payload.plain_nbytes // 8,), payload.note), payload.plain_nbytes
-
-
-def _hash(body: list[bytes]) -> str:
-    whole = hashlib.sha256()
-    for part in body:
-        whole.update(hashlib.sha256(part).digest())
-    return whole.hexdigest()
-
-
-def _digest(message: Message) -> str:
-    header = {k: v for k, v in asdict(replace(message, payload=None, digest="")).items() if k != "payload"}
-    return hashlib.sha256(json.dumps(header, sort_keys=True, default=str).encode()).hexdigest()

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.learn import TrainedModel
 from fedlab_nb.parties import Federation
+from fedlab_nb.parties.columns.fitting import check_strategy_columns
 from fedlab_nb.parties.rules import check_strategy, is_number, is_seed
 from fedlab_nb.records import Failure, Round, Scores, Spending, State
 
@@ -60,6 +61,7 @@ def rounds(
     """
     _check_parts(federation, strategy, after)
     check_strategy(strategy, federation.house)
+    check_strategy_columns(strategy, federation.schema)
     if after is not None and after.failed is not None and after.state.context is None:
         after = None  # it failed before anything was agreed on, so that round is the first once more
     first = after.number + (after.failed is None) if after else 1
@@ -75,7 +77,7 @@ def rounds(
             "All randomness of a run but the noise follows from it, and only whole numbers from 0 up can be seeds.",
             "Use seed=0, for example.",
         )
-    final = int(num_rounds)
+    final, seed = int(num_rounds), int(seed)
     if after is None:
         strategy.check(federation, final, seed=seed)
         return _play(federation, strategy, None, first, final, seed)
@@ -93,6 +95,7 @@ def _play(
     for number in range(first, final + 1):
         before = _Marks.of(federation)
         cohort, scores, failed = federation.cohort(number, seed), Scores(), None
+        federation.round_begins()
         settings = strategy.settings(federation, state)
         try:
             state = state or strategy.start(federation, num_rounds=final, seed=seed)
@@ -107,21 +110,12 @@ def _play(
             failed = Failure(
                 getattr(error, "party", "federation"), getattr(error, "stage", "round"), error.with_traceback(None)
             )
-        yield Round(
-            number,
-            state or nothing,
-            cohort,
-            scores.metrics,
-            scores.noise,
-            scores.by_owner,
-            federation.ledger.traffic(since=before.messages),
-            _since(before.stages, federation.ledger.seconds),
-            federation.epsilon(),
-            failed,
-            settings,
-            federation.dropouts(number, seed),
-            _since(before.owners, federation.ledger.busy_seconds),
-        )
+        ledger, stages = federation.ledger, before.stages
+        seconds, busy = _since(stages, ledger.seconds), _since(before.owners, ledger.busy_seconds)
+        traffic, out = ledger.traffic(since=before.messages), federation.dropouts(number, seed)
+        told = scores.metrics, scores.noise, scores.by_owner
+        spent, lost = federation.epsilon(), tuple(federation.losses.failures)
+        yield Round(number, state or nothing, cohort, *told, traffic, seconds, spent, failed, settings, out, busy, lost)
         if failed is not None:
             return
 

@@ -10,6 +10,7 @@ import numpy as np
 from fedlab_nb.errors import FedLabError
 from fedlab_nb.parties import Federation
 from fedlab_nb.records import History, OwnerLine, Round
+from fedlab_nb.units import PERSONAL
 
 
 def headline(history: History) -> str:
@@ -38,6 +39,7 @@ def owner_lines(federation: Federation, history: History) -> tuple[OwnerLine, ..
             share=lengths[name] / whole if name in lengths and whole else None,
             epsilon_left=federation.books.left(name, federation.house),
             seconds=None if federation.house.protect or last is None else last.owner_seconds.get(name),
+            own_score=scored.owner_metrics.get(name, {}).get(PERSONAL + metric) if scored else None,
         )
         for name in federation.names
     )

@@ -6,12 +6,17 @@ import math
 from collections.abc import Iterable
 
 NAMES = {"auc": "AUC", "rmse": "RMSE", "r2": "R²", "mae": "MAE", "accuracy": "accuracy", "loss": "loss"}
-LOWER_IS_BETTER = ("loss", "rmse", "mae", "mse")
+# Before the name of a metric: the scores of the owners' own models, each on its owner's rows.
+PERSONAL = "personal_"
+_LOWER = ("loss", "rmse", "mae", "mse")
+LOWER_IS_BETTER = (*_LOWER, *(PERSONAL + metric for metric in _LOWER))
 
 
 def metric_name(metric: str) -> str:
-    """The metric as a reader knows it: ``auc`` -> ``AUC``."""
-    return NAMES.get(metric, metric.replace("_", " "))
+    """The metric as a reader knows it: ``auc`` -> ``AUC``, ``personal_auc`` -> ``own models' AUC``."""
+    own = "own models' " if metric.startswith(PERSONAL) else ""
+    metric = metric.removeprefix(PERSONAL)
+    return own + NAMES.get(metric, metric.replace("_", " "))
 
 
 SETTING_NAMES = {

@@ -203,7 +203,7 @@ class Worker:
             if broke and self.course.last is not None:
                 self.note = str(record.failed.error) if record.failed else ""
                 return "budget spent"
-            self.course.records.append(record)
+            self.course.keep(record)
             self._look()
             after_each()
             if record.failed is not None:

@@ -20,9 +20,11 @@ from fedlab_nb.data.columns import as_values
 from fedlab_nb.data.sums import LARGEST, OCTAVES
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties import Rows
+from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.privacy import gaussian_mu
 from fedlab_nb.protect import with_share
 from fedlab_nb.records import PrivacyEvent, Update
+from fedlab_nb.vertical import align
 
 # Counts, and sums of numbers in [-1, 1], stay below this: an owner may have up to a million rows.
 MOST_ROWS = 2.0**20
@@ -238,6 +240,8 @@ def inquire(source: Source, purpose: str, epsilon: float | None) -> Iterator[Inq
     """
     price = source.price(epsilon)
     with source.federation.in_use():
+        if is_vertical(source.federation.schema):
+            align(source.federation)
         multiplier = 0.0 if price is None else 1.0 / gaussian_mu(price, source.federation.delta)
         yield Inquiry(source, purpose, price, multiplier)
 

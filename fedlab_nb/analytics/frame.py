@@ -19,6 +19,7 @@ from fedlab_nb.analytics.values import members
 from fedlab_nb.cards import folded, framed, pairs_html, panel
 from fedlab_nb.data.samples import invented
 from fedlab_nb.parties import Federation
+from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.records import Schema
 from fedlab_nb.records.schema import columns_html
 from fedlab_nb.units import counted, epsilon_text
@@ -43,7 +44,8 @@ class PrivateFrame(Guarded):
 
     Args:
         federation: whom to ask.
-        owner: the name of the only owner to ask. Its answer is readable: nobody else's rows hide it.
+        owner: the name of the only owner to ask. Its answer is readable: nobody else's rows hide it. Where owners hold
+            different columns, it is about the rows that all of them have.
         epsilon: what each question may cost; left out, a twentieth of the budget that binds the owners.
         bounds: the lowest and the highest value of numeric columns, public; values beyond are clipped.
         categories: the list of values of columns, public.
@@ -59,6 +61,14 @@ class PrivateFrame(Guarded):
     """
 
     _name = "This frame"
+
+    def __new__(cls, federation: object = None, *, owner: str | None = None, **_: object) -> PrivateFrame:
+        """This, or a VerticalFrame where the owners hold different columns and all of them are asked."""
+        if cls is PrivateFrame and owner is None and isinstance(federation, Federation):
+            from fedlab_nb.analytics.vertical.frame import VerticalFrame
+
+            cls = VerticalFrame if is_vertical(federation.schema) else cls  # noqa: PLW0642 - as pathlib.Path does
+        return object.__new__(cls)
 
     def __init__(
         self,

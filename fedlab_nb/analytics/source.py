@@ -13,6 +13,8 @@ from fedlab_nb.analytics.values import members, plain_number, plain_value, value
 from fedlab_nb.data.sums import LARGEST
 from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.parties import Federation, Rows
+from fedlab_nb.parties.columns.fitting import is_vertical
+from fedlab_nb.parties.columns.road import alignment_of
 from fedlab_nb.protect import OwnerLevelDP
 from fedlab_nb.records import Column
 from fedlab_nb.units import listed
@@ -117,12 +119,8 @@ class Source:
 
     def table(self, rows: Rows) -> pd.DataFrame:
         """The rows that are asked, as one table; called beside the rows of one owner."""
-        import pandas as pd
-
-        if "all rows" not in rows.cache:
-            parts = [x.assign(**{str(y.name): y}) for x, y in (rows.training, rows.held_out) if len(y)]
-            rows.cache["all rows"] = pd.concat(parts, ignore_index=True)
-        table = cast("pd.DataFrame", rows.cache["all rows"])
+        alignment = alignment_of(self.federation)
+        table = table_of(rows if alignment is None else alignment.of(rows))
         return table if self.condition is None else table[self.condition.holds(table)]
 
     def values_of(self, column: Column) -> tuple[object, ...] | None:
@@ -190,6 +188,16 @@ class Source:
         return min(agreed) / PART
 
 
+def table_of(rows: Rows) -> pd.DataFrame:
+    """All rows of one owner, training and held-out ones, as one table; called beside them."""
+    import pandas as pd
+
+    if "all rows" not in rows.cache:
+        parts = [x.assign(**{str(y.name): y}) for x, y in (rows.training, rows.held_out) if len(y)]
+        rows.cache["all rows"] = pd.concat(parts, ignore_index=True)
+    return cast("pd.DataFrame", rows.cache["all rows"])
+
+
 def _check_epsilon(epsilon: object, *, exact: bool) -> None:
     if exact:
         raise SettingError(
@@ -234,7 +242,9 @@ def make_source(
     if epsilon is not None:
         _check_epsilon(epsilon, exact=federation.house.protect is None)
     schema = federation.schema
-    columns = {column.name: column for column in (*schema.features, schema.target)}
+    if known is not None and is_vertical(schema):
+        schema = next(each.schema for each in federation.owners if each.name == known)
+    columns = {column.name: column for column in (*schema.features, schema.target) if column.name}
     source = Source(federation, columns)
     declared = {**columns, **_with_bounds(source, bounds)}
     declared |= _with_categories(replace(source, columns=declared), categories)

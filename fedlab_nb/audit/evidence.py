@@ -111,7 +111,8 @@ class Evidence:
     def lines(self) -> tuple[tuple[Entry, PrivacyEvent | None], ...]:
         """Agreements and debits about these owners' data, whoever asked, since the journal began."""
         ours = {party.data for party in self.parties}
-        return tuple((line, line.event) for line in self.book.lines if line.facts.get("data") in ours)
+        stated = (line for line in self.book.lines if line.kind in ("opened", "debit"))
+        return tuple((line, line.event) for line in stated if line.facts["data"] in ours)
 
     @cached_property
     def debits(self) -> tuple[tuple[Entry, PrivacyEvent], ...]:
@@ -142,7 +143,7 @@ def evidence(federation: Federation) -> Evidence:
             Party(name, books.data[name], books.binding(name, house), accounts[name]) for name in federation.names
         ),
         columns=tuple(column.name for column in schema.features),
-        target=schema.target.name,
+        target=schema.target.name or "none",
         house=house,
         crossings=tuple(_bare(message) for message in messages),
         ledger_holds=holds,

@@ -127,7 +127,7 @@ def _played(
                 before_opening(data)
             accounts[data].open(*counted_by(line.facts))
         else:
-            accounts[data].add(event, line.facts["held_out"])
+            accounts[data].add(event, line.facts["held_out"], run=line.facts.get("run", ""))
         yield line, event
 
 

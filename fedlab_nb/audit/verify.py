@@ -119,7 +119,7 @@ def _journal(evidence: Evidence) -> Check:
 
 def _debits_first(evidence: Evidence) -> tuple[bool, str]:
     """Each kept answer names the debit before it; one without a debit of its own had been paid for ahead."""
-    debits = {line.number for line in evidence.book.lines if line.kind == "debit"}
+    debits = {line.number for line in evidence.book.lines if line.kind in ("debit", "begun")}
     answers = [line for line in evidence.book.lines if line.kind == "answer"]
     named = [line for line in answers if line.facts["debit"]]
     late = [a for a in named if a.facts["debit"] not in debits or a.facts["debit"] >= a.number]

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from fedlab_nb.channel.opening import Channel, Encryption, Place, open_channel
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.channel.opening import Channel, Encryption, Place, Tensors, open_channel
+from fedlab_nb.channel.products import ProductSession
+from fedlab_nb.crypto import CKKS
+from fedlab_nb.crypto.schemes.plan import Plan
 from fedlab_nb.ledger import Ledger
+
+
+class SumTerms(Protocol):
+    """Under which scheme a sum goes, and on which grid."""
+
+    @property
+    def scheme(self) -> Encryption | None:
+        """The scheme; None for sums in the clear."""
+
+    @property
+    def plan(self) -> Plan:
+        """The grid and the range of its numbers."""
 
 
 class Channels:
@@ -15,6 +34,7 @@ class Channels:
         self._parts = tuple(names), ledger
         self._server: Place = server
         self._open: dict[Encryption | None, tuple[int, Channel]] = {}
+        self._products: dict[CKKS, tuple[int, ProductSession]] = {}
         self._newest = 0
 
     def begin(self, number: int, *, anew: bool) -> None:
@@ -31,6 +51,7 @@ class Channels:
     def drop(self) -> None:
         """Use none of the keys again, as after a sum that failed."""
         self._open.clear()
+        self._products.clear()
 
     def channel(self, scheme: Encryption | None, number: int) -> Channel:
         """The channel of a scheme for round ``number``."""
@@ -41,7 +62,39 @@ class Channels:
             self._open[scheme] = number, channel
         return channel
 
+    def products(self, scheme: CKKS, number: int) -> ProductSession:
+        """The session of sealed products for round ``number``, between all owners."""
+        self._newest = max(self._newest, number)
+        began, session = self._products.get(scheme, (number, None))
+        if session is None or number // scheme.rounds_per_key > began // scheme.rounds_per_key:
+            session = ProductSession(scheme, *self._parts, number)
+            self._products[scheme] = number, session
+        return session
+
+    def sum(
+        self,
+        terms: SumTerms,
+        kind: str,
+        vectors: Mapping[str, NDArray[np.float64]],
+        number: int,
+        absent: Sequence[str],
+        tensors: Tensors,
+    ) -> NDArray[np.float64]:
+        """The sum (d,) of owners' ``vectors`` under the scheme and the plan of ``terms``; the last number is a weight.
+
+        Raises:
+            EncryptionError: naming who could not be added; the keys in force are then not used again.
+        """
+        parts = (*tensors, ("weight", 1)) if tensors else ()
+        try:
+            channel = self.channel(terms.scheme, number)
+            return channel.sum(kind, vectors, terms.plan, number, absent=absent, tensors=parts)
+        except BaseException:
+            self.drop()
+            raise
+
     def fingerprint(self, scheme: Encryption | None) -> str:
         """The public key in force, in 16 hex characters; "" while there is none."""
         found = self._open.get(scheme)
-        return found[1].fingerprint if found else ""
+        multiplied = self._products.get(scheme) if isinstance(scheme, CKKS) else None
+        return found[1].fingerprint if found else multiplied[1].fingerprint if multiplied else ""

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedlab_nb.channel import Channel, Channels, Encryption
-from fedlab_nb.data.columns import as_values
 from fedlab_nb.data.intake import load
-from fedlab_nb.data.partition import partition
+from fedlab_nb.data.partitioners import skewed
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties import DataOwner, Federation, split_rows
 from fedlab_nb.rounds import Strategy, rounds
@@ -71,7 +70,7 @@ def _once(
     columns, number_wanted = (*like.schema.features, like.schema.target), like.schema.target.kind == "numeric"
     order = rng.permutation(len(rows))
     apart, rest = rows.iloc[order[:aside]], rows.iloc[order[aside:]]
-    labels = rest[like.target].to_numpy(dtype=float) if number_wanted else as_values(rest[like.target])
+    rest.attrs["target"] = like.target
     made = tuple(
         DataOwner(
             f"Owner {place}",
@@ -81,7 +80,7 @@ def _once(
             bounds={c.name: c.bounds for c in columns if c.bounds is not None},
             categories={c.name: c.categories for c in columns if c.categories is not None},
         )
-        for place, part in enumerate(partition(labels, owners, skew, rng), 1)
+        for place, part in enumerate(skewed(skew)(rest, owners, rng), 1)
     )
     return Divided(made, apart, "rmse" if number_wanted else "accuracy", int(rng.integers(2**31)))
 

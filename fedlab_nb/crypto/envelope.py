@@ -18,7 +18,11 @@ from dataclasses import asdict, dataclass, fields
 
 from fedlab_nb.crypto.identity import Identity
 from fedlab_nb.crypto.manifest import Manifest
+from fedlab_nb.crypto.products.plan import Shipment
 from fedlab_nb.errors import EncryptionError
+
+Agreed = Manifest | Shipment
+"""What sender and receiver have agreed on about the inside of an envelope."""
 
 MAGIC = b"fedlab\x00\x01"
 _SIZES = struct.Struct("<II")
@@ -171,7 +175,7 @@ class Mailbox:
             )
         return self.identity.secret_with(self._others[name], f"{self.session} {purpose}")
 
-    def send(self, to: str, manifest: Manifest, chunks: Sequence[bytes], *, inside: tuple[str, ...]) -> Sealed:
+    def send(self, to: str, manifest: Agreed, chunks: Sequence[bytes], *, inside: tuple[str, ...]) -> Sealed:
         """Put ciphertexts for the sum of ``manifest`` into an envelope to ``to``."""
         self._sent[to] = self._sent.get(to, 0) + 1
         header = Header(
@@ -192,7 +196,7 @@ class Mailbox:
         )
         return Sealed(header, self._mac(self.name, to, to, header), tuple(chunks))
 
-    def take(self, sealed: Sealed, manifest: Manifest) -> tuple[bytes, ...]:
+    def take(self, sealed: Sealed, manifest: Agreed) -> tuple[bytes, ...]:
         """The ciphertexts of an envelope that is for this party, whole, new, and for the sum of ``manifest``.
 
         Raises:

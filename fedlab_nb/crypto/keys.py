@@ -18,6 +18,7 @@ from fedlab_nb.crypto.ciphertexts.native import breathe, guarded, new_context
 from fedlab_nb.crypto.envelope import Mailbox, Sealed
 from fedlab_nb.crypto.identity import Identity
 from fedlab_nb.crypto.manifest import Manifest
+from fedlab_nb.crypto.products import Shipment, opened
 from fedlab_nb.crypto.schemes.bfv import BFV
 from fedlab_nb.crypto.schemes.ckks import CKKS
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER, TAGS, WITNESS, fingerprint
@@ -91,6 +92,26 @@ class KeyHolder:
             breathe()
         secrets = {name: self.mailbox.secret_with(name, TAGS) for name in manifest.owners}
         return untagged(parts, {name: tag_seed(secret, manifest) for name, secret in secrets.items()}, manifest)
+
+    def open_products(self, sealed: Sealed, shipment: Shipment) -> Floats:
+        """The sums (left, right) of products that one owner made of another's sealed columns, once for each round.
+
+        Raises:
+            EncryptionError: the envelope is refused, does not come from one owner about another, or such sums of the
+                same owner and kind have been opened in this round. Nothing is released.
+        """
+        before = self.__opened.setdefault((shipment.round, f"products {shipment.kind}"), set())
+        chunks, maker, inside = self.mailbox.take(sealed, shipment), sealed.header.sender, sealed.header.inside
+        pair = " and ".join(map(repr, inside))
+        if len(inside) != 2 or inside[0] == maker or inside[1] != maker or pair in before:
+            raise EncryptionError(
+                f"The key holder was asked to open products of {shipment.kind!r} by {maker!r} with "
+                f"{pair}, and does not.",
+                "Sums about one owner's columns alone, or opened twice with other factors, could be single rows.",
+                "Ask once in each round, for products of two owners' columns.",
+            )
+        before.add(pair)
+        return opened(chunks, shipment.plan, self.__context)
 
     def wrapped_for(self, name: str, public: bytes, sender: Identity) -> bytes:
         """The secret key for the owner ``name`` with the identity ``public``: encrypted by ``sender`` for it alone."""

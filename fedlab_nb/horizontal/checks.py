@@ -1,4 +1,4 @@
-"""What FedAvg refuses before anything leaves: settings that cannot work, and promises that it could not keep."""
+"""What strategies refuse before anything leaves: settings that cannot work, and promises that it could not keep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fedlab_nb.errors import BudgetExceededError, FedLabError, RuleError, SettingError
 from fedlab_nb.horizontal.noise import noise_plan
 from fedlab_nb.horizontal.prepare import Setup
-from fedlab_nb.learn import Architecture, initial_weights
+from fedlab_nb.learn import Architecture, Learner, initial_weights
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.rules import is_number
 from fedlab_nb.privacy import Budget, NoisePlan
@@ -20,10 +20,10 @@ from fedlab_nb.records import PrivacyEvent, Round
 if TYPE_CHECKING:
     import numpy as np
 
-    from fedlab_nb.horizontal.fedavg import FedAvg
+    from fedlab_nb.horizontal.averaging import Averaging
 
 
-def check(strategy: FedAvg, federation: Federation, num_rounds: int, seed: int, after: Round | None) -> None:
+def check(strategy: Averaging, federation: Federation, num_rounds: int, seed: int, after: Round | None) -> None:
     """Refuse what cannot work, what could not keep its privacy claim, and budgets in which nothing is left.
 
     Raises:
@@ -31,16 +31,24 @@ def check(strategy: FedAvg, federation: Federation, num_rounds: int, seed: int, 
     """
     _check_settings(strategy)
     protect = federation.house.protect
+    if isinstance(protect, RowLevelDP) and not strategy.one_step:
+        raise RuleError(
+            f"{type(strategy).__name__} changes what happens between an owner's local steps, and the privacy is at row "
+            "level.",
+            "There an owner makes a single step a round, on the sum of its rows' clipped gradients: nothing would be "
+            "left to change, or rows would move the model beyond their clip.",
+            "Use fl.FedAvg or one that works at the server, such as fl.FedAdam, or protect owners: fl.OwnerLevelDP().",
+        )
     if isinstance(protect, RowLevelDP) and (strategy.local_epochs, strategy.batch_size) != (None, None):
         raise RuleError(
-            "FedAvg has local_epochs or batch_size set, and the privacy is at row level.",
+            f"{type(strategy).__name__} has local_epochs or batch_size set, and the privacy is at row level.",
             "Only the sum of one step's clipped row gradients may leave; further local steps would need noise of "
             "their own, at every owner, and the stated epsilon would be too small.",
             "Leave both out (one step a round over all rows), or protect owners with fl.OwnerLevelDP().",
         )
     if isinstance(protect, RowLevelDP) and strategy.weighting == "equal":
         raise RuleError(
-            "FedAvg weighs owners equally, and the privacy is at row level.",
+            f"{type(strategy).__name__} weighs owners equally, and the privacy is at row level.",
             "There the model moves by one sum over the rows of all owners, in which each row counts the same.",
             'Leave weighting out, or use weighting="rows".',
         )
@@ -54,8 +62,8 @@ def check(strategy: FedAvg, federation: Federation, num_rounds: int, seed: int, 
 
 def _check_first_round(federation: Federation, plan: NoisePlan | None) -> None:
     """Refuse noise so small that not even one round fits: better now than after the statistics have been paid for."""
-    if plan is None:
-        return
+    if plan is None or getattr(federation.house.protect, "frozen", False):
+        return  # a frozen plan fits as a whole, or was refused already
     unit, rows = ("owner", "all") if plan.unit == "owner" else ("row", "training")
     rate = getattr(federation.house.protect, "row_rate", 1.0)
     amounts = [(amount, 1.0) for amount in (plan.ranges, plan.moments, plan.lists) if amount]
@@ -85,15 +93,17 @@ def _beyond(federation: Federation, events: Sequence[PrivacyEvent]) -> Iterator[
             yield owner.name, budget, spent
 
 
-def starting_weights(model: Architecture, setup: Setup, seed: int) -> np.ndarray:
+def starting_weights(model: Architecture, setup: Setup, seed: int, protect: object = None) -> np.ndarray:
     """The flat weights (d,) that a run begins with.
 
     Raises:
         SettingError: if the model function fails for the sizes that the owners' columns call for.
+        RuleError: if the model mixes the rows of a batch, and ``protect`` is to hide single rows.
     """
     inputs, outputs = setup.encoding.n_inputs, setup.encoding.n_outputs
     try:
-        return initial_weights(model, inputs, outputs, seed)
+        mixes = Learner.of(model, inputs, outputs, setup.encoding.task).mixes_rows
+        weights = initial_weights(model, inputs, outputs, seed)
     except FedLabError:
         raise
     except Exception as error:
@@ -102,35 +112,46 @@ def starting_weights(model: Architecture, setup: Setup, seed: int) -> np.ndarray
             "It has to make a module of whatever size the owners' columns call for.",
             "Try it by itself: it should return a torch module for these two numbers.",
         ) from error
+    if isinstance(protect, RowLevelDP) and mixes:
+        raise RuleError(
+            "The model has batch normalisation, and the privacy is at row level.",
+            "It mixes the rows of a batch, so that no clip of single rows bounds what one row does.",
+            "Use torch.nn.LayerNorm or torch.nn.GroupNorm instead, or protect owners with fl.OwnerLevelDP().",
+        )
+    return weights
 
 
-def _check_settings(strategy: FedAvg) -> None:
-    for name, value in (
-        ("lr", strategy.lr),
-        ("local_epochs", strategy.local_epochs),
-        ("batch_size", strategy.batch_size),
-    ):
+def _check_settings(strategy: Averaging) -> None:
+    for name in ("momentum", "weight_decay"):
+        if not (is_number(getattr(strategy, name)) and 0 <= getattr(strategy, name) < float("inf")):
+            raise SettingError(
+                f"{type(strategy).__name__} has {name}={getattr(strategy, name)!r}.",
+                "It must be a number from 0 up; 0 is without.",
+                "Use momentum=0.9 or weight_decay=0.0001, for example, or leave it out.",
+            )
+    for name in ("lr", "local_epochs", "batch_size"):
+        value = getattr(strategy, name)
         if value is not None and not (is_number(value, whole=name != "lr") and 0 < value < float("inf")):
             raise SettingError(
-                f"FedAvg has {name}={value!r}.",
+                f"{type(strategy).__name__} has {name}={value!r}.",
                 f"It must be a {'number' if name == 'lr' else 'whole number'} above zero, or nothing is learned.",
                 f"Leave {name} out for the usual value.",
             )
     if strategy.weighting not in ("rows", "equal", None):
         raise SettingError(
-            f"FedAvg has weighting={strategy.weighting!r}.",
+            f"{type(strategy).__name__} has weighting={strategy.weighting!r}.",
             "Owners count by their rows, or all the same.",
             'Use weighting="rows" or weighting="equal", or leave it out.',
         )
     if not _makes_modules(strategy.model):
         raise SettingError(
-            "FedAvg was given a model that is no function of (number of inputs, number of outputs).",
+            f"{type(strategy).__name__} was given a model that is no function of (inputs, outputs), two numbers.",
             "How many inputs there are is only known when all owners' columns are.",
             "Use fl.models.mlp() or fl.models.logistic(), with the parentheses, or a function of your own.",
         )
 
 
-def _check_continuation(strategy: FedAvg, federation: Federation, after: Round) -> None:
+def _check_continuation(strategy: Averaging, federation: Federation, after: Round) -> None:
     setup: Setup = after.state.context  # type: ignore[assignment]
     was = setup.plan.unit if setup.plan else None
     now = federation.house.protect.unit if federation.house.protect else None
@@ -158,6 +179,10 @@ def _size(model: Architecture, inputs: int, outputs: int) -> int:
 
 def _check_next_round(federation: Federation, events: Sequence[PrivacyEvent], number: int) -> None:
     """Refuse to go on where not even the next round fits: nothing would be learned, and a change would end the run."""
+    house = federation.house
+    if getattr(house.protect, "frozen", False) and house.noise_seed is None:
+        _check_planned(federation, events, number)
+        return
     for owner, budget, spent in _beyond(federation, events):
         noise = next((event.amount for event in events if event.mechanism == "gaussian"), 0.0)
         raise BudgetExceededError(
@@ -166,6 +191,20 @@ def _check_next_round(federation: Federation, events: Sequence[PrivacyEvent], nu
             "A privacy budget belongs to the data: going back or starting over gives none of it back.",
             "Use more noise (a larger noise multiplier), keep the model as it is, or agree on a larger epsilon.",
         )
+
+
+def _check_planned(federation: Federation, events: Sequence[PrivacyEvent], number: int) -> None:
+    """Refuse to go on with what is not in the frozen plan, or not any more."""
+    for name in federation.names:
+        for event in federation.books.due(name, events, federation.house):
+            raise RuleError(
+                f"Round {number} would release {event.purpose} of {name!r} ({event.words}), which is not, or not any "
+                "more, in a plan that was frozen before the first release.",
+                "Such a plan is counted more tightly because its noise and its rounds are fixed: what is chosen later "
+                "is not covered by it.",
+                "Keep the noise and the number of rounds as they were planned, use the model as it is, or train under "
+                "frozen=False on rows that were not used yet.",
+            )
 
 
 def _promise(unit: str | None) -> str:

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.horizontal.noise import event, noise_in_sum
-from fedlab_nb.horizontal.prepare import COUNT_STEP, MOST_ROWS, Setup, encoded, some_hold_out
+from fedlab_nb.horizontal.prepare import COUNT_STEP, MOST_ROWS, Setup, some_hold_out
+from fedlab_nb.horizontal.side.counting import Counting
 from fedlab_nb.learn import Learner, Scorecard
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.privacy import NoisePlan
 from fedlab_nb.protect import with_share
-from fedlab_nb.records import PrivacyEvent, Scores, Update
+from fedlab_nb.records import PrivacyEvent, Scores
 
 Floats = NDArray[np.float64]
 
@@ -42,105 +43,97 @@ def verdict_events(plan: NoisePlan, number: int) -> list[PrivacyEvent]:
 
 
 def evaluate(
-    federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int, *, last: bool, asked: str
+    federation: Federation,
+    setup: Setup,
+    learner: Learner,
+    weights: Floats,
+    number: int,
+    *,
+    last: bool,
+    asked: str,
+    personal: Mapping[str, Floats],
 ) -> Scores:
     """Score ``weights`` on all held-out rows; what it releases was debited ahead, with the round (see score_events).
 
     ``asked`` says which model is scored on which reading of the rows.
 
-    Without a mechanism: exact scores of the encrypted sum, and each owner's own. At row level: one noisy score a round,
-    and after the last round a verdict with less noise, over all and by owner. At owner level: one noisy score.
-    Where no owner holds rows out there is nothing to score, and nothing is released.
+    Without a mechanism: exact scores of the encrypted sum, and each owner's own; where owners have ``personal`` models,
+    those of these as well, called "personal_accuracy" and so on. At row level: one noisy score a round, and after the
+    last round a verdict with less noise, over all and by owner. At owner level: one noisy score. There personal models
+    are not scored: they hide nobody. Where no owner holds rows out there is nothing to score, and nothing is released.
     """
     if not some_hold_out(federation):
         return Scores()
     federation.tell("model", weights.astype(np.float32), number=number, to=federation.names)
     score, *rest = score_events(federation, setup, number, last=last)
+    task, outputs = setup.encoding.task, setup.encoding.n_outputs
     if setup.plan is None:
-        return _exact(federation, setup, learner, weights, score)
-    if rest:
-        # The verdict takes the place of the last round's score; that score stays debited, as it may have been asked.
-        return _verdict(federation, setup, learner, weights, rest, asked)
-    return _noisy(federation, setup, learner, weights, score, asked)
+        counting = Counting(Scorecard(task, "exact", outputs), learner, setup, weights, personal=personal)
+        return _exact(federation, setup, counting, score)
+    if not rest:
+        coarse = Scorecard(task, "round", outputs)
+        of_owner = setup.plan.unit == "owner"
+        noise_sd = setup.plan.metrics * (1.0 if of_owner else coarse.l2)
+        counting = Counting(coarse, learner, setup, weights, shape=_of_one_owner if of_owner else _as_it_is)
+        total = _summed(federation, counting, score, noise_sd, asked)
+        return _with_noise(coarse, total, noise_in_sum(federation, noise_sd), setup, rows=setup.held_out)
+    # The verdict takes the place of the last round's score; that score stays debited, as it may have been asked.
+    fine, (together, alone) = Scorecard(task, "verdict", outputs), rest
+    noise_sd = together.amount * fine.l2
+    total = _summed(federation, Counting(fine, learner, setup, weights), together, noise_sd, asked)
+    overall = _with_noise(fine, plausible(fine, total), noise_in_sum(federation, noise_sd), setup)
+    own = _own_verdicts(federation, setup, learner, weights, alone, asked)
+    return Scores(overall.metrics, overall.noise, own)
 
 
-def _exact(federation: Federation, setup: Setup, learner: Learner, weights: Floats, release: PrivacyEvent) -> Scores:
-    card = Scorecard(setup.encoding.task, "exact", setup.encoding.n_outputs)
-    own: dict[str, dict[str, float]] = {}
+def _as_it_is(counts: Floats) -> Floats:
+    return counts
 
-    def count(name: str, rows: Rows) -> Update:
-        counts = _counts(card, learner, weights, setup, rows)
-        own[name] = _in_units(card.read(counts), setup)
-        return Update(counts, 1.0)
 
-    total = federation.gather(
+def _of_one_owner(counts: Floats) -> Floats:
+    """At owner level every owner weighs the same: its rows together change the sum by at most 1."""
+    return counts / max(float(np.linalg.norm(counts)), 1.0)
+
+
+def _summed(
+    federation: Federation, counting: Counting, release: PrivacyEvent, noise_sd: float = 0.0, asked: str = ""
+) -> Floats:
+    """The counts of all owners, as one sum."""
+    return federation.gather(
         "score count",
-        count,
+        counting,
         number=release.round,
         cohort=federation.names,
         bound=MOST_ROWS,
         step=COUNT_STEP,
+        noise_sd=noise_sd,
         debits={key: [release] for key in federation.names},
-    )
+        asked=asked,
+    ).value
+
+
+def _exact(federation: Federation, setup: Setup, counting: Counting, release: PrivacyEvent) -> Scores:
+    """The scores over all rows, and those that each owner tells of itself."""
+    total = _summed(federation, counting, release)
+    own = {name: _both(counting.card, counts, setup) for name, counts in counting.counts.items()}
     answers = federation.hear(
         "own score",
         lambda name, _: np.array([*own[name].values()]),
         number=release.round,
-        debits=dict.fromkeys(federation.names, ()),
+        to=tuple(own),
+        debits=dict.fromkeys(own, ()),
     )
     by_owner = {name: dict(zip(own[name], np.asarray(a).tolist(), strict=True)) for name, a in answers.items()}
-    return Scores(_in_units(card.read(total.value), setup), by_owner={n: s for n, s in by_owner.items() if s})
+    return Scores(_both(counting.card, total, setup), by_owner={n: s for n, s in by_owner.items() if s})
 
 
-def _noisy(
-    federation: Federation, setup: Setup, learner: Learner, weights: Floats, release: PrivacyEvent, asked: str
-) -> Scores:
-    card = Scorecard(setup.encoding.task, "round", setup.encoding.n_outputs)
-    assert setup.plan is not None
-    of_owner = setup.plan.unit == "owner"
-    noise_sd = setup.plan.metrics * (1.0 if of_owner else card.l2)
-
-    def count(_: str, rows: Rows) -> Update:
-        counts = _counts(card, learner, weights, setup, rows)
-        # At owner level every owner weighs the same: its rows together change the sum by at most 1.
-        return Update(counts / max(float(np.linalg.norm(counts)), 1.0) if of_owner else counts, 1.0)
-
-    total = federation.gather(
-        "score count",
-        count,
-        number=release.round,
-        cohort=federation.names,
-        bound=MOST_ROWS,
-        step=COUNT_STEP,
-        noise_sd=noise_sd,
-        debits={key: [release] for key in federation.names},
-        asked=asked,
-    ).value
-    return _with_noise(card, total, noise_in_sum(federation, noise_sd), setup, rows=setup.held_out)
-
-
-def _verdict(
-    federation: Federation, setup: Setup, learner: Learner, weights: Floats, releases: list[PrivacyEvent], asked: str
-) -> Scores:
-    """Counts of all owners as one sum, so fine that they tell AUC and loss; and coarse ones of every owner."""
-    task, outputs = setup.encoding.task, setup.encoding.n_outputs
-    fine = Scorecard(task, "verdict", outputs)
-    together, alone = releases
-    noise_sd = together.amount * fine.l2
-    total = federation.gather(
-        "score count",
-        lambda _, rows: Update(_counts(fine, learner, weights, setup, rows), 1.0),
-        number=together.round,
-        cohort=federation.names,
-        bound=MOST_ROWS,
-        step=COUNT_STEP,
-        noise_sd=noise_sd,
-        debits={key: [together] for key in federation.names},
-        asked=asked,
-    ).value
-    overall = _with_noise(fine, plausible(fine, total), noise_in_sum(federation, noise_sd), setup)
-    own = _own_verdicts(federation, setup, learner, weights, alone, asked)
-    return Scores(overall.metrics, overall.noise, own)
+def _both(card: Scorecard, counts: Floats, setup: Setup) -> dict[str, float]:
+    """The scores of the common model, and, where counts of personal models follow, those of these."""
+    scores = _in_units(card.read(counts[: card.size]), setup)
+    if counts.size == card.size:
+        return scores
+    own = _in_units(card.read(counts[card.size :]), setup)
+    return scores | {f"personal_{name}": value for name, value in own.items()}
 
 
 def _own_verdicts(
@@ -149,9 +142,11 @@ def _own_verdicts(
     """Every owner's own score, with all of the noise: one owner's numbers are in no sum that would hide them."""
     card, house = Scorecard(setup.encoding.task, "round", setup.encoding.n_outputs), federation.house
 
+    counting = Counting(card, learner, setup, weights)
+
     def count(name: str, rows: Rows) -> Floats:
         return with_share(
-            _counts(card, learner, weights, setup, rows),
+            counting(name, rows).value,
             release.amount * card.l2,
             1,
             seed=house.noise_seed,
@@ -203,13 +198,6 @@ def nearest(numbers: Floats, total: float) -> Floats:
     surplus = (np.cumsum(ordered) - total) / np.arange(1, numbers.size + 1)
     taken = surplus[np.flatnonzero(ordered > surplus)[-1]]
     return np.asarray(np.maximum(numbers - taken, 0.0))
-
-
-def _counts(card: Scorecard, learner: Learner, weights: Floats, setup: Setup, rows: Rows) -> Floats:
-    X, y = encoded(rows, setup.encoding, "held_out")
-    if not len(X):
-        return np.zeros(card.size)
-    return card.count(learner.scores(weights, X), y)
 
 
 def _with_noise(card: Scorecard, total: Floats, sd: float, setup: Setup, rows: float = 0.0) -> Scores:

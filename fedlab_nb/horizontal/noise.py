@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 
 from fedlab_nb.data import sums
 from fedlab_nb.parties import Federation
-from fedlab_nb.privacy import Account, NoisePlan, implied_budget, meter_for, plan_owners, plan_rows, set_aside
+from fedlab_nb.privacy import (
+    Account,
+    NoisePlan,
+    implied_budget,
+    meter_for,
+    plan_frozen,
+    plan_owners,
+    plan_rows,
+    set_aside,
+)
 from fedlab_nb.protect import OwnerLevelDP
 from fedlab_nb.records import PrivacyEvent
 
@@ -50,8 +60,29 @@ def noise_plan(federation: Federation, num_rounds: int, asked: str = "") -> tupl
     held_out = {owner.name: owner.held_out for owner in federation.owners}
     if isinstance(house.protect, OwnerLevelDP):
         return plan_owners(accounts, num_rounds, training=sigma, held_out=held_out), False
-    plan = plan_rows(accounts, num_rounds, training=sigma, lists=lists, held_out=held_out, sample_rate=rate)
+    if house.protect.frozen:
+        releases = partial(_whole_run, federation, num_rounds)
+        plan = plan_frozen(accounts, num_rounds, releases, training=sigma, lists=lists, sample_rate=rate)
+    else:
+        plan = plan_rows(accounts, num_rounds, training=sigma, lists=lists, held_out=held_out, sample_rate=rate)
     return plan, False
+
+
+def _whole_run(federation: Federation, num_rounds: int, plan: NoisePlan) -> list[PrivacyEvent]:
+    """All that an owner releases in a run at row level: statistics, updates and scores (see prepare and evaluate)."""
+    schema, rate = federation.schema, getattr(federation.house.protect, "row_rate", 1.0)
+    releases: list[tuple[str, str, float, dict[str, float]]]
+    releases = [("the moments of the columns", "training", plan.moments, {})]
+    if sums.open_lists(schema):
+        releases.append(("the categories of the columns", "training", plan.lists, {"delta": plan.list_delta}))
+    if sums.octave_columns(schema):
+        releases.append(("the ranges of the columns", "training", plan.ranges, {}))
+    releases += [("a round's update", "training", plan.training, {"sample_rate": rate})] * num_rounds
+    if any(owner.held_out > 0.0 for owner in federation.owners):
+        releases.append(("the number of held-out rows", "held-out", plan.count, {}))
+        releases += [("a round's score", "held-out", plan.metrics, {})] * num_rounds
+        releases += [("the verdict", "held-out", amount, {}) for amount in (plan.verdict, plan.own_verdicts)]
+    return [event(federation, 0, purpose, rows, amount, **more) for purpose, rows, amount, more in releases]
 
 
 def _plan_question(federation: Federation, asked: str) -> str:
@@ -60,9 +91,17 @@ def _plan_question(federation: Federation, asked: str) -> str:
     return books.question(house, "noise plan", federation.names, asked, repr(house), bindings)
 
 
-def keep_plan(federation: Federation, asked: str, plan: NoisePlan) -> None:
-    """Keep the plan of a run, before its first release."""
-    federation.books.keep(_plan_question(federation, asked), 0, json.dumps(asdict(plan)))
+def keep_plan(federation: Federation, asked: str, plan: NoisePlan, num_rounds: int, *, known: bool) -> NoisePlan:
+    """Keep the plan of a run before its first release, unless it is ``known``; gives the plan that is kept.
+
+    If plans are frozen, the whole run is debited as well, once: where a run was cut off in between, it goes on here.
+    """
+    question = _plan_question(federation, asked)
+    if not known:
+        plan = NoisePlan(**json.loads(str(federation.books.keep(question, 0, json.dumps(asdict(plan))))))
+    if plan.unit == "row":
+        federation.books.reserve(_whole_run(federation, num_rounds, plan), federation.house, question)
+    return plan
 
 
 def event(federation: Federation, number: int, purpose: str, rows: str, amount: float, **more: object) -> PrivacyEvent:

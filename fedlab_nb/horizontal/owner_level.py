@@ -6,15 +6,20 @@ Source: McMahan et al. 2018, "Learning differentially private recurrent language
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedlab_nb.channel.opening import Tensors
-from fedlab_nb.parties import Federation, Rows
+from fedlab_nb.horizontal.side.local import Side
+from fedlab_nb.parties import Federation
 from fedlab_nb.privacy import NoisePlan
 from fedlab_nb.protect import AdaptiveClip, OwnerLevelDP, RowLevelDP
-from fedlab_nb.records import State, Update
+from fedlab_nb.records import State
+
+Floats = NDArray[np.float64]
 
 
 def owners_step(
@@ -22,26 +27,30 @@ def owners_step(
     federation: Federation,
     protect: OwnerLevelDP,
     noise: float,
-    gather: Callable[..., Update],
-    train: Callable[[str, Rows], Update],
+    side: Side,
+    terms: Mapping[str, Any],
     tensors: Tensors,
-) -> tuple[np.ndarray, dict[str, float]]:
-    """The mean change (d,) of a round, and what is to be remembered: the sum over the owners that were to be expected.
+) -> tuple[Floats, dict[str, Floats]]:
+    """The mean (d,) of what owners send, and what is to be remembered: the sum over the owners that were expected.
 
-    ``gather`` sums what is computed beside the rows, and ``train`` computes an owner's change there; ``noise`` is the
-    noise multiplier of the round.
+    ``side`` computes beside the rows what an owner sends; ``terms`` are those of the round, as ``Federation.gather``
+    takes them, and ``noise`` is its noise multiplier.
     """
     owners, clip, adaptive = expected_owners(federation), clip_in_force(protect, state), protect.clip
     if not isinstance(adaptive, AdaptiveClip):
-        total = gather(train, bound=1.0 + clip, noise_sd=noise * clip, clip=clip, tensors=tensors)
+        total = federation.gather(
+            "update", side, **terms, bound=1.0 + clip, noise_sd=noise * clip, clip=clip, tensors=tensors
+        )
         return total.value / owners, {}
-    total = gather(
-        lambda name, rows: Update(adaptive.contribution(train(name, rows).value, clip), 1.0),
+    total = federation.gather(
+        "update",
+        side.shaped(lambda value: adaptive.contribution(value, clip)),
+        **terms,
         bound=1.0 + clip,
-        noise_sd=adaptive.noise_sd(clip, noise, owners, state.weights["server"].size),
+        noise_sd=adaptive.noise_sd(clip, noise, owners, sum(size for _, size in tensors)),
         tensors=(*tensors, ("within the clip", 1)),
     )
-    return total.value[:-1] / owners, {"clip": adaptive.moved(clip, float(total.value[-1]), owners)}
+    return total.value[:-1] / owners, {"clip": np.array([adaptive.moved(clip, float(total.value[-1]), owners)])}
 
 
 def expected_owners(federation: Federation) -> float:

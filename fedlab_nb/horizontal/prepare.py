@@ -60,8 +60,8 @@ def prepare(federation: Federation, num_rounds: int, seed: int, asked: str = "")
     ``asked`` says what run this is for, so that the same run finds its noise plan again.
     """
     schema, (plan, known) = federation.schema, noise_plan(federation, num_rounds, asked)
-    if plan is not None and not known:
-        keep_plan(federation, asked, plan)
+    if plan is not None:
+        plan = keep_plan(federation, asked, plan, num_rounds, known=known)
     if plan is not None and plan.unit == "owner":
         encoding = declared_encoding(schema)
         return Setup(encoding, schema, federation.names, plan, 0.0, seed)

@@ -1,14 +1,21 @@
 """Models, local training and metrics: the only room that knows torch."""
 
-from fedlab_nb.learn.local import Learner
+from fedlab_nb.learn.engine import SGD, Batch, Job, Rule, Trained
+from fedlab_nb.learn.local import Executor, Learner
 from fedlab_nb.learn.metrics import Scorecard, area_under_curve, probabilities
 from fedlab_nb.learn.models import Architecture, build, initial_weights
 from fedlab_nb.learn.trained import TrainedModel
 
 __all__ = [
+    "SGD",
     "Architecture",
+    "Batch",
+    "Executor",
+    "Job",
     "Learner",
+    "Rule",
     "Scorecard",
+    "Trained",
     "TrainedModel",
     "area_under_curve",
     "build",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -48,7 +49,7 @@ class Scorecard:
     @property
     def size(self) -> int:
         """Numbers in a vector: an owner without held-out rows sends that many zeros."""
-        return self.count(np.zeros((0, self.outputs)), np.zeros(0)).size
+        return _size(self)
 
     def count(self, scores: Floats, y: NDArray[np.generic]) -> Floats:
         """The vector of counts of rows with model outputs ``scores`` (n, outputs) and targets ``y`` (n,)."""
@@ -159,6 +160,11 @@ class Scorecard:
             return {}  # the noise is larger than all errors together: an RMSE of zero would be a wrong answer
         mse = ERROR_BOUND**2 * float(min(counts[1] / rows, 1.0))
         return {"rmse": math.sqrt(mse)} | ({"loss": mse} if self.detail == "verdict" else {})
+
+
+@lru_cache(maxsize=64)
+def _size(card: Scorecard) -> int:
+    return card.count(np.zeros((0, card.outputs)), np.zeros(0)).size
 
 
 def probabilities(scores: Floats) -> Floats:

@@ -15,9 +15,17 @@ from numpy.typing import NDArray
 
 from fedlab_nb.cards import card
 from fedlab_nb.errors import SettingError
+from fedlab_nb.learn.engine.flat import flat_weights
+from fedlab_nb.learn.zoo import cnn, is_width, series, text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
+
+    from fedlab_nb.learn.trained import TrainedModel
+
+__all__ = ["Architecture", "Layers", "build", "cnn", "initial_weights", "load", "logistic", "mlp", "series", "text"]
 
 Architecture = Callable[[int, int], "nn.Module"]
 """Anything that builds a torch module from (number of inputs, number of outputs): ours below, or your own function."""
@@ -74,7 +82,7 @@ def mlp(hidden: tuple[int, ...] | int = (16,)) -> Layers:
         SettingError: for anything but whole numbers of 1 or more, or none of them.
     """
     widths = hidden if isinstance(hidden, tuple | list) else (hidden,)
-    if not widths or not all(_is_width(width) for width in widths):
+    if not widths or not all(is_width(width) for width in widths):
         raise SettingError(
             f"mlp() was given hidden={hidden!r}.",
             "Each hidden layer needs a width of at least 1.",
@@ -83,13 +91,22 @@ def mlp(hidden: tuple[int, ...] | int = (16,)) -> Layers:
     return Layers(tuple(int(width) for width in widths))
 
 
-def _is_width(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
-
-
 def logistic() -> Layers:
     """Logistic regression for a class target (softmax for several classes), linear regression for a number."""
     return Layers()
+
+
+def load(path: str | Path, architecture: Architecture | None = None) -> TrainedModel:
+    """The model that ``run.model.save(path)`` wrote: it predicts the same, and needs nobody's rows.
+
+    A model of your own was written without its code: pass the function that builds it as ``architecture``.
+
+    Raises:
+        SettingError: if it is no such file, or ``architecture`` is missing or builds another model.
+    """
+    from fedlab_nb.learn.export import read
+
+    return read(path, architecture)
 
 
 def initial_weights(architecture: Architecture, inputs: int, outputs: int, seed: int) -> NDArray[np.float64]:
@@ -101,8 +118,7 @@ def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) 
     """The module itself, shared with nobody; torch's global generator is left as it was.
 
     Raises:
-        SettingError: if it is not a torch module, has no parameters or frozen ones, mixes rows (batch
-            normalisation), or cannot be copied.
+        SettingError: if it is not a torch module, has no parameters or frozen ones, or cannot be copied.
     """
     import torch
 
@@ -119,12 +135,6 @@ def build(architecture: Architecture, inputs: int, outputs: int, seed: int = 0) 
             "The model has frozen parameters (requires_grad=False).",
             "All parameters travel, are averaged, and get noise; frozen ones would be changed by it too.",
             "Register what must not change as a buffer (module.register_buffer), or leave it trainable.",
-        )
-    if any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in module.modules()):  # noqa: SLF001
-        raise SettingError(
-            "The model contains batch normalisation.",
-            "It mixes the rows of a batch and keeps running statistics of private rows outside the weights.",
-            "Use torch.nn.LayerNorm or torch.nn.GroupNorm instead.",
         )
     return _copied(module)
 
@@ -153,20 +163,3 @@ def _copied(module: nn.Module) -> nn.Module:
             "Every owner starts from a fresh copy, so that nothing a model keeps goes from one owner to the next.",
             "Keep only parameters, buffers and plain values in the module, and try copy.deepcopy(module) by itself.",
         ) from error
-
-
-def flat_weights(module: nn.Module) -> NDArray[np.float64]:
-    """All parameters of ``module``, in their own order, as one vector (d,)."""
-    return np.concatenate([p.detach().numpy().ravel() for p in module.parameters()]).astype(np.float64)
-
-
-def load_weights(module: nn.Module, weights: NDArray[np.float64]) -> None:
-    """Copy the vector ``weights`` (d,) into the parameters of ``module``."""
-    import torch
-
-    start = 0
-    with torch.no_grad():
-        for p in module.parameters():
-            part = weights[start : start + p.numel()].astype(np.float32)
-            p.copy_(torch.from_numpy(part).view_as(p))
-            start += p.numel()

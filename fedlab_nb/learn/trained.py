@@ -2,43 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.cards import card, one_line
 from fedlab_nb.errors import SchemaError
+from fedlab_nb.learn.engine.flat import load_weights
 from fedlab_nb.learn.local import Learner
 from fedlab_nb.learn.metrics import area_under_curve, probabilities
-from fedlab_nb.learn.models import Architecture, build, load_weights
+from fedlab_nb.learn.models import Architecture, build
 from fedlab_nb.records.schema import Task
 from fedlab_nb.units import bytes_text, listed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
-    from torch import nn
+    from torch import Tensor, nn
+
+
+class Reading(Protocol):
+    """How a model reads the columns of a frame, and what its scores mean: fixed before the first round of a run."""
+
+    @property
+    def task(self) -> Task:
+        """What is predicted."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs, in order."""
+
+    @property
+    def classes(self) -> tuple[object, ...]:
+        """The labels in the order of the outputs; empty for numbers."""
+
+    @property
+    def target(self) -> str:
+        """The column that is predicted."""
+
+    @property
+    def scale(self) -> float:
+        """One unit of a score for numbers, in the target's own units."""
+
+    def read(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """The inputs (n, inputs) of each row."""
+
+    def read_target(self, frame: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        """Which rows (n,) have a known target, and the targets of these."""
+
+    def say(self, scores: NDArray[np.float64]) -> NDArray[Any]:
+        """The class label or number (n,) that scores (n, outputs) mean."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedModel:
     """A trained model together with the way it reads columns; it holds no row of anybody.
 
-    ``weights`` is the flat vector (d,), ``classes`` the labels in the order of the outputs (empty for numbers).
+    ``weights`` is the flat vector (d,). ``save`` keeps it for ``fl.models.load``; ``module``, ``state_dict``,
+    ``torchscript`` and ``onnx`` give it to other programs, which have to read columns as ``reading.read`` does.
     """
 
     architecture: Architecture
     weights: NDArray[np.float64]
-    task: Task
-    inputs: tuple[str, ...]
-    classes: tuple[object, ...]
-    target: str
-    read: Callable[[pd.DataFrame], NDArray[np.float32]] = field(repr=False)
-    read_target: Callable[[pd.DataFrame], tuple[NDArray[np.bool_], NDArray[Any]]] = field(repr=False)
-    say: Callable[[NDArray[np.float64]], NDArray[Any]] = field(repr=False)
-    scale: float = 1.0
+    reading: Reading = field(repr=False)
+
+    @property
+    def task(self) -> Task:
+        """What is predicted: "binary" and "multiclass" are classes, "regression" a number."""
+        return self.reading.task
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs, in order: a category has one for each of its values."""
+        return self.reading.inputs
+
+    @property
+    def classes(self) -> tuple[object, ...]:
+        """The labels in the order of the outputs (two classes have one output); empty for numbers."""
+        return self.reading.classes
+
+    @property
+    def target(self) -> str:
+        """The column that is predicted."""
+        return self.reading.target
 
     def predict(self, frame: pd.DataFrame) -> NDArray[Any]:
         """The predicted class label or number (n,) for each row of ``frame``.
@@ -46,9 +95,9 @@ class TrainedModel:
         Raises:
             SchemaError: if a column that the model was trained on is missing.
         """
-        return self.say(self._scores(frame))
+        return self.reading.say(self._scores(frame))
 
-    def probabilities(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+    def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """The probability of each class (n, classes), in the order of ``classes``; for numbers there is none."""
         return probabilities(self._scores(frame)) if self.classes else np.zeros((len(frame), 0))
 
@@ -61,7 +110,7 @@ class TrainedModel:
         Raises:
             SchemaError: if a column is missing, or no row has a known target.
         """
-        keep, y = self.read_target(frame)
+        keep, y = self.reading.read_target(frame)
         if not len(y):
             raise SchemaError(
                 f"None of the {len(frame)} rows given has a known target {self.target!r}.",
@@ -70,8 +119,8 @@ class TrainedModel:
             )
         scores = self._scores(frame)[keep]
         if self.task == "regression":
-            error = (scores[:, 0] - y) * self.scale
-            spread = float(np.var(y)) * self.scale**2
+            error = (scores[:, 0] - y) * self.reading.scale
+            spread = float(np.var(y)) * self.reading.scale**2
             rmse = {"rmse": float(np.sqrt(np.mean(error**2)))}
             return rmse | ({"r2": float(1 - np.mean(error**2) / spread)} if spread > 0.0 else {})
         chances, truth = probabilities(scores), y.astype(np.int64)
@@ -84,18 +133,56 @@ class TrainedModel:
         return result | ({"auc": float(np.mean(known))} if known else {})
 
     def module(self) -> nn.Module:
-        """The torch module with these weights; its inputs are the columns of ``inputs``, already encoded."""
+        """The torch module with these weights, ready to predict; its inputs are those of ``reading.read(frame)``."""
         module = build(self.architecture, len(self.inputs), self._outputs)
         load_weights(module, self.weights)
-        return module
+        return module.eval()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The weights by the names that torch gives them: ``your_module.load_state_dict(model.state_dict())``."""
+        return dict(self.module().state_dict())
+
+    def save(self, path: str | Path) -> Path:
+        """Write the model to ``path`` for ``fl.models.load``, as safetensors: numbers and text, no code. Returns it.
+
+        Torch reads the weights of such a file as well: ``safetensors.torch.load_file(path)`` is a state_dict.
+
+        Raises:
+            SettingError: if it cannot be written.
+        """
+        from fedlab_nb.learn.export import write
+
+        return write(self, path)
+
+    def torchscript(self, path: str | Path) -> Path:
+        """Write the module as TorchScript, which runs where there is no Python; returns the path.
+
+        It takes ``reading.read(frame)`` (n, inputs) as float32 and gives scores (n, outputs).
+
+        Raises:
+            SettingError: if torch cannot trace the module, or it cannot be written.
+        """
+        from fedlab_nb.learn.export import write_torchscript
+
+        return write_torchscript(self, path)
+
+    def onnx(self, path: str | Path) -> Path:
+        """Write the module as ONNX, with the input "inputs" and the output "scores" as in ``torchscript``.
+
+        Raises:
+            SettingError: without the package ``onnx``, or if torch cannot translate the module.
+        """
+        from fedlab_nb.learn.export import write_onnx
+
+        return write_onnx(self, path)
 
     @property
     def _outputs(self) -> int:
         return len(self.classes) if self.task == "multiclass" else 1
 
     def _scores(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        learner = Learner(self.architecture, len(self.inputs), self._outputs, self.task)
-        return learner.scores(self.weights, self.read(frame))
+        learner = Learner.of(self.architecture, len(self.inputs), self._outputs, self.task)
+        return learner.scores(self.weights, self.reading.read(frame))
 
     def __repr__(self) -> str:
         return one_line(
@@ -114,7 +201,8 @@ class TrainedModel:
             ("Holds", "no row of anybody"),
         ]
         note = (
-            ".predict(frame), .probabilities(frame) and .evaluate(frame) take frames of your own; .module() is torch."
+            ".predict(frame), .predict_proba(frame) and .evaluate(frame) take frames of your own; .save(path) keeps "
+            "the model, .module() is torch."
         )
         return card("Trained model", rows, note)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -12,7 +13,7 @@ from dataclasses import astuple, replace
 import numpy as np
 
 from fedlab_nb.data import sums
-from fedlab_nb.errors import RuleError
+from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.owner import DataOwner
 from fedlab_nb.privacy import Account, Budget, Debit, Vault, home_of, mark_of, meter_for, move_in, set_aside, stricter
@@ -41,11 +42,17 @@ class Books:
         self.accounts: Mapping[str, Account] = {name: kept.account(data) for name, data in self.data.items()}
         self._ahead: dict[tuple[str, PrivacyEvent], list[int]] = {}  # what was debited and not released yet, by entry
         self.reused = 0  # answers that came from the vault
+        self.holder = secrets.token_hex(8)  # who begins releases of frozen plans
 
     def apart(self, accounts: Mapping[str, Account]) -> Books:
-        """These books, to try on: the owners have released what ``accounts`` say; no vault hears of what follows."""
+        """These books, to try on: the owners have released what ``accounts`` say; no vault hears of what follows.
+
+        Those of whom they say nothing have released nothing, and a frozen plan of theirs is as it was reserved.
+        """
         twin = copy(self)
-        twin.vault = Vault.trying({self.data[name]: account for name, account in accounts.items()})
+        twin.holder = secrets.token_hex(8)
+        known = {name: accounts[name] if name in accounts else own.renewed() for name, own in self.accounts.items()}
+        twin.vault = Vault.trying({self.data[name]: account for name, account in known.items()})
         twin.accounts = {name: twin.vault.account(data) for name, data in self.data.items()}
         twin.forget_ahead()
         return twin
@@ -60,6 +67,7 @@ class Books:
         Raises:
             RuleError: if two owners bring the same rows under a privacy mechanism, or the vault's file holds a budget
                 that this federation would void by asking without protection.
+            SettingError: if plans are to be frozen and an owner has agreed on no budget.
         """
         if house.protect is not None:
             _check_apart(self.data)
@@ -70,12 +78,42 @@ class Books:
         # What one owner leaves undeclared is open for all; one mechanism serves all, so that the smallest delta counts.
         lists = max(len(sums.open_lists(owner.schema)) for owner in self.owners.values())
         bindings = [self.binding(name, house) for name in self.owners]
+        if _freezes(house) and None in bindings:
+            raise SettingError(
+                f"RowLevelDP has frozen=True, and {[*self.owners][bindings.index(None)]!r} has agreed on no budget.",
+                "A frozen plan is held to a budget as a whole, before its first release.",
+                "Pass budget=fl.Budget(epsilon=8, delta=1e-3), or leave frozen=True out.",
+            )
         aside = set_aside(min((b.delta for b in bindings if b is not None), default=USUAL.delta), lists)
         for name, data in self.data.items():
             budget = self.binding(name, house)
             agreed = budget or USUAL
             meter = meter_for(sampled, agreed.epsilon, agreed.delta)
             self.vault.open(data, name, budget, house.protect.unit, meter, aside)
+
+    def reserve(self, releases: Sequence[PrivacyEvent], house: House, run: str) -> None:
+        """Debit a whole run from every owner before its first release, where its plan is frozen; else nothing.
+
+        ``run`` is a name of the run: asked for again, it goes on with its plan and pays nothing.
+
+        Raises:
+            BudgetExceededError: naming the owner whose budget does not allow it, or whose data was asked before.
+            VaultError: if the debits cannot be written down.
+        """
+        if _freezes(house):
+            plan, name_of_run = tuple(releases), run or secrets.token_hex(16)
+            self.vault.reserve(
+                [
+                    Debit(name, data, self.owners[name].held_out, plan, self.binding(name, house), run=name_of_run)
+                    for name, data in self.data.items()
+                ]
+            )
+
+    def due(self, name: str, releases: Sequence[PrivacyEvent], house: House) -> list[PrivacyEvent]:
+        """What of these releases would be debited: all but those that this owner's frozen plan has left."""
+        if not _freezes(house):
+            return [*releases]
+        return self.accounts[name].due(releases, self.owners[name].held_out)
 
     def _refuse_to_void(self, house: House) -> None:
         for name, data in self.data.items():
@@ -92,7 +130,7 @@ class Books:
     def charge(self, debits: Debits, house: House, ahead: Debits | None = None) -> int:
         """Debit what was not debited ahead, and what is to come: all of it or nothing; the number of the first entry.
 
-        A rehearsal's releases count as unprotected.
+        A rehearsal's releases count as unprotected; those of a frozen plan are paid for, and begun.
 
         Raises:
             BudgetExceededError: naming the owner whose budget does not allow them.
@@ -109,7 +147,9 @@ class Books:
             coming += [None] * len(due) + [(name, event) for event in later]
             events = tuple(_bare(event) if house.noise_seed is not None else event for event in (*due, *later))
             held_out = self.owners[name].held_out
-            charged.append(Debit(name, self.data[name], held_out, events, self.binding(name, house)))
+            holder = self.holder if _freezes(house) else ""
+            bound = self.binding(name, house)
+            charged.append(Debit(name, self.data[name], held_out, events, bound, holder=holder))
         first = self.vault.charge(charged)
         numbers = [self._ahead[what].pop(0) for what in paid]
         for number, what in enumerate(coming, first):
@@ -163,6 +203,11 @@ class Books:
             return None
         most = max(account.spent(delta) for account in accounts)
         return most if most < math.inf else None
+
+
+def _freezes(house: House) -> bool:
+    """True if the plans of runs are frozen and paid beforehand; a rehearsal pays nothing."""
+    return isinstance(house.protect, RowLevelDP) and house.protect.frozen and house.noise_seed is None
 
 
 def _take(available: Counter[PrivacyEvent], event: PrivacyEvent) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +15,19 @@ from fedlab_nb.channel import Channels
 from fedlab_nb.channel.opening import Encryption, Place, Tensors
 from fedlab_nb.errors import SettingError
 from fedlab_nb.ledger import Ledger, View
+from fedlab_nb.parties.beside import Lost, Work, beside, collect, looked_at, read_sum
 from fedlab_nb.parties.books import Books, Debits
 from fedlab_nb.parties.house import House, cohort, dropouts, noisy, terms_of_sum
 from fedlab_nb.parties.owner import DataOwner, Rows
-from fedlab_nb.parties.rules import check_debits, check_house, check_noise, check_numbers, check_owners
+from fedlab_nb.parties.rules import check_debits, check_house, check_noise, check_owners
 from fedlab_nb.privacy import Account, Budget, Vault
-from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, clip_norm, noise_source
+from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, noise_source
 from fedlab_nb.records import Update
 
 if TYPE_CHECKING:
     from fedlab_nb.parties.shown.wire import WireView
 
 Floats = NDArray[np.float64]
-Work = Callable[[str, Rows], Update]
 T = TypeVar("T")
 
 
@@ -45,6 +46,8 @@ class Federation:
         dropout: the probability with which an owner that was chosen for a round sends no update in it.
         noise_seed: a rehearsal: noise that can be repeated, and therefore protects nobody. Marked on every card.
         server: where ciphertexts are added: in the "kernel", or in a "process" of its own that never sees a key.
+        min_owners: a round counts if at least so many owners come through; those that fail or send what is no number
+            are left out of it, and the round says so. Left out, the first failure fails the round.
         vault: ``fl.Vault(path)``, the file that keeps the owners' budgets; left out, memory keeps them.
 
     Raises:
@@ -62,10 +65,11 @@ class Federation:
         dropout: float = 0.0,
         noise_seed: int | None = None,
         server: Place = "kernel",
+        min_owners: int | None = None,
         vault: Vault | None = None,
     ) -> None:
         self.owners, self.schema = check_owners(owners)
-        house = House(encrypt, protect, budget, sample_rate, noise_seed, dropout, server)
+        house = House(encrypt, protect, budget, sample_rate, noise_seed, dropout, server, min_owners)
         self.house = check_house(house, self.schema, self.owners, vault)
         self.ledger = Ledger()
         self._by_name = {owner.name: owner for owner in self.owners}
@@ -73,6 +77,7 @@ class Federation:
         self.books.open(self.house)
         self._channels = Channels(self.names, self.ledger, self.house.server)
         self._busy = threading.Lock()
+        self.losses = Lost()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,10 +117,17 @@ class Federation:
         """Who was chosen for round ``number`` and drops out of it."""
         return dropouts(self.house, self.names, number, seed)
 
+    def round_begins(self) -> None:
+        """A new round: nobody has failed in it yet."""
+        self.losses = Lost(self.house.min_owners)
+
+    def came(self, cohort: Sequence[str]) -> float:
+        """Which part of all owners took part in this round and did not fail."""
+        return sum(name not in self.losses.names for name in cohort) / len(self.owners)
+
     def tell(self, kind: str, payload: NDArray[np.float32] | str, *, number: int, to: Sequence[str]) -> None:
         """The server sends the same thing to several owners."""
-        for name in to:
-            self.ledger.post(number, "server", name, kind, payload)
+        self.ledger.post_all(number, "server", to, kind, payload)
 
     def hear(
         self,
@@ -186,23 +198,31 @@ class Federation:
         facts = bound, noise_sd, clip, step, terms.shares, owners, debits, ahead
         question = self.books.question(self.house, kind, cohort, asked, *facts)
         if (stored := self.books.answer(question)) is not None:
-            return _read(np.asarray(stored))
-        with self.ledger.stage("local work"):
-            updates = {name: self._beside(name, kind, _checked(work, kind, bound, clip, tensors)) for name in cohort}
+            return read_sum(np.asarray(stored))
+        look = partial(looked_at, kind, bound, clip, tensors)
+        updates = beside(self._by_name, self.ledger, cohort, kind, work, look, self.losses)
+        if len(updates) < len(cohort):
+            self.losses.check(updates, cohort, 2 if self.house.encrypt else 1)
+            absent = (*absent, *(name for name in cohort if name not in updates))
+            debits = {name: debits[name] for name in updates}
+            owners = len(self.owners), len(updates), len(absent)
+            terms = terms_of_sum(self.house, owners, bound, noise_sd, step)
         check_noise(kind, self.house, debits, noise_sd, updates)
         debit = self.books.charge(debits, self.house, ahead)
         vectors = {
             name: noisy(self.house, terms, update, noise_sd, debits[name], (number, self.names.index(name), kind))
             for name, update in updates.items()
         }
-        parts = (*tensors, ("weight", 1)) if tensors else ()
-        try:
-            channel = self._channels.channel(terms.scheme, number)
-            summed = channel.sum(kind, vectors, terms.plan, number, absent=absent, tensors=parts)
-        except BaseException:
-            self._channels.drop()  # keys of a sum that failed are not used again
-            raise
-        return _read(np.asarray(self.books.keep(question, debit, summed)))
+        summed = self._channels.sum(terms, kind, vectors, number, absent, tensors)
+        return read_sum(np.asarray(self.books.keep(question, debit, summed)))
+
+    def collect(self, kind: str, work: Work, **terms: Any) -> dict[str, Update]:
+        """Each owner's update by itself, readable for the server: for rules that compare them (see ``beside.collect``).
+
+        Raises:
+            RoundError, BudgetExceededError, VaultError: as ``gather``.
+        """
+        return collect(self, self._by_name, kind, work, **terms)
 
     def begin(self, number: int, *, anew: bool) -> None:
         """Rounds are played from ``number`` on: with fresh keys if ``anew``, or if those in force have been there."""
@@ -270,19 +290,3 @@ class Federation:
         from fedlab_nb.parties.shown.card import federation_card
 
         return federation_card(self)
-
-
-def _read(summed: Floats) -> Update:
-    """What a sum says: the added vectors, and the added weights as its last number."""
-    return Update(summed[:-1], float(summed[-1]))
-
-
-def _checked(work: Work, kind: str, bound: float, clip: float | None, tensors: Tensors) -> Work:
-    """``work``, its numbers looked at and clipped before they leave the rows: a traceback then shows none of them."""
-
-    def checked(name: str, rows: Rows) -> Update:
-        update = work(name, rows)
-        check_numbers(name, kind, np.append(update.value, update.weight), bound if clip is None else np.inf, tensors)
-        return update if clip is None else Update(clip_norm(update.value, clip), update.weight)
-
-    return checked

@@ -37,6 +37,7 @@ class House:
     noise_seed: int | None = None
     dropout: float = 0.0
     server: Place = "kernel"
+    min_owners: int | None = None
 
     @property
     def hiding(self) -> Hiding:

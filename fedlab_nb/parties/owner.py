@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
 from fedlab_nb.cards import folded, framed, pairs_html, panel
-from fedlab_nb.data.intake import load, make_schema
 from fedlab_nb.data.samples import invented
-from fedlab_nb.errors import FedLabError, PrivateDataError, RoundError, SchemaError, SettingError
-from fedlab_nb.parties.rows import Rows, divide
+from fedlab_nb.errors import FedLabError, PrivateDataError, RoundError, SchemaError
+from fedlab_nb.parties.columns.ids import invented_ids
+from fedlab_nb.parties.columns.intake import check_settings, take_in
+from fedlab_nb.parties.rows import Rows
 from fedlab_nb.privacy import Budget
 from fedlab_nb.records import Schema
+from fedlab_nb.records.schema import NO_TARGET
 from fedlab_nb.units import counted
 
 if TYPE_CHECKING:
@@ -23,8 +25,7 @@ __all__ = ["DataOwner", "Rows"]
 
 T = TypeVar("T")
 
-PARTIES = {"server", "key holder", "auditor"}
-PUBLIC = ["budget", "held_out", "mock", "name", "schema", "target"]
+PUBLIC = ["budget", "held_out", "id", "mock", "name", "schema", "target"]
 
 
 class DataOwner:
@@ -45,6 +46,10 @@ class DataOwner:
 
     ``budget`` is what this owner spends at most; left out, it goes along with what a federation agrees on.
 
+    ``id`` names the column by which owners of different columns find the rows that they have in common: whole numbers
+    or text, none missing, none twice. It is no feature. With an id, ``target`` may be left out: another owner has it.
+    Which rows are held out then follows from the id alone, so that it is the same rows at every owner.
+
     Inside one process this is a teaching wall, not a security boundary: it stops every ordinary way of looking, but
     whoever can run any Python code here can reach this memory. Real walls are separate machines.
 
@@ -56,6 +61,8 @@ class DataOwner:
     >>> frame = pd.DataFrame({"age": [41.0, 52.0, 63.0], "ill": ["no", "yes", "yes"]})
     >>> DataOwner("Clinic A", frame, target="ill")
     DataOwner('Clinic A', 1 numeric and 0 categorical columns, target 'ill', rows private)
+    >>> DataOwner("Shop", frame.assign(customer=[7, 8, 9]), id="customer")
+    DataOwner('Shop', 1 numeric and 1 categorical columns, no target, id 'customer', rows private)
     """
 
     def __init__(
@@ -63,13 +70,14 @@ class DataOwner:
         name: str,
         data: pd.DataFrame | str | Path,
         *,
-        target: str,
+        target: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's word
         held_out: float = 0.2,
         bounds: Mapping[str, tuple[float, float]] | None = None,
         categories: Mapping[str, Sequence[object]] | None = None,
         budget: Budget | None = None,
     ) -> None:
-        _check_settings(name, held_out, budget)
+        check_settings(name, target, id, held_out, budget)
 
         def unreadable(kind: str) -> FedLabError:
             return SchemaError(
@@ -78,17 +86,12 @@ class DataOwner:
                 "Look at the frame's dtypes, and convert unusual columns to numbers or strings.",
             )
 
-        def take_in() -> tuple[Schema, Rows]:
-            frame = load(data)
-            schema = make_schema(frame, name, target, bounds, categories)
-            return schema, divide(frame, schema, name, held_out)
-
-        taken, failure = _attempt(take_in, unreadable)
+        taken, failure = _attempt(lambda: take_in(name, data, target, id, held_out, bounds, categories), unreadable)
         data = ""  # no frame of a traceback may hold rows
         if failure is not None:
             raise failure from None
         schema, _ROWS[self] = taken[0]
-        self._facts = (name, target, schema, float(held_out), budget)
+        self._facts = (name, schema.target.name, schema, float(held_out), budget)
 
     @property
     def name(self) -> str:
@@ -97,8 +100,13 @@ class DataOwner:
 
     @property
     def target(self) -> str:
-        """Name of the column to predict; public."""
+        """Name of the column to predict; public. "" where another owner has it."""
         return self._facts[1]
+
+    @property
+    def id(self) -> str | None:
+        """Name of the column by which rows of other owners are found; public. None where all have the same columns."""
+        return self.schema.id.name if self.schema.id else None
 
     @property
     def schema(self) -> Schema:
@@ -124,7 +132,10 @@ class DataOwner:
         Raises:
             SettingError: if ``rows`` is not a positive whole number.
         """
-        return invented(self.schema, rows, seed)
+        mock = invented(self.schema, rows, seed).drop(columns=NO_TARGET.name, errors="ignore")
+        if self.schema.id is not None:
+            mock.insert(0, self.schema.id.name, invented_ids(self.schema.id, rows))
+        return mock
 
     def _inside(self, work: Callable[[Rows], T], *, stage: str) -> T:
         """What ``work`` returns, run beside the rows: the Federation's only door.
@@ -155,7 +166,8 @@ class DataOwner:
         numbers, labels = len(self.schema.numeric), len(self.schema.categorical)
         return (
             f"DataOwner({self.name!r}, {numbers} numeric and {labels} categorical columns, "
-            f"target {self.target!r}, rows private)"
+            + (f"target {self.target!r}" if self.target else "no target")
+            + (f", id {self.id!r}, rows private)" if self.id else ", rows private)")
         )
 
     def __format__(self, spec: str) -> str:
@@ -163,10 +175,12 @@ class DataOwner:
 
     def _repr_html_(self) -> str:
         target = self.schema.target
+        kind = "a number" if target.kind == "numeric" else "classes"
         rows = [
             ("Rows", "private"),
             ("Columns", f"{len(self.schema.numeric)} numeric, {len(self.schema.categorical)} categorical"),
-            ("Target", f"{target.name} ({'a number' if target.kind == 'numeric' else 'classes'})"),
+            ("Target", f"{target.name} ({kind})" if self.target else "none: another owner has it"),
+            *([("Id", f"{self.id}: finds the rows of other owners, and is no feature")] if self.id else []),
             ("Held out for testing", f"about {self.held_out:.0%} of the rows"),
         ]
         columns = folded(f"All {counted(len(self.schema.features) + 1, 'column')}", self.schema.columns_html())
@@ -195,7 +209,7 @@ class DataOwner:
         import pandas as pd
 
         facts = self.__dict__.get("_facts")
-        known = {column.name for column in facts[2].features} if facts else set()
+        known = {column.name for column in (*facts[2].features, facts[2].id) if column} if facts else set()
         asked = not name.startswith("_") and (
             hasattr(pd.DataFrame, name) or name in known | {"frame", "data", "df", "rows"}
         )
@@ -257,22 +271,24 @@ def _attempt(work: Callable[[], T], explain: Callable[[str], FedLabError]) -> tu
     return [], failure.with_traceback(None)
 
 
-def _check_settings(name: str, held_out: float, budget: object) -> None:
-    if not isinstance(name, str) or not name.strip() or name.strip().lower() in PARTIES:
-        raise SettingError(
-            f"A data owner was named {name!r}.",
-            "Messages and budgets are kept under the owner's name, beside server, key holder and auditor.",
-            "Give it a text of its own, such as 'Clinic A'.",
+def inside_together(owners: Sequence[DataOwner], work: Callable[[Mapping[str, Rows]], T], *, stage: str) -> T:
+    """What ``work`` returns, run once beside the rows of all ``owners``, by name: as ``DataOwner._inside`` for each.
+
+    Raises:
+        RoundError: if ``work`` fails; its text is withheld, because it may quote rows.
+    """
+
+    def failed(kind: str) -> FedLabError:
+        return RoundError(
+            "federation",
+            stage,
+            f"{stage} at {len(owners)} owners together failed with {kind}; "
+            "its text is withheld because it may quote private values.",
+            "Nothing of this step left the owners.",
+            "Pass executor='sequential' to the strategy: it names the owner at which it fails.",
         )
-    if isinstance(held_out, bool) or not isinstance(held_out, int | float) or not 0.0 <= held_out <= 0.5:
-        raise SettingError(
-            f"held_out={held_out!r} was given for {name!r}.",
-            "It is the share of rows kept for testing, and most rows must stay for training.",
-            "Choose a number from 0 to 0.5, such as 0.2.",
-        )
-    if budget is not None and not isinstance(budget, Budget):
-        raise SettingError(
-            f"The budget of {name!r} is of type {type(budget).__name__}.",
-            "It is an epsilon with its delta, and a number alone would leave one of them open.",
-            "Give budget=fl.Budget(epsilon=2, delta=1e-4), or leave it out.",
-        )
+
+    result, failure = _attempt(lambda: work({owner.name: _ROWS[owner] for owner in owners}), failed)
+    if failure is not None:
+        raise failure from None
+    return result[0]

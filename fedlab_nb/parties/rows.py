@@ -25,13 +25,16 @@ class Rows:
     ``training`` and ``held_out`` are (features, target) of disjoint rows: numbers as 64-bit floats with NaN where a
     value is missing, categories as plain values with None. ``content`` is a hash, equal for equal content,
     whatever the owner's name or the order of rows and columns; only a vault's keyed hash of it leaves the owner.
-    ``cache`` keeps what is computed once per owner.
+    ``cache`` keeps what is computed once per owner. ``ids`` are those of the training and of the held-out rows, where
+    owners hold different columns.
     """
 
-    __slots__ = ("cache", "content", "held_out", "training")
+    __slots__ = ("cache", "content", "held_out", "ids", "training")
 
-    def __init__(self, training: Part, held_out: Part, content: bytes) -> None:
-        self.training, self.held_out, self.content = training, held_out, content
+    def __init__(
+        self, training: Part, held_out: Part, content: bytes, ids: tuple[list[bytes], list[bytes]] | None = None
+    ) -> None:
+        self.training, self.held_out, self.content, self.ids = training, held_out, content, ids
         self.cache: dict[object, object] = {}
 
     def __repr__(self) -> str:
@@ -84,6 +87,11 @@ def _lots(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def content_of(frame: pd.DataFrame) -> bytes:
+    """A hash of the content of a whole frame (32 bytes)."""
+    return _content(frame, _row_hashes(frame))
 
 
 def _content(frame: pd.DataFrame, hashes: NDArray[np.uint64]) -> bytes:

@@ -9,7 +9,8 @@ import numpy as np
 
 from fedlab_nb.data.columns import as_values
 from fedlab_nb.data.intake import load, make_schema
-from fedlab_nb.data.partition import partition
+from fedlab_nb.data.partitioners import Natural, Partitioner, skewed
+from fedlab_nb.data.partitioners.rules import FEWEST, Parts, check_parts
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties.owner import DataOwner
 from fedlab_nb.parties.rules import is_number, is_seed
@@ -17,21 +18,29 @@ from fedlab_nb.parties.rules import is_number, is_seed
 if TYPE_CHECKING:
     import pandas as pd
 
+OWNERS = 5
+
 
 def split_rows(
     frame: pd.DataFrame,
-    owners: int = 5,
+    owners: int | None = None,
     *,
+    by: Partitioner | None = None,
     skew: float = 0.0,
     target: str | None = None,
     seed: int = 0,
     names: Sequence[str] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[DataOwner]:
-    """``owners`` data owners who hold the rows of ``frame`` between them, each row once: see partition for ``skew``.
+    """``owners`` data owners (5 if left out) who hold the rows of ``frame`` between them, each row once.
+
+    ``by`` says how rows are divided, such as ``fl.partition.Dirichlet(0.3)``: see ``fl.partition``, or give a function
+    of your own (frame, owners, rng) -> row positions by owner. ``skew`` from 0 to 1 is short for unequal labels: 0
+    deals rows out evenly at random, 0.5 is Dirichlet(1), 1 is Shards(1).
 
     ``target`` is the column to predict: by default frame.attrs["target"], else the last column. The owners are called
-    "Owner 1", "Owner 2", ... or by ``names``. Equal seeds divide equally.
+    "Owner 1", "Owner 2", ..., with ``fl.partition.Natural`` after the values of its column, or by ``names``. A column
+    that only says whose row it is, or when it was written, stays out of the owners' rows. Equal seeds divide equally.
 
     Whoever calls this has seen the whole table, so the values of its category columns and the classes of its target
     are declared as public; ``bounds`` of numbers are declared only if given here.
@@ -45,25 +54,59 @@ def split_rows(
     ['Owner 1', 'Owner 2', 'Owner 3']
     """
     _check_settings(skew, seed)
+    divide = _partitioner(by, skew)
     table = load(frame)
     if target is None:
         target = getattr(frame, "attrs", {}).get("target") or str(*table.columns[-1:])
-    schema = make_schema(table, "The table", target, bounds)
+    kept = table.drop(columns=[c for c in getattr(divide, "leaves_out", ()) if c != target], errors="ignore")
+    schema = make_schema(kept, "The table", target, bounds)
     rows = table[table[target].notna()]
-    called = _names(owners, names, len(rows))
-    owners = len(called)
+    rows.attrs["target"] = target
+    natural = divide.names(rows) if isinstance(divide, Natural) else None
+    called = _names(len(natural or range(OWNERS)) if owners is None else owners, names, len(rows))
     columns = (*schema.features, schema.target)
-    lists = {column.name: _observed(table[column.name]) for column in columns if column.kind == "category"}
+    lists = {column.name: observed(table[column.name]) for column in columns if column.kind == "category"}
     lists = {name: values for name, values in lists.items() if values}
     if schema.target.kind == "numeric":
         # Few different whole numbers at one owner must not turn its part of the target into classes.
         rows = rows.astype({target: float})
-    labels = as_values(rows[target]) if target in lists else rows[target].to_numpy(dtype=float)
-    parts = partition(labels, owners, skew, np.random.default_rng(seed))
+    parts = _divided(rows, divide, len(called), seed)
     return [
-        DataOwner(name, rows.iloc[part], target=target, bounds=bounds, categories=lists)
-        for name, part in zip(called, parts, strict=True)
+        DataOwner(name, rows.iloc[part][list(kept.columns)], target=target, bounds=bounds, categories=lists)
+        for name, part in zip(called if names is not None else natural or called, parts, strict=True)
     ]
+
+
+def _divided(rows: pd.DataFrame, divide: Partitioner, owners: int, seed: int) -> Parts:
+    """For each owner the positions of its rows, at least 2 of them."""
+    who = getattr(divide, "__name__", repr(divide))
+    parts = check_parts(divide(rows, owners, np.random.default_rng(seed)), len(rows), owners, who)
+    few = sum(len(part) < FEWEST for part in parts)
+    if few:
+        raise SettingError(
+            f"{who} leaves {few} of {owners} owners with fewer than {FEWEST} rows.",
+            "Nothing can be learned from so little, and any sum over one row would be that row itself.",
+            "Divide by something that fewer owners share, or leave those rows out of the table.",
+        )
+    return parts
+
+
+def _partitioner(by: Partitioner | None, skew: float) -> Partitioner:
+    if by is None:
+        return skewed(skew)
+    if skew != 0.0:
+        raise SettingError(
+            f"Both by={by!r} and skew={skew!r} were given.",
+            "Each says how the rows are divided, and they say different things.",
+            "Leave out skew=, which is short for by=fl.partition.Dirichlet(...).",
+        )
+    if not callable(by) or isinstance(by, type):
+        raise SettingError(
+            f"by= was given {getattr(by, '__name__', f'an object of type {type(by).__name__}')}.",
+            "It is called with the table, the number of owners and a random generator, and says who gets which row.",
+            'Give a partitioner with its settings, such as by=fl.partition.Dirichlet(0.3) or Natural("region").',
+        )
+    return by
 
 
 def _check_settings(skew: float, seed: int) -> None:
@@ -111,7 +154,7 @@ def _names(owners: int, names: Sequence[str] | None, rows: int) -> list[str]:
     return called
 
 
-def _observed(values: pd.Series) -> list[object]:
+def observed(values: pd.Series) -> list[object]:
     """The values of a category column in their declared order, else in alphabetical or numerical order."""
     import pandas as pd
 

@@ -3,7 +3,7 @@
 from fedlab_nb.privacy.account import Account, Debit, counted_by
 from fedlab_nb.privacy.accountant import Total, epsilon
 from fedlab_nb.privacy.budget import Budget, stricter
-from fedlab_nb.privacy.forecast import by_purpose, epsilon_after, rounds_left, who_stops_first
+from fedlab_nb.privacy.forecast import by_purpose, epsilon_after, frozen_rounds_left, rounds_left, who_stops_first
 from fedlab_nb.privacy.meters import (
     GaussianMeter,
     RenyiMeter,
@@ -12,7 +12,7 @@ from fedlab_nb.privacy.meters import (
     gaussian_mu,
     meter_for,
 )
-from fedlab_nb.privacy.plan import NoisePlan, implied_budget, plan_owners, plan_rows, set_aside
+from fedlab_nb.privacy.plan import NoisePlan, implied_budget, plan_frozen, plan_owners, plan_rows, set_aside
 from fedlab_nb.privacy.tight import naive_epsilon, tight_epsilon
 from fedlab_nb.privacy.vault import Vault, home_of, mark_of, move_in
 
@@ -30,6 +30,7 @@ __all__ = [
     "counted_by",
     "epsilon",
     "epsilon_after",
+    "frozen_rounds_left",
     "gaussian_epsilon",
     "gaussian_mu",
     "home_of",
@@ -38,6 +39,7 @@ __all__ = [
     "meter_for",
     "move_in",
     "naive_epsilon",
+    "plan_frozen",
     "plan_owners",
     "plan_rows",
     "rounds_left",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fedlab_nb.errors import BudgetExceededError
 from fedlab_nb.privacy.accountant import Total
 from fedlab_nb.privacy.budget import Budget
+from fedlab_nb.privacy.guard.frozen import FrozenPlan, schedule_epsilon
+from fedlab_nb.privacy.guard.refusals import refusal
 from fedlab_nb.privacy.meters import GaussianMeter, Meter, RenyiMeter
 from fedlab_nb.records import PrivacyEvent
 from fedlab_nb.units import counted
@@ -22,6 +22,9 @@ class Tally:
     Each comes with the share of rows that was held out: training rows and held-out rows are disjoint, so their
     spendings do not add up (parallel composition) as long as that split never changes. ``set_aside`` is the part of
     delta that is kept for category lists.
+
+    Where a plan that was frozen beforehand is all there is, its privacy loss distribution tells what it costs; as soon
+    as there is anything else, all of it counts by the meter (see guard/frozen.py).
     """
 
     def __init__(self, meter: Meter, set_aside: float = 0.0) -> None:
@@ -29,21 +32,30 @@ class Tally:
         self._totals: dict[str, Total] = {}
         self._shares: set[float] = set()
         self._weakest: set[str] = set()
+        self._runs: set[str] = set()  # "" for releases that are in no frozen plan
+        self._schedule: Counter[PrivacyEvent] = Counter()
 
-    def add(self, event: PrivacyEvent, share: float, times: int = 1) -> None:
-        """Count a release that took place ``times`` times."""
+    def add(self, event: PrivacyEvent, share: float, times: int = 1, *, run: str = "") -> None:
+        """Count a release that took place ``times`` times, or will in a ``run`` whose plan is frozen."""
         self._shares.add(share)
         self._weakest.add(event.mechanism if event.mechanism == "none" else event.unit)
         if event.mechanism != "none":
             before = self._totals.get(event.rows, Total(meter=self.meter))
             self._totals[event.rows] = before + Total.of(event, times, meter=self.meter)
+            self._runs.add(run)
+            self._schedule[event] += times if run else 0
 
     def copy(self) -> Tally:
         """The same releases, to try what others after them would add up to."""
         twin = Tally(self.meter, self.set_aside)
         twin._totals, twin._shares = dict(self._totals), set(self._shares)
-        twin._weakest = set(self._weakest)
+        twin._weakest, twin._runs, twin._schedule = set(self._weakest), set(self._runs), Counter(self._schedule)
         return twin
+
+    @property
+    def is_one_plan(self) -> bool:
+        """True if all protected releases are those of one frozen plan: then its loss distribution tells their cost."""
+        return len(self._runs) == len(self._shares) == 1 and "" not in self._runs
 
     def lanes(self, held_out: float | None = None) -> list[Total]:
         """The protected releases by the rows they touch: [training, held-out], or one if the split ever changed.
@@ -59,11 +71,17 @@ class Tally:
 
     def spent(self, delta: float, held_out: float | None = None) -> float:
         """Epsilon of the protected releases at ``delta``; infinite where none holds (see Total.epsilon)."""
-        return max(lane.epsilon(delta) for lane in self.lanes(held_out))
+        counted_up = max(lane.epsilon(delta) for lane in self.lanes(held_out))
+        return min(counted_up, schedule_epsilon(self._schedule, delta)) if self.is_one_plan else counted_up
 
     def fits(self, budget: Budget) -> bool:
-        """True if the protected releases stay within ``budget``; finds no epsilon, and so takes no time."""
-        return all(lane.fits(budget.epsilon, budget.delta) for lane in self.lanes())
+        """True if the protected releases stay within ``budget``; finds no epsilon, and so takes no time.
+
+        For a frozen plan alone it finds one, once.
+        """
+        if all(lane.fits(budget.epsilon, budget.delta) for lane in self.lanes()):
+            return True
+        return self.is_one_plan and schedule_epsilon(self._schedule, budget.delta) <= budget.epsilon * (1 + 1e-9)
 
     def guaranteed(self, unit: str) -> bool:
         """True if every release had a mechanism for this unit (protecting an owner protects its rows)."""
@@ -83,6 +101,17 @@ class Account:
         self.opened = meter is not None
         self._counts: Counter[tuple[PrivacyEvent, float]] = Counter()
         self._tally = Tally(self.meter, set_aside)
+        self._frozen: FrozenPlan | None = None
+
+    @property
+    def frozen(self) -> FrozenPlan | None:
+        """The run whose plan was frozen and debited beforehand, with what is left of it; None without one."""
+        return self._frozen
+
+    @property
+    def is_unspent(self) -> bool:
+        """True if nothing with a mechanism was released or reserved."""
+        return all(event.mechanism == "none" for event, _ in self._counts)
 
     @property
     def counts(self) -> Mapping[tuple[PrivacyEvent, float], int]:
@@ -105,19 +134,47 @@ class Account:
             self.meter, self.set_aside, self.opened = meter, set_aside, True
             self._tally = Tally(meter, set_aside)
             for (event, share), times in self._counts.items():
-                self._tally.add(event, share, times)
+                planned = self._frozen is not None and event in self._frozen.events
+                self._tally.add(event, share, times, run=self._frozen.run if planned and self._frozen else "")
 
-    def add(self, event: PrivacyEvent, share: float, times: int = 1) -> None:
-        """Count equal releases; only the vault that keeps the account calls this, after it has written the debits."""
+    def add(self, event: PrivacyEvent, share: float, times: int = 1, *, run: str = "") -> None:
+        """Count equal releases; only the vault that keeps the account calls this, after it has written the debits.
+
+        With ``run`` they are some of that run's, whose plan is debited as a whole before its first release.
+        """
         kind = replace(event, round=0)
-        self._tally.add(kind, share, times)
+        if run:
+            self._frozen = (self._frozen or FrozenPlan(run, share)).with_reserved(kind)
+        self._tally.add(kind, share, times, run=run)
         self._counts[kind, share] += times
+
+    def begin(self, event: PrivacyEvent, holder: str) -> None:
+        """Use up a release of the frozen plan, which costs no more; as ``add``, after it has been written."""
+        assert self._frozen is not None  # nothing is begun before it was reserved
+        self._frozen = self._frozen.with_begun(event, holder)
+
+    def due(self, events: Sequence[PrivacyEvent], share: float) -> list[PrivacyEvent]:
+        """Those of ``events`` that the frozen plan has not, or not any more, and that would be debited."""
+        return [*events] if self._frozen is None else self._frozen.due(events, share)[0]
 
     def copy(self) -> Account:
         """An account that has released the same, to try what would come after."""
         twin = Account(self.meter if self.opened else None, self.set_aside)
-        twin._counts, twin._tally = Counter(self._counts), self._tally.copy()
+        twin._counts, twin._tally, twin._frozen = Counter(self._counts), self._tally.copy(), self._frozen
         return twin
+
+    def renewed(self) -> Account:
+        """An account from which nothing was released, its frozen plan reserved anew if it has one: to try things on."""
+        twin = Account(self.meter if self.opened else None, self.set_aside)
+        if self._frozen is not None:
+            for event in self._frozen.events:
+                twin.add(event, self._frozen.held_out, run=self._frozen.run)
+        return twin
+
+    @property
+    def is_one_plan(self) -> bool:
+        """True if a frozen plan is all that was debited, so that its loss distribution tells what was spent."""
+        return self._tally.is_one_plan
 
     @property
     def tally(self) -> Tally:
@@ -161,13 +218,19 @@ def counted_by(facts: Mapping[str, Any]) -> tuple[Meter, float]:
 
 @dataclass(frozen=True)
 class Debit:
-    """What one owner is about to release: whose data, the share of rows held out, the events, and what binds it."""
+    """What one owner is about to release: whose data, the share of rows held out, the events, and what binds it.
+
+    With ``run`` they are that run's whole plan, frozen and debited beforehand. With ``holder`` they are begun by
+    whoever has this name: those that the data's frozen plan has left are paid for already.
+    """
 
     owner: str
     data: str
     held_out: float
     events: tuple[PrivacyEvent, ...]
     budget: Budget | None
+    run: str = ""
+    holder: str = ""
 
 
 def trial(debits: Iterable[tuple[Debit, Account]]) -> None:
@@ -183,68 +246,9 @@ def trial(debits: Iterable[tuple[Debit, Account]]) -> None:
     for debit, account in debits:
         tally = trials.setdefault(debit.data, account.tally)
         for event in debit.events:
-            tally.add(event, debit.held_out)
+            tally.add(event, debit.held_out, run=debit.run)
         if debit.budget is not None and debit.events:
             bound.append((debit, debit.budget, account))
     for debit, budget, account in bound:
         if not trials[debit.data].fits(budget):
-            raise _refusal(debit, budget, account, trials[debit.data])
-
-
-def without_room(owner: str, budget: Budget, account: Account) -> BudgetExceededError | None:
-    """The error for a budget in which the way this account counts leaves no room for anything; None if there is some.
-
-    How it counts was fixed for the budget that the account was opened with, and may not suit a much smaller one.
-    """
-    meter, aside = account.meter, account.set_aside
-    if meter.room(budget.epsilon, budget.delta - aside) > 0.0:
-        return None
-    why = (
-        "How releases are counted is fixed when the account of the data is opened: a choice that had seen releases "
-        "would not be sound."
-    )
-    if aside >= budget.delta:
-        return BudgetExceededError(
-            f"The account of {owner!r} sets delta {aside:g} aside for category lists, and the agreed delta is only "
-            f"{budget.delta:g}: no release fits.",
-            why,
-            f"Agree on a delta well above {aside:g}, or bring rows that were not used yet.",
-        )
-    least = meter.epsilon(0.0, budget.delta - aside)
-    return BudgetExceededError(
-        f"The account of {owner!r} was opened for a larger budget: as it counts, even the smallest release takes more "
-        f"than epsilon {least:.3g}, and the agreed epsilon is {budget.epsilon:g}.",
-        why,
-        f"Agree on an epsilon well above {least:.3g}, or bring rows that were not used yet.",
-    )
-
-
-def _refusal(debit: Debit, budget: Budget, account: Account, tried: Tally) -> BudgetExceededError:
-    """Why a debit does not fit: no room at all, no delta left for lists, or too much epsilon."""
-    none = without_room(debit.owner, budget, account)
-    if none is not None:
-        return none
-    lists = [event.purpose for event in debit.events if event.delta]
-    if lists and not all(lane.lists_fit for lane in tried.lanes()):
-        return no_lists_left(debit.owner, lists[0], account)
-    purpose, after, spent = debit.events[0].purpose, tried.spent(budget.delta), account.spent(budget.delta)
-    reached = f"epsilon {after:.3f} of the agreed {budget.epsilon:g} (spent so far: {spent:.3f})"
-    if after == math.inf:
-        reached = f"a point where no epsilon holds at the agreed delta of {budget.delta:g}"
-    return BudgetExceededError(
-        f"Releasing {purpose} would take {debit.owner!r} to {reached}, so 0 further rounds fit and nothing was "
-        "released.",
-        "A privacy budget belongs to the data: it survives re-running a cell, a new Federation and a new name.",
-        "Use the model as it is, agree on a larger epsilon with the owners, or bring rows that were not used yet.",
-    )
-
-
-def no_lists_left(owner: str, purpose: str, account: Account) -> BudgetExceededError:
-    """The error for a category list that needs more delta than is left of what was set aside for lists."""
-    return BudgetExceededError(
-        f"{owner!r} cannot release {purpose}: of the delta {account.set_aside:g} that its account set aside for "
-        f"category lists when it was opened, {account.lists_left:.3g} is left.",
-        "A name on a list may give a single row away with that probability, and setting aside more after releases "
-        "were seen would not be sound.",
-        'Declare the categories at every owner: fl.DataOwner(..., categories={"column": ["a", "b"]}).',
-    )
+            raise refusal(debit, budget, account, trials[debit.data])

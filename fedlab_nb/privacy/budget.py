@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedlab_nb.errors import SettingError
+from fedlab_nb.privacy.guard.noise import least_noise, most_rounds
 from fedlab_nb.privacy.meters import Meter, meter_for
 from fedlab_nb.records import PrivacyEvent
 
@@ -38,11 +39,13 @@ class Budget:
                 "Choose a delta well below 1 / (rows of an owner), such as 1e-3 for a hundred rows.",
             )
 
-    def noise_multiplier(self, rounds: int, *, row_rate: float = 1.0) -> float:
+    def noise_multiplier(self, rounds: int, *, row_rate: float = 1.0, frozen: bool = False) -> float:
         """The noise multiplier at which ``rounds`` equal Gaussian releases, and nothing else, cost just this budget.
 
         ``row_rate`` is the probability with which each row takes part in a release. With fewer rows than all, the
         budget is counted in another way (see ``fedlab_nb/privacy/meters.py``), which pays off at small rates only.
+        With ``frozen`` all rounds are fixed and paid before the first one, as with ``fl.RowLevelDP(frozen=True)``:
+        then sampled rows need less noise. It takes a second or two.
 
         Raises:
             SettingError: if ``rounds`` is no whole number above 0, or ``row_rate`` no probability above 0.
@@ -50,13 +53,16 @@ class Budget:
         >>> round(Budget(3.0, 1e-5).noise_multiplier(50), 6)
         9.832981
         """
-        rate, meter = _rate(row_rate), self._meter(row_rate)
-        return meter.noise(meter.room(self.epsilon, self.delta) / _count(rounds), rate)
+        rate, meter, times = _rate(row_rate), self._meter(row_rate), _count(rounds)
+        noise = meter.noise(meter.room(self.epsilon, self.delta) / times, rate)
+        if not frozen or rate == 1.0:
+            return noise
+        return least_noise(lambda sigma: {_one(sigma, rate): times}, self.epsilon, self.delta, noise)
 
-    def rounds(self, noise_multiplier: float, *, row_rate: float = 1.0) -> int:
+    def rounds(self, noise_multiplier: float, *, row_rate: float = 1.0, frozen: bool = False) -> int:
         """How many Gaussian releases with this ``noise_multiplier``, and nothing else, fit into this budget.
 
-        ``row_rate`` is as in ``noise_multiplier``.
+        ``row_rate`` and ``frozen`` are as in ``noise_multiplier``.
 
         Raises:
             SettingError: if ``noise_multiplier`` is not above 0 and finite, or ``row_rate`` no probability above 0.
@@ -73,9 +79,12 @@ class Budget:
                 "Choose a value such as 8.0, or ask Budget.noise_multiplier(rounds) which one a plan needs.",
             )
         meter = self._meter(row_rate)
-        one = PrivacyEvent(1, "a round", "training", "row", "gaussian", noise_multiplier, sample_rate=_rate(row_rate))
+        one = _one(noise_multiplier, _rate(row_rate))
         # A hair of tolerance: the noise for exactly twenty rounds allows twenty, not 19.9999.
-        return math.floor(meter.room(self.epsilon, self.delta) / meter.cost(one) * (1 + 1e-9))
+        fit = math.floor(meter.room(self.epsilon, self.delta) / meter.cost(one) * (1 + 1e-9))
+        if not frozen or one.sample_rate == 1.0:
+            return fit
+        return most_rounds(lambda rounds: {one: rounds}, self.epsilon, self.delta, fit)
 
     def _meter(self, row_rate: float) -> Meter:
         return meter_for(_rate(row_rate) < 1.0, self.epsilon, self.delta)
@@ -100,6 +109,11 @@ def stricter(first: Budget | None, second: Budget | None) -> Budget | None:
 def _is_between(low: float, value: object, high: float) -> bool:
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     return number and low < value < high  # type: ignore[operator]
+
+
+def _one(noise_multiplier: float, row_rate: float) -> PrivacyEvent:
+    """One round's release."""
+    return PrivacyEvent(1, "a round", "training", "row", "gaussian", noise_multiplier, sample_rate=row_rate)
 
 
 def _rate(row_rate: float) -> float:

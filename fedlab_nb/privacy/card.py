@@ -10,7 +10,7 @@ from fedlab_nb.cards import card, framed, pairs_html, panel, table_html
 from fedlab_nb.privacy.account import Account
 from fedlab_nb.privacy.budget import Budget
 from fedlab_nb.privacy.forecast import alone
-from fedlab_nb.privacy.meters import GaussianMeter, Meter, RenyiMeter
+from fedlab_nb.privacy.meters import GaussianMeter, RenyiMeter
 from fedlab_nb.privacy.tight import naive_epsilon, tight_epsilon
 from fedlab_nb.records import PrivacyEvent
 from fedlab_nb.units import counted, delta_text, epsilon_text, listed
@@ -55,6 +55,8 @@ def account_card(account: Account) -> str:
     counts = account.counts
     guards = [unit for unit in ("row", "owner") if counts and account.guaranteed(unit)]
     rows: list[tuple[str, object]] = [("Releases so far", f"{account.releases:,}")]
+    if account.frozen is not None:
+        rows = [("Releases so far, or reserved", f"{account.releases:,}"), ("Frozen plan", account.frozen.words)]
     if counts:
         rows.append(
             ("Guarantee", f"for every single {listed(guards)}" if guards else "none: something left unprotected")
@@ -90,12 +92,15 @@ def _assumptions(account: Account, guards: Sequence[str]) -> list[tuple[str, obj
     return [
         ("Compared with", f"the same data with one {unit} added or removed (replacing one counts as both)"),
         ("Sampling", sampling),
-        ("Counted by", _meter_words(account.meter)),
+        ("Counted by", _counted_words(account)),
         *([("Set aside for lists of categories", f"delta {delta_text(aside)}, from the start")] if aside else []),
     ]
 
 
-def _meter_words(meter: Meter) -> str:
+def _counted_words(account: Account) -> str:
+    meter = account.meter
+    if account.is_one_plan:
+        return "the privacy loss distribution of one plan, which was frozen and paid before its first release"
     if isinstance(meter, RenyiMeter):
         return f"Renyi divergence of order {meter.order:g}, chosen before the first release"
     return "Gaussian releases as one with their joint noise (exact); another as the Gaussian one that hides no more"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fedlab_nb.privacy.account import Account
@@ -37,6 +37,15 @@ def _fitting(kept: Total, one: Total, budget: Budget) -> int | None:
     ways += [kept.lists_left / one.lists] if one.lists else []
     # A hair of tolerance: a run calibrated to exactly twenty rounds has twenty, not 19.9999.
     return min((max(math.floor(times + 1e-6), 0) for times in ways), default=None)
+
+
+def frozen_rounds_left(accounts: Iterable[tuple[Account, float]], each: Sequence[PrivacyEvent]) -> int | None:
+    """How many more rounds with the releases ``each`` all frozen plans of these accounts have; None without plans.
+
+    With each account comes the share of rows that its owner holds out. Whatever is left of them costs no more.
+    """
+    left = [plan.rounds_left(each, share) for plan, share in ((a.frozen, share) for a, share in accounts) if plan]
+    return min(left, default=None)
 
 
 def epsilon_after(

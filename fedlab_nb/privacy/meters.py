@@ -5,7 +5,8 @@ releases that are as private as a Gaussian one add up in its mu^2 (GaussianMeter
 Renyi divergence of one order (RenyiMeter). An order picked afterwards, another meter half-way, or a part of epsilon
 that goes to whatever is released next would be a choice made after seeing the releases, so an account gets its meter
 and order when it is opened and keeps them, and every release costs in that one currency. Composing whole privacy loss
-distributions and stopping at the budget is tighter and not valid; such numbers are for showing only (tight.py).
+distributions and stopping at the budget is tighter and not valid; such numbers are for showing only (tight.py), but
+for a plan that was frozen before its first release (guard/frozen.py).
 
 Neighbouring data sets differ by one row (or one owner's whole data), added or removed. Sampling means that every row
 takes part by itself with the same probability, in secret; lots of a fixed size get no credit.

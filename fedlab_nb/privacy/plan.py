@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 from fedlab_nb.errors import BudgetExceededError
-from fedlab_nb.privacy.account import Account, no_lists_left, without_room
+from fedlab_nb.privacy.account import Account
 from fedlab_nb.privacy.budget import Budget
-from fedlab_nb.privacy.meters import gaussian_epsilon, meter_for
+from fedlab_nb.privacy.guard import least_noise, schedule_epsilon
+from fedlab_nb.privacy.guard.refusals import no_lists_left, not_the_first, plan_too_large, without_room
+from fedlab_nb.privacy.meters import GAUSSIAN, gaussian_epsilon, meter_for
 from fedlab_nb.records import PrivacyEvent
 
 # An owner's name, the account of its data, and the budget that binds it.
@@ -130,6 +133,80 @@ def plan_owners(
         )
         needed.append(plan)
     return _enough(needed)
+
+
+def plan_frozen(
+    accounts: Sequence[Bound],
+    num_rounds: int,
+    releases: Callable[[NoisePlan], Sequence[PrivacyEvent]],
+    *,
+    training: float | None = None,
+    lists: int = 0,
+    sample_rate: float,
+) -> NoisePlan:
+    """The noise for row-level privacy where the whole run is frozen and paid beforehand, from unspent accounts.
+
+    ``releases`` gives all that the run will release with a plan. Training and held-out rows have one exact budget each,
+    of which everything but the updates gets its usual share; the updates get the least noise at which the composed
+    privacy loss distributions of all releases keep within the budget. Lists get all of the delta that is set aside, as
+    no later run can ask. The other arguments are as in ``plan_rows``.
+
+    Raises:
+        BudgetExceededError: if something was released before, ``training`` is too little noise for so many rounds, or
+            lists are to be asked for and no delta is set aside for them.
+    """
+    for name, account, _ in accounts:
+        if not account.is_unspent:
+            raise not_the_first(name, account)
+    list_delta = _list_delta(accounts) / LISTS_NOW if lists else 0.0
+    needed = {}
+    for _, account, budget in accounts:
+        facts = budget, account.set_aside, account.meter
+        if facts not in needed:
+            needed[facts] = _frozen_for(account, budget, num_rounds, releases, training, list_delta, sample_rate)
+    plan = _enough([*needed.values()])
+    for name, _, budget in accounts:
+        reached = schedule_epsilon(Counter(releases(plan)), budget.delta)
+        if training is not None and reached > budget.epsilon * (1 + 1e-9):
+            raise plan_too_large(name, reached, budget)
+    return plan
+
+
+def _frozen_for(
+    account: Account,
+    budget: Budget,
+    num_rounds: int,
+    releases: Callable[[NoisePlan], Sequence[PrivacyEvent]],
+    training: float | None,
+    list_delta: float,
+    sample_rate: float,
+) -> NoisePlan:
+    """The plan that suits one owner."""
+    noise, meter = GAUSSIAN.noise, account.meter
+    open_cost, scores = (GAUSSIAN.room(budget.epsilon, budget.delta - part) for part in (list_delta, 0.0))
+    plan = NoisePlan(
+        "row",
+        training=training or 0.0,
+        ranges=noise(RANGES * open_cost),
+        moments=noise(MOMENTS * open_cost),
+        lists=noise(LISTS * open_cost) if list_delta else 0.0,
+        list_delta=list_delta,
+        count=noise(COUNT * scores),
+        metrics=noise(METRICS * scores / num_rounds),
+        verdict=noise(VERDICT * scores),
+        own_verdicts=noise(OWN_VERDICTS * scores),
+    )
+    if training is not None:
+        return plan
+
+    def on_training_rows(sigma: float) -> Counter[PrivacyEvent]:
+        return Counter(e for e in releases(replace(plan, training=sigma)) if e.rows != "held-out")
+
+    setup = RANGES + MOMENTS + (LISTS if list_delta else 0.0)
+    beside = sum(n * meter.cost(e) for e, n in on_training_rows(1.0).items() if e.sample_rate == 1.0)
+    room = meter.room(budget.epsilon, budget.delta - account.set_aside) - beside
+    enough = min(noise((1 - setup) * open_cost / num_rounds), meter.noise(room / num_rounds, sample_rate))
+    return replace(plan, training=least_noise(on_training_rows, budget.epsilon, budget.delta, enough))
 
 
 def _enough(needed: Sequence[NoisePlan]) -> NoisePlan:

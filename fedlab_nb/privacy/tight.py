@@ -1,8 +1,9 @@
 """What the same releases would cost by other counts: the tightest one, the naive sum, and what papers report.
 
 These are for showing beside what a budget enforces. They hold if the whole schedule was fixed before the first release;
-nothing may be stopped or allowed by them, because in a notebook each release is chosen after seeing the earlier ones
-(see meters.py). All are functions of how often each event happened; its round and its purpose do not matter.
+nothing else may be stopped or allowed by them, because in a notebook each release is chosen after seeing the earlier
+ones (see meters.py, and guard/frozen.py for a schedule that is fixed). All are functions of how often each event
+happened; its round and its purpose do not matter.
 
 The neighbouring data sets are as in the accountant: one row or owner added or removed, rows sampled independently.
 """
@@ -25,8 +26,12 @@ Kinds = tuple[tuple[str, float, float, int], ...]
 
 # Where the best Renyi order lies for all budgets that somebody would agree to.
 ORDERS = (*(1 + x / 20 for x in range(1, 200)), *range(11, 64), *range(64, 256, 8), *range(256, 1025, 64))
-# Steps of the privacy loss: each composition rounds up by up to one step, so that many need a finer one.
-COARSE, FINE, MANY = 1e-3, 1e-4, 500
+# Steps of the privacy loss, and for how many compositions each is fine enough: what they round up grows with their
+# number and the square of the step, and stays below a thousandth here.
+STEPS = ((500, 1e-3), (2_000, 5e-4), (12_000, 2e-4), (math.inf, 1e-4))
+# For few compositions, still below a thousandth, and several times as fast; multiples of the steps above, so that these
+# never give more.
+QUICK = ((3, 1e-2), (20, 5e-3), (120, 2e-3), *STEPS)
 # Beyond this epsilon nobody needs a tight number, and computing one takes long: the Renyi one stands for it.
 MEANINGLESS = 50.0
 
@@ -40,7 +45,7 @@ def tight_epsilon(events: Counts, delta: float) -> float:
 
     Source: Doroshenko et al. 2022, "Connect the dots: tighter discrete approximations of privacy loss distributions".
     """
-    return _count(events, delta, _tight)
+    return count_by(_tight, events, delta)
 
 
 def renyi_epsilon(events: Counts, delta: float) -> float:
@@ -48,7 +53,7 @@ def renyi_epsilon(events: Counts, delta: float) -> float:
 
     Source: Canonne, Kamath and Steinke 2020, "The discrete Gaussian for differential privacy", proposition 12.
     """
-    return _count(events, delta, _renyi)
+    return count_by(_renyi, events, delta)
 
 
 def classic_epsilon(events: Counts, delta: float) -> float:
@@ -56,7 +61,7 @@ def classic_epsilon(events: Counts, delta: float) -> float:
 
     Source: Mironov 2017, "Renyi differential privacy", proposition 3.
     """
-    return _count(events, delta, _classic)
+    return count_by(_classic, events, delta)
 
 
 def naive_epsilon(events: Counts, delta: float) -> float:
@@ -65,10 +70,10 @@ def naive_epsilon(events: Counts, delta: float) -> float:
     Sampled rows make a release (epsilon, delta) into (log(1 + q (e^epsilon - 1)), q delta).
     Source: Dwork and Roth 2014, theorem 3.16; Balle, Barthe and Gaboardi 2018, theorem 8.
     """
-    return _count(events, delta, _naive)
+    return count_by(_naive, events, delta)
 
 
-def _count(events: Counts, delta: float, by: Callable[[Kinds, float], float]) -> float:
+def count_by(by: Callable[[Kinds, float], float], events: Counts, delta: float) -> float:
     """Epsilon ``by`` one of the counts below at what category lists leave of ``delta``; infinite where none holds."""
     kinds: Counter[tuple[str, float, float]] = Counter()
     for event, times in events.items():
@@ -88,21 +93,25 @@ def _tight(kinds: Kinds, delta: float) -> float:
     return bound if bound > MEANINGLESS else min(bound, composed_epsilon(kinds, delta))
 
 
-def composed_epsilon(kinds: Kinds, delta: float) -> float:
-    """Epsilon at ``delta`` by composing privacy loss distributions, whatever it takes (see ``tight_epsilon``)."""
-    total = _composed(kinds)
+def composed_epsilon(kinds: Kinds, delta: float, *, quick: bool = False) -> float:
+    """Epsilon at ``delta`` by composing privacy loss distributions, whatever it takes (see ``tight_epsilon``).
+
+    A ``quick`` one is too large by a little more.
+    """
+    total = _composed(kinds, quick=quick)
     return float(total.get_epsilon_for_delta(delta)) if total is not None else 0.0
 
 
 @lru_cache(maxsize=8)  # a few, as each may have millions of numbers
-def _composed(kinds: Kinds) -> Any:
+def _composed(kinds: Kinds, *, quick: bool) -> Any:
     """The privacy loss distribution of all of it; None of nothing."""
     # Gaussian releases of all rows act as one, which saves both time and rounding.
     whole = sum(times / amount**2 for mechanism, amount, rate, times in kinds if _whole(mechanism, rate))
     parts = [kind for kind in kinds if not _whole(kind[0], kind[2])]
     if whole > 0.0:
         parts.append(("gaussian", whole**-0.5, 1.0, 1))
-    step = FINE if sum(times for *_, times in parts) > MANY else COARSE
+    together = sum(times for *_, times in parts)
+    step = next(step for most, step in (QUICK if quick else STEPS) if together <= most)
     total = None
     for mechanism, amount, rate, times in parts:
         part = _loss(mechanism, amount, rate, step).self_compose(times)

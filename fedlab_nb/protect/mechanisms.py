@@ -26,6 +26,14 @@ class RowLevelDP:
     nobody: a round then costs less privacy, and the step, divided by the expected number of rows, gets less exact. The
     coins come from the operating system, never from a seed that somebody else may know.
 
+    With ``frozen`` a run with a budget and sampled rows is fixed beforehand, and its privacy counted by composing
+    privacy loss distributions: as a rule 12 to 22 % more rounds, or that much less noise squared, for the same epsilon.
+    What that costs: the account of every owner's data is debited with the whole run before its first release, and must
+    not have released anything before; nothing comes back when the run is stopped early; noise and number of rounds stay
+    as they were; no room is left for anything else; a round whose answer a crash lost is lost; only one federation at a
+    time goes on with it. Learning rate, clip norm and who takes part may change. Why it holds, and why only then, is
+    told in ``privacy/guard/frozen.py``.
+
     With ``exact_noise`` the Gaussian noise on sums is drawn in whole steps of the grid that all numbers are rounded to,
     by integer arithmetic alone (``protect/exact.py``): some hundred times slower, and free of what floating-point
     numbers give away in their last digits (Mironov 2012).
@@ -38,6 +46,7 @@ class RowLevelDP:
     row_rate: float = 1.0
     colluding: int = 1
     exact_noise: bool = False
+    frozen: bool = False
     unit: ClassVar[Literal["row", "owner"]] = "row"
 
     def __post_init__(self) -> None:
@@ -48,6 +57,15 @@ class RowLevelDP:
                 f"RowLevelDP has row_rate={self.row_rate!r}, not a number above 0 and at most 1.",
                 "It is the probability with which each row takes part in a round.",
                 "Use row_rate=1.0 for all rows in every round, or a value such as 0.2.",
+            )
+        if not isinstance(self.frozen, bool) or (self.frozen and self.row_rate == 1.0):
+            raise SettingError(
+                f"RowLevelDP has frozen={self.frozen!r} and row_rate={self.row_rate!r}.",
+                "With all rows in every round the usual count is exact, and a plan that is frozen would gain nothing "
+                "for what it forbids."
+                if self.frozen is True
+                else "It says whether the whole run is fixed and paid before its first release: True or False.",
+                "Use frozen=True with sampled rows, such as row_rate=0.2, or leave it out.",
             )
 
     @property
@@ -68,6 +86,12 @@ class RowLevelDP:
             ("Does not hide", "what many rows have in common, such as all rows of one owner or one person"),
             ("Does not stop", _not_stopped(self.colluding)),
         ]
+        if self.frozen:
+            words = (
+                "frozen: a run is paid for as a whole before its first release, counted by its privacy loss "
+                "distribution; nothing comes back when it is stopped, and its noise and rounds cannot be changed"
+            )
+            rows.append(("Plan", words))
         return card("Row-level differential privacy", rows, shares_words(self.colluding))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, overload
 
 from fedlab_nb.cards import framed, one_line, panel, table_html
+from fedlab_nb.errors import SettingError
 from fedlab_nb.records.round import Round
 from fedlab_nb.units import LOWER_IS_BETTER, bytes_text, counted, epsilon_text, metric_name, number
 
@@ -36,6 +38,28 @@ class History(tuple[Round, ...]):
 
     def __add__(self, other: tuple[Round, ...]) -> History:  # type: ignore[override]
         return History((*self, *other))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> History:
+        """The rounds that ``fl.train(..., checkpoint=folder)`` kept: any of them can be gone on from with ``after=``.
+
+        Where the newest are damaged, a warning says so, and the rounds before them are given.
+
+        Raises:
+            SettingError: if no round in the folder can be read.
+        """
+        from fedlab_nb.records.kept import Folder
+
+        found, left_out = Folder(folder).read()
+        if not found:
+            raise SettingError(
+                f"There is no round in the folder {str(folder)!r}.",
+                "A history is read from what a run has kept there.",
+                "Name the folder of a run: fl.train(..., checkpoint='runs/first'), then fl.History.load('runs/first').",
+            )
+        if left_out:
+            warnings.warn(left_out, stacklevel=2)
+        return cls(found)
 
     def frame(self) -> pd.DataFrame:
         """One row a round (see Round.row): NaN where a metric was not released; of the settings those that changed."""

@@ -85,7 +85,7 @@ class Round:
     ``epsilon`` is the largest spending of any owner so far, None without a privacy guarantee.
     ``seconds`` are by stage, ``owner_seconds`` those that each owner took beside its rows; ``traffic`` is by kind of
     message. ``settings`` are what was in force (``{"lr": 0.1, "dropout": 0.0, ...}``), ``dropped`` the owners who were
-    chosen and dropped out.
+    chosen and dropped out, ``lost`` the owners who failed and were left out, with the reason.
     """
 
     number: int
@@ -101,6 +101,7 @@ class Round:
     settings: Mapping[str, float] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     owner_seconds: Mapping[str, float] = field(default_factory=dict)
+    lost: tuple[Failure, ...] = ()
 
     @cached_property
     def spread(self) -> Mapping[str, tuple[float, float]]:

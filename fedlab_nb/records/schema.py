@@ -43,12 +43,20 @@ class Column:
         return framed(panel(f"Column: {self.name}", columns_html([self])))
 
 
+NO_TARGET = Column("", "numeric", "float64")
+"""Stands for the target where an owner of columns has none: nothing is called like this, and it holds no numbers."""
+
+
 @dataclass(frozen=True)
 class Schema:
-    """The public description of a private frame: its feature columns and its target."""
+    """The public description of a private frame: its feature columns and its target.
+
+    ``id`` is the column by which owners of different columns find the same rows; None where all have the same columns.
+    """
 
     features: tuple[Column, ...]
     target: Column
+    id: Column | None = None
 
     @property
     def numeric(self) -> tuple[Column, ...]:
@@ -63,15 +71,19 @@ class Schema:
     def __repr__(self) -> str:
         return (
             f"Schema({len(self.numeric)} numeric and {len(self.categorical)} categorical columns, "
-            f"target {self.target.name!r} ({self.target.kind}))"
+            + (f"target {self.target.name!r} ({self.target.kind})" if self.target != NO_TARGET else "no target")
+            + (f", id {self.id.name!r})" if self.id else ")")
         )
 
     def _repr_html_(self) -> str:
-        title = f"Schema: {counted(len(self.features), 'feature column')} and the target {self.target.name}"
+        named = f"the target {self.target.name}" if self.target != NO_TARGET else "no target"
+        title = f"Schema: {counted(len(self.features), 'feature column')} and {named}"
         return framed(panel(title, self.columns_html(), note="Declared values are public. Rows are not part of it."))
 
     def columns_html(self) -> str:
         """The table of all columns, the target first, without a frame."""
+        if self.target == NO_TARGET:
+            return columns_html(self.features)
         return columns_html([self.target, *self.features], target=self.target.name)
 
 

@@ -129,7 +129,8 @@ class OwnerLine:
     """One owner as the eyes may see it; None is what was not released, or what nobody can read.
 
     ``rounds`` counts the rounds it took part in, ``share`` is its part of the length of all readable updates of the
-    newest round, ``seconds`` the time that it took beside its rows in that round.
+    newest round, ``seconds`` the time that it took beside its rows in that round. ``own_score`` is the score of the
+    model that is its own, where the strategy gives it one.
     """
 
     name: str
@@ -141,6 +142,7 @@ class OwnerLine:
     share: float | None = None
     epsilon_left: float | None = None
     seconds: float | None = None
+    own_score: float | None = None
 
 
 @dataclass(frozen=True)

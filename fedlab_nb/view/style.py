@@ -12,7 +12,7 @@ from fedlab_nb.cards import core_css
 BLUE, SKY, GREEN, VERMILLION, PURPLE, ORANGE = "#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#E69F00"
 # Midway between white and black paper: readable on both, for pictures that cannot know their background.
 MIDDLE = "#7f858d"
-MIDDLE_BLUE, MIDDLE_RED = "#1f86c7", "#d9640f"
+MIDDLE_BLUE, MIDDLE_RED, MIDDLE_ORANGE = "#1f86c7", "#d9640f", "#b57d00"
 
 UNIT_METRICS = ("accuracy", "auc", "r2", "f1", "precision", "recall")
 

@@ -12,6 +12,17 @@ from fedlab_nb.view.draw.curves import Curve, better, curve, traffic_total
 TOLD = frozenset({"model", "encoding"})
 
 
+# What the two lines of a run with personal models are called.
+GLOBAL_MODEL, OWN_MODELS = "global model", "owners' own models"
+
+
+def line_words(line: Curve) -> str:
+    """Whose scores the main line shows."""
+    if line.noisy:
+        return "best estimate"
+    return GLOBAL_MODEL if line.personal else "all owners"
+
+
 def metric_words(line: Curve) -> str:
     """The metric's last value: ``accuracy 0.963``, or ``accuracy about 0.963 (noise ±0.020)`` where noise is in it."""
     name = metric_name(line.metric)
@@ -19,7 +30,8 @@ def metric_words(line: Curve) -> str:
         return f"{name} not released yet in this run"
     if line.noise[-1]:
         return f"{name} about {number(line.level[-1])} (noise ±{number(line.noise[-1])})"
-    return f"{name} {number(line.values[-1])}"
+    own = line.own[-1] if line.own else None
+    return f"{name} {number(line.values[-1])}" + (f" ({OWN_MODELS} {number(own)})" if own is not None else "")
 
 
 def budget_words(snapshot: Snapshot) -> str:

@@ -122,7 +122,9 @@ def things() -> dict[str, object]:
             f"{name}: message {kind} from {i}": federation.ledger.newest(kind, *rest)
             for i, (kind, *rest) in enumerate(crossings)
         }
-    return found | _simple() | _cryptographic() | _records()
+    run = fl.train(fl.Federation(owners()), fl.horizontal.Ditto(EvilModel()), num_rounds=1)
+    found |= {"own model": run.personal(EVIL), "run with own models": run, "comparison": fl.compare({EVIL: run})}
+    return found | _vertical() | _simple() | _strategies() | _parts() | _cryptographic() | _records()
 
 
 def _simple() -> dict[str, object]:
@@ -139,8 +141,62 @@ def _simple() -> dict[str, object]:
         "owners": fl.OwnerLevelDP(clip=2.0, noise_multiplier=1.5),
         "strategy": fl.FedAvg(EvilModel(), lr=0.2),
         "mlp": fl.models.mlp((8, 4)),
+        "cnn": fl.models.cnn(),
+        "series": fl.models.series(24),
+        "text": fl.models.text(),
         "logistic": fl.models.logistic(),
         "history without rounds": fl.History(),
+    }
+
+
+def _vertical() -> dict[str, object]:
+    """Owners of different columns of the same rows, and what they are asked."""
+    whole = frame(0).assign(key=[f"{WORD} {n}" for n in range(40)], other=[float(n % 3) for n in range(40)])
+    classes = {"ill": [EVIL, "no"]}
+    bank = fl.DataOwner(EVIL, whole[["key", EVIL, "ill"]], target="ill", id="key", categories=classes)
+    shop = fl.DataOwner(TWO_LINES, whole[["key", "a\nb", "other"]], id="key", categories={"a\nb": ["x", "y"]})
+    federation = fl.Federation([bank, shop], encrypt=fl.CKKS("deep"))
+    asked = fl.PrivateFrame(federation)
+    return {
+        "owner with ids": shop,
+        "vertical federation": federation,
+        "alignment": asked.align(),
+        "vertical frame": asked,
+        "vertical table: answer": asked.crosstab("a\nb", "ill"),
+        "vertical correlations: answer": asked.corr(),
+    }
+
+
+def _strategies() -> dict[str, object]:
+    """Every strategy, as it stands without any setting."""
+    made = [getattr(fl.horizontal, name)(EvilModel()) for name in fl.horizontal.__all__]
+    return {f"strategy {type(strategy).__name__}": strategy for strategy in made}
+
+
+def _parts() -> dict[str, object]:
+    """Rules, compressors, ways to divide a table, and what the checks say."""
+    rules = [
+        fl.aggregate.Krum(2),
+        fl.aggregate.MultiKrum(2),
+        fl.aggregate.Median(),
+        fl.aggregate.TrimmedMean(1),
+        fl.aggregate.GeometricMedian(),
+        fl.aggregate.NormClipping(),
+        fl.aggregate.CentredClipping(1.0),
+        fl.aggregate.FLTrust(frame(0)),
+    ]
+    packers = [fl.compress.TopK(0.1), fl.compress.RandomK(0.1), fl.compress.QSGD(7), fl.compress.SignSGD(0.01)]
+    numbers, rng = np.full(9, NUMBER), np.random.default_rng(0)
+    broken = fl.checks.check_aggregator(lambda changes, weights: changes[0, 0])
+    return {
+        **{f"rule {rule!r}": rule for rule in rules},
+        **{f"compressor {packer!r}": packer for packer in packers},
+        **{f"packed by {packer!r}": packer.compress(numbers, rng) for packer in packers},
+        "check": fl.checks.check_aggregator(fl.aggregate.Median()),
+        "failed check": broken,
+        "fault": broken.faults[0],
+        "partitioner": fl.partition.Dirichlet(0.3),
+        "partitions": fl.partition.show(frame(0), 4),
     }
 
 

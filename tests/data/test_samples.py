@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from pandas.testing import assert_frame_equal
 
-from fedlab_nb.data import breast_cancer, clinics, digits
+from fedlab_nb.data import breast_cancer, clinics, digits, iris, wine
 from fedlab_nb.data.intake import make_schema
 from fedlab_nb.data.samples import invented
 
@@ -63,3 +63,13 @@ def test_digits_has_exactly_the_numbers_of_scikit_learn():
     assert np.array_equal(frame["digit"], reference.target)
     assert list(frame.columns[[0, 9, 63]]) == ["pixel_0_0", "pixel_1_1", "pixel_7_7"]
     assert frame.attrs["target"] == "digit"
+
+
+def test_iris_and_wine_have_exactly_the_numbers_of_scikit_learn():
+    from sklearn.datasets import load_iris, load_wine
+
+    for frame, reference, target in ((iris(), load_iris(), "species"), (wine(), load_wine(), "cultivar")):
+        assert np.array_equal(frame.iloc[:, :-1].to_numpy(), reference.data)
+        assert np.array_equal(frame[target].cat.codes, reference.target)
+        assert frame.attrs["target"] == target == frame.columns[-1]
+    assert list(iris()["species"].cat.categories) == ["setosa", "versicolor", "virginica"]

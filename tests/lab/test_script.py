@@ -126,7 +126,7 @@ def test_the_model_reads_frames_of_ones_own_and_holds_no_row():
     run = fl.train(fl.Federation(owners), logistic(), num_rounds=2)
     mock = owners[0].mock(7)
     assert set(run.model.predict(mock)) <= {"benign", "malignant"}
-    assert run.model.probabilities(mock).sum(1) == pytest.approx(np.ones(7))
+    assert run.model.predict_proba(mock).sum(1) == pytest.approx(np.ones(7))
     with pytest.raises(FedLabError) as caught:
         run.model.predict(mock.iloc[:, 1:])
     assert_teaches(caught, mock.columns[0])

@@ -7,7 +7,8 @@ from torch import nn
 
 from fedlab_nb.errors import SettingError
 from fedlab_nb.learn import build, initial_weights
-from fedlab_nb.learn.models import flat_weights, load_weights, logistic, mlp
+from fedlab_nb.learn.engine.flat import flat_weights, load_weights, parts
+from fedlab_nb.learn.models import logistic, mlp
 
 
 def test_weights_survive_the_trip_into_a_module_and_back():
@@ -60,10 +61,15 @@ def test_the_generator_is_restored_when_a_model_function_fails():
     assert torch.equal(torch.rand(1), expected)
 
 
-@pytest.mark.parametrize("layer", [nn.BatchNorm1d(4), nn.BatchNorm1d(4, track_running_stats=False)])
-def test_batch_normalisation_is_refused_however_deep_it_hides(layer):
-    with pytest.raises(SettingError, match="batch normalisation"):
-        build(lambda i, o: nn.Sequential(nn.Linear(i, 4), nn.Sequential(layer), nn.Linear(4, o)), 3, 1)
+def test_running_statistics_travel_behind_the_parameters_and_other_buffers_stay():
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    module.register_buffer("constant", torch.ones(5))
+    names = [name for name, _ in parts(module)]
+    assert names == [*(name for name, _ in module.named_parameters()), "1.running_mean", "1.running_var"]
+    weights = flat_weights(module)
+    weights[-3:] = -1.0  # as noise may leave them
+    load_weights(module, weights)
+    assert float(module[1].running_var.min()) == 0.0
 
 
 def test_layer_normalisation_is_not_refused():

@@ -11,34 +11,34 @@ from fedlab_nb.learn.models import logistic, mlp
 CLASSES = {"binary": ("no", "yes"), "multiclass": ("low", "mid", "high"), "regression": ()}
 
 
-def model_for(task, *, weights=None, scale=1.0):
-    """A model of two columns whose reading and saying is done here, in two lines each."""
-    outputs = 3 if task == "multiclass" else 1
-    names = {name: number for number, name in enumerate(CLASSES[task])}
+class Reading:
+    """Two columns whose reading and saying is done here, in two lines each."""
 
-    def read_target(frame):
+    inputs, target = ("a", "b"), "y"
+
+    def __init__(self, task, scale):
+        self.task, self.classes, self.scale = task, CLASSES[task], scale
+        self.names = {name: number for number, name in enumerate(CLASSES[task])}
+
+    def read(self, frame):
+        return frame[["a", "b"]].to_numpy(dtype=np.float32)
+
+    def read_target(self, frame):
         keep = frame["y"].notna().to_numpy()
         known = frame["y"][keep]
-        return keep, (known.map(names) if names else known / scale).to_numpy(dtype=np.float64)
+        return keep, (known.map(self.names) if self.names else known / self.scale).to_numpy(dtype=np.float64)
 
-    def say(scores):
-        if not names:
-            return scores[:, 0] * scale
-        place = scores.argmax(1) if outputs > 1 else (scores[:, 0] > 0).astype(int)
-        return np.array(CLASSES[task], dtype=object)[place]
+    def say(self, scores):
+        if not self.names:
+            return scores[:, 0] * self.scale
+        place = scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(int)
+        return np.array(self.classes, dtype=object)[place]
 
-    return TrainedModel(
-        logistic(),
-        initial_weights(logistic(), 2, outputs, 3) if weights is None else weights,
-        task,
-        ("a", "b"),
-        CLASSES[task],
-        "y",
-        lambda frame: frame[["a", "b"]].to_numpy(dtype=np.float32),
-        read_target,
-        say,
-        scale,
-    )
+
+def model_for(task, *, weights=None, scale=1.0):
+    outputs = 3 if task == "multiclass" else 1
+    begun = initial_weights(logistic(), 2, outputs, 3) if weights is None else weights
+    return TrainedModel(logistic(), begun, Reading(task, scale))
 
 
 def frame_for(task, n=120, *, tied=False):
@@ -55,7 +55,7 @@ def frame_for(task, n=120, *, tied=False):
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_scores_of_two_classes_are_scikit_learns_also_where_many_rows_tie(tied):
     frame, model = frame_for("binary", tied=tied), model_for("binary")
-    truth, chances = frame["y"] == "yes", model.probabilities(frame)
+    truth, chances = frame["y"] == "yes", model.predict_proba(frame)
     found = model.evaluate(frame)
     assert found["auc"] == pytest.approx(oracle.roc_auc_score(truth, chances[:, 1]), abs=1e-12)
     assert found["accuracy"] == oracle.accuracy_score(frame["y"], model.predict(frame))
@@ -66,7 +66,7 @@ def test_the_scores_of_two_classes_are_scikit_learns_also_where_many_rows_tie(ti
 def test_the_scores_of_several_classes_are_scikit_learns(tied):
     frame, model = frame_for("multiclass", tied=tied), model_for("multiclass")
     truth = frame["y"].map({name: number for number, name in enumerate(CLASSES["multiclass"])}).astype(int)
-    chances = model.probabilities(frame)
+    chances = model.predict_proba(frame)
     found = model.evaluate(frame)
     assert found["auc"] == pytest.approx(oracle.roc_auc_score(truth, chances, multi_class="ovr"), abs=1e-12)
     assert found["accuracy"] == oracle.accuracy_score(frame["y"], model.predict(frame))
@@ -105,12 +105,12 @@ def test_what_cannot_be_told_is_absent_and_not_nan():
 
 def test_probabilities_follow_the_order_of_the_classes_and_numbers_have_none():
     frame = frame_for("multiclass")
-    chances = model_for("multiclass").probabilities(frame)
+    chances = model_for("multiclass").predict_proba(frame)
     assert chances.sum(1) == pytest.approx(np.ones(len(frame)))
     assert (
         np.array(CLASSES["multiclass"])[chances.argmax(1)].tolist() == model_for("multiclass").predict(frame).tolist()
     )
-    assert model_for("regression").probabilities(frame).shape == (len(frame), 0)
+    assert model_for("regression").predict_proba(frame).shape == (len(frame), 0)
 
 
 def test_the_module_is_a_torch_module_with_these_weights():

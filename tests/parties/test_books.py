@@ -7,7 +7,7 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.errors import BudgetExceededError, RuleError, SettingError
-from fedlab_nb.learn import Learner, initial_weights
+from fedlab_nb.learn import Job, Learner, initial_weights
 from fedlab_nb.learn.models import Layers
 from fedlab_nb.records import PrivacyEvent, Update
 from tests.rounds.common import assert_teaches, bits, cells, declared, forget, fresh_accounts, logistic, play, tumours  # noqa: F401
@@ -123,9 +123,12 @@ def test_one_row_moves_a_clipped_sum_by_the_clip_at_most_also_with_dropout():
     rng, learner = np.random.default_rng(0), Learner(dropping, 4, 1, "binary")
     X, y = rng.normal(size=(30, 4)).astype(np.float32), (rng.random(30) < 0.5).astype(np.float32)
     weights = initial_weights(dropping, 4, 1, 0)
-    whole = learner.clipped_gradient(weights, X, y, clip=0.1, seed=3)
-    less = learner.clipped_gradient(weights, X[1:], y[1:], clip=0.1, seed=3)
+
+    def clipped(first, number):
+        (total,) = learner.clipped([Job((0, number, 0), X[first:], y[first:], weights)], clip=0.1)
+        return total
+
+    whole, less = clipped(0, 3), clipped(1, 3)
     assert np.linalg.norm(whole - less) <= 0.1 * (1 + 1e-5)
-    other = learner.clipped_gradient(weights, X, y, clip=0.1, seed=4)
-    assert not np.allclose(whole, other), "each round drops others"
+    assert not np.allclose(whole, clipped(0, 4)), "each round drops others"
     assert torch.is_grad_enabled()

@@ -47,7 +47,7 @@ def test_every_way_of_printing_gives_the_same_line_and_no_value(owner):
 def test_looking_into_the_object_shows_public_facts_only(owner):
     assert_silent(vars(owner))
     assert_silent([getattr(owner, name) for name in dir(owner) if name != "mock"])
-    assert dir(owner) == ["budget", "held_out", "mock", "name", "schema", "target"]
+    assert dir(owner) == ["budget", "held_out", "id", "mock", "name", "schema", "target"]
     assert owner._ipython_key_completions_() == []
     assert_silent(vars(type(owner)))
     assert_silent(owner.__dict__)

@@ -270,7 +270,7 @@ def test_scores_that_fail_leave_the_state_as_it_was(monkeypatch):
     def broken(*_, **__):
         raise EncryptionError("The sum is damaged.", "It cannot be opened.", "Seal again.")
 
-    monkeypatch.setattr("fedlab_nb.horizontal.fedavg.evaluate", broken)
+    monkeypatch.setattr("fedlab_nb.horizontal.averaging.evaluate", broken)
     second = next(stream)
     assert second.failed.error.what == "The sum is damaged."
     assert second.state is first.state

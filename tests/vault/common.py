@@ -83,19 +83,22 @@ def recounted(entries):
             accounts[entry.facts["data"]] = Account(GaussianMeter())
     for entry in entries:
         if entry.kind == "debit":
-            accounts.setdefault(entry.facts["data"], Account()).add(entry.event, entry.facts["held_out"])
+            account, run = accounts.setdefault(entry.facts["data"], Account()), entry.facts.get("run", "")
+            account.add(entry.event, entry.facts["held_out"], run=run)
     return accounts
 
 
 def assert_paid_before(entries, asked):
-    """Each answer of a journal stands behind debits of its own; gives those debits, by (owner, event).
+    """Each answer of a journal stands behind debits of its own, or beginnings; gives those, by (owner, event).
 
     ``asked`` says by question which events (by owner) its answer released.
     """
     paid, used = Counter(), Counter()
     for entry in entries:
-        if entry.kind == "debit":
+        if entry.kind == "debit" and "run" not in entry.facts:
             paid[entry.owner, entry.event] += 1
+        elif entry.kind == "begun":
+            paid[entry.owner, PrivacyEvent(**entry.facts["event"])] += 1
         elif entry.kind == "answer":
             used += asked.get(entry.facts["question"], Counter())
             assert used <= paid, f"line {entry.number} was released without its debit"

@@ -64,7 +64,8 @@ def play_on(path, owners, **settings):
     """A new kernel's attempt at the same run: the rounds that it got, and whether it died."""
     forget_unused()
     forget()
-    federation = fl.Federation(owners, protect=fl.RowLevelDP(noise_multiplier=4.0), vault=Vault(path), **settings)
+    settings = {"protect": fl.RowLevelDP(noise_multiplier=4.0), **settings}
+    federation = fl.Federation(owners, vault=Vault(path), **settings)
     got = []
     try:
         got.extend(fl.rounds(federation, logistic(), num_rounds=3))

@@ -40,14 +40,14 @@ def weigh(source: Source, outcome: Outcome, columns: Sequence[str], bins: int, e
     """
     check_bins(bins)
     with inquire(source, f"weight of evidence for {outcome.column} = {outcome.event}", epsilon) as inquiry:
-        axes = _axes(inquiry, columns, bins)
-        question = count_cells("evidence count", *([axis, outcome] for axis in axes), hidden=_together)
+        axes = axes_of(inquiry, columns, bins)
+        question = count_cells("evidence count", *([axis, outcome] for axis in axes), hidden=together)
         total = inquiry.sum(question)
         if inquiry.exact and source.values_of(source.column(outcome.column)) is None:
             check_events(outcome, float(total.values[::2].sum()))
         sizes = [2 * axis.size for axis in axes]
         parts = zip(axes, cut(inquiry.shown(question, total), sizes), cut(total.noise_sd, sizes), strict=True)
-        tables = [_evidence(axis, Total(counts, sd), bins) for axis, counts, sd in parts]
+        tables = [evidence_of(axis, Total(counts, sd), bins) for axis, counts, sd in parts]
         table = pd.concat(tables, keys=list(columns), names=["column", "bin"])
         inquiry.hidden = 2 * int(table["events"].isna().sum())
         coarser = sum(axis.size for axis in axes) - len(table) if inquiry.exact else 0
@@ -55,12 +55,13 @@ def weigh(source: Source, outcome: Outcome, columns: Sequence[str], bins: int, e
         return answered(table, inquiry, "evidence", note)
 
 
-def _together(counts: Floats, sizes: tuple[int, ...]) -> Floats:
+def together(counts: Floats, sizes: tuple[int, ...]) -> Floats:
     """Neighbouring bins put together until no cell of events and others is small."""
     return merged(counts.reshape(1, *sizes))
 
 
-def _evidence(axis: Axis, total: Total, bins: int) -> pd.DataFrame:
+def evidence_of(axis: Axis, total: Total, bins: int) -> pd.DataFrame:
+    """One column's bins with their events, others, weight of evidence and information value, from what is shown."""
     counts = total.values.reshape(-1, 2)
     if total.exact:
         last = shown_bins(counts[None])
@@ -106,7 +107,7 @@ def drift(source: Source, columns: Sequence[str], bins: int, epsilon: float | No
             "Ask the frame of the whole federation: fl.PrivateFrame(federation).drift().",
         )
     with inquire(source, "drift between owners", epsilon) as inquiry:
-        axes = _axes(inquiry, columns, bins)
+        axes = axes_of(inquiry, columns, bins)
         question = count_cells("drift count", *([axis] for axis in axes), hidden=lambda counts, _: levelled(counts))
         answers = inquiry.each(question)
         counts = np.array([total.values for total in answers.values()])
@@ -141,7 +142,7 @@ def _distances(counts: Floats, noise: Floats, sizes: Sequence[int], starts: Sequ
     return np.array(found).transpose(2, 0, 1).reshape(-1, 2)
 
 
-def _axes(inquiry: Inquiry, columns: Sequence[str], bins: int) -> list[Axis]:
+def axes_of(inquiry: Inquiry, columns: Sequence[str], bins: int) -> list[Axis]:
     """One axis for each column: quantile bins without noise, fine bins to be put together with it, or categories."""
     source = inquiry.source
     numeric = [name for name in columns if source.column(name).kind == "numeric" and not source.categories_of(name)]

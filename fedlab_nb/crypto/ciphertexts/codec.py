@@ -42,6 +42,15 @@ def codec_of(plan: Plan) -> Codec:
     raise TypeError(f"{plan.scheme!r} has no ciphertexts")
 
 
+def decrypted(context: Any, cipher: Any) -> Any:
+    """SEAL's plaintext in one of its ciphertexts; the context has the secret key."""
+    import tenseal.sealapi as seal
+
+    decryptor, plain = context.decryptor(), seal.Plaintext()
+    guarded("decrypt", "the sum", decryptor.data.decrypt, cipher, plain)
+    return plain
+
+
 class RealSlots:
     """CKKS, one number in each slot."""
 
@@ -78,12 +87,10 @@ class ComplexSlots(RealSlots):
 
     def decrypt(self, context: Any, chunk: bytes, count: int, plan: Plan) -> Floats:
         """The (count,) numbers in a ciphertext, not rounded yet."""
-        import tenseal.sealapi as seal
-
         # Each in a variable: what SEAL's objects hand out lies in their memory, which ends with them.
-        loaded, decryptor, plain = self.read(context, chunk, count, plan), context.decryptor(), seal.Plaintext()
+        loaded = self.read(context, chunk, count, plan)
         cipher = loaded.ciphertext()[0]
-        guarded("decrypt", "the sum", decryptor.data.decrypt, cipher, plain)
+        plain = decrypted(context, cipher)
         decoded = guarded("decode", "the sum", native.encoder(plan.scheme).decode_complex, plain)
         return np.asarray(decoded[: self._slots(count)], dtype=np.complex128).view(np.float64)[:count]
 

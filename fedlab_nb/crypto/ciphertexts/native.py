@@ -73,6 +73,15 @@ def encrypted(context: Any, plan: Plan, plain: Any) -> bytes:
     return wire.pack(wire.words_of_seal(saved(cipher)))
 
 
+def encrypted_zero(context: Any, scheme: Hashable) -> Any:
+    """A fresh SEAL ciphertext of zero under a TenSEAL context's public key; added to another, it hides its past."""
+    import tenseal.sealapi as seal
+
+    cipher = seal.Ciphertext()
+    guarded("encrypt", "zero", _encryptor(context, scheme, False).encrypt_zero, cipher)
+    return cipher
+
+
 @lru_cache(maxsize=8)
 def wire_of(scheme: Hashable) -> Wire:
     """The shape of ciphertexts under a scheme's parameters."""
@@ -133,7 +142,7 @@ def _encryptor(context: Any, scheme: Hashable, lean: bool) -> Any:
     inner = _context(scheme, [seal.Modulus(prime) for prime in wire.primes])
     both = Wire(wire.ring, (*wire.primes, 0), wire.identity, exact=False).words_of_seal(saved(key.data))
     short = seal.PublicKey()
-    _load(short, inner, Wire.of(inner).to_seal(both[:, : len(wire.primes)]))
+    load(short, inner, Wire.of(inner).to_seal(both[:, : len(wire.primes)]))
     return seal.Encryptor(inner, short)
 
 
@@ -144,10 +153,11 @@ def saved(thing: Any) -> bytes:
         return file.read()
 
 
-def _load(thing: Any, context: Any, data: bytes) -> None:
+def load(thing: Any, context: Any, data: bytes, what: str = "a public key") -> None:
+    """Read a SEAL object from bytes that our own code wrote around checked coefficients."""
     with _FILE_LOCK, _File() as file:
         file.write(data)
-        guarded("read", "a public key", thing.load, context, file.path)
+        guarded("read", what, thing.load, context, file.path)
 
 
 class _File:

@@ -126,10 +126,13 @@ class Wire:
         body = chunk if self._full else words.tobytes()
         return b"".join((begins, self._header(inner), _COUNT.pack(count), body, tail))
 
-    def to_seal(self, words: Words) -> bytes:
-        """What SEAL reads as a public key (2, primes, ring): a ciphertext of zero without a scale."""
+    def to_seal(self, words: Words, *, transformed: bool = True) -> bytes:
+        """What SEAL reads as a public key (2, primes, ring): a ciphertext of zero without a scale.
+
+        ``transformed`` says that the words are values (in NTT form) rather than coefficients.
+        """
         inner = _HEADER.size + _COUNT.size + 8 * words.size
-        facts = _FACTS.pack(self.identity, True, _POLYNOMIALS, self.ring, len(self.primes), 1.0, 1)
+        facts = _FACTS.pack(self.identity, transformed, _POLYNOMIALS, self.ring, len(self.primes), 1.0, 1)
         begins = self._header(_HEADER.size + _FACTS.size + inner) + facts
         return b"".join((begins, self._header(inner), _COUNT.pack(words.size), words.astype("<u8").tobytes()))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fedlab_nb.crypto import BFV, CKKS, SecAgg
 from fedlab_nb.errors import RuleError, SchemaError, SettingError
+from fedlab_nb.parties.columns.fitting import check_columns_house, joined_schema
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.matrix import IN_FORCE, NEEDS, columns
 from fedlab_nb.parties.owner import DataOwner
@@ -49,7 +50,7 @@ def check_owners(given: object) -> tuple[Owners, Schema]:
             "The ledger and the budgets tell owners apart by their names.",
             "Give every owner a name of its own.",
         )
-    schema = _common(owners)
+    schema = joined_schema(owners) if any(owner.id for owner in owners) else _common(owners)
     if schema.target.categories is not None and len(schema.target.categories) < 2:
         raise SchemaError(
             f"The target {schema.target.name!r} has {len(schema.target.categories)} declared class.",
@@ -131,7 +132,10 @@ def check_house(house: House, schema: Schema, owners: Owners, vault: object = No
             "It is the probability with which an owner that was chosen for a round drops out of it.",
             "Use dropout=0.0 for none, or dropout=0.3 to lose about a third.",
         )
+    _check_least(house.min_owners, len(owners))
     agreed = [stricter(owner.budget, house.budget) for owner in owners]
+    if schema.id is not None:
+        check_columns_house(house, any(agreed))
     protect = house.protect or (RowLevelDP() if any(agreed) else None)
     if protect is not None and protect.noise_multiplier is None and not all(agreed):
         raise SettingError(
@@ -148,6 +152,15 @@ def check_house(house: House, schema: Schema, owners: Owners, vault: object = No
     if isinstance(protect, OwnerLevelDP):
         _check_owner_level([budget for budget in agreed if budget is not None], schema, len(owners))
     return replace(house, protect=protect)
+
+
+def _check_least(least: object, owners: int) -> None:
+    if least is not None and not (is_number(least, whole=True) and 1 <= int(least) <= owners):  # type: ignore[call-overload]
+        raise SettingError(
+            f"min_owners is {least!r}, and there are {owners} owners.",
+            "A round counts if at least so many owners come through it.",
+            f"Use a whole number from 1 to {owners}, or leave it out: then a round needs all that it called.",
+        )
 
 
 def _check_kinds(house: House, vault: object) -> None:

@@ -58,7 +58,7 @@ def _owner(federation: Federation, owner: DataOwner) -> Holding:
         "owner",
         rows="its own rows, private",
         columns=tuple(column.name for column in owner.schema.features),
-        target=owner.schema.target.name,
+        target=owner.target or None,
         may=held.may,
         key=held.key,
         material=held.material,
@@ -114,7 +114,8 @@ def _rules(federation: Federation) -> list[tuple[str, object]]:
         "every owner in every round" if house.sample_rate == 1.0 else f"each owner with chance {house.sample_rate:.0%}"
     )
     rows: list[tuple[str, object]] = [
-        ("Predicts", federation.schema.target.name),
+        ("Predicts", federation.schema.target.name or "nothing: no owner has a target"),
+        *([("Rows of all found by", f"ids ({federation.schema.id.name})")] if federation.schema.id else []),
         (
             "Encryption",
             house.encrypt.name if house.encrypt else "none: the server reads every update",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fedlab_nb.channel import HANDSHAKE, Encryption
 from fedlab_nb.channel.compare.readers import LIAR, LIAR_OF_FEW
 from fedlab_nb.crypto import SecAgg
+from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.federation import Federation
+from fedlab_nb.parties.shown.columns import column_threats
 from fedlab_nb.parties.shown.trust import crossings_of, from_an_owner
 from fedlab_nb.records import Threat
 
@@ -19,6 +21,8 @@ READABLE = {
 
 def threats(federation: Federation) -> tuple[Threat, ...]:
     """What each party could learn, alone and with another, under these settings if all follow the protocol."""
+    if is_vertical(federation.schema):
+        return column_threats(federation)
     house = federation.house
     noisy = house.protect is not None and house.noise_seed is None
     guarantee = federation.epsilon() is not None

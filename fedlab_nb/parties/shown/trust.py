@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.parties.federation import Federation
-from fedlab_nb.privacy import Account, Budget, RenyiMeter, Total, by_purpose, epsilon_after, rounds_left
+from fedlab_nb.privacy import (
+    Account,
+    Budget,
+    RenyiMeter,
+    Total,
+    by_purpose,
+    epsilon_after,
+    frozen_rounds_left,
+    rounds_left,
+)
 from fedlab_nb.privacy.forecast import who_stops_first
 from fedlab_nb.privacy.tight import naive_epsilon
 from fedlab_nb.records import Access, Message, PrivacyEvent, Spending, WhatIf
@@ -141,10 +150,11 @@ def spending(
     bound = bindings[most]
     noise = next((event.amount for event in each if event.purpose == UPDATE), None)
     outlooks = {name: (tuple(federation.account(name).lanes()), budget) for name, budget in bindings.items()}
-    lanes = set(outlooks.values())
-    futures = tuple(
-        _future(federation, lanes, _noisier(each, factor), to_come, rounds_to_come) for factor in WHAT_IF if noise
-    )
+    planned = frozen_rounds_left([(federation.account(o.name), o.held_out) for o in federation.owners], each)
+    futures = _futures(federation, set(outlooks.values()), each, to_come, rounds_to_come) if noise else ()
+    if planned is not None and noise:
+        # A frozen plan is paid as a whole: what is left of it costs no more, and no other noise can be had.
+        futures = (WhatIf(noise, planned, spent),)
     left = next((future.rounds for future in futures if future.noise_multiplier == noise), None)
     # A comparison for the end of a run: it takes milliseconds, and no round is to wait for it.
     ended = rounds_to_come == 0 or left == 0
@@ -159,7 +169,7 @@ def spending(
         lines=by_purpose(federation.account(most), federation.delta),
         what_if=futures,
         noise_multiplier=noise,
-        first=_first(outlooks, each, to_come) if noise else None,
+        first=_first(outlooks, each, to_come) if noise and planned is None else None,
         naive=_naive(federation.account(most), federation.delta) if ended else None,
     )
 
@@ -205,6 +215,17 @@ def _noisier(each: Sequence[PrivacyEvent], factor: float) -> list[PrivacyEvent]:
     return [replace(e, amount=e.amount * factor) if e.purpose == UPDATE else e for e in each]
 
 
+def _futures(
+    federation: Federation,
+    lanes: Collection[tuple[Sequence[Total], Budget | None]],
+    each: Sequence[PrivacyEvent],
+    to_come: Sequence[PrivacyEvent],
+    rounds_to_come: int,
+) -> tuple[WhatIf, ...]:
+    """What would come of the planned noise, and of other noise."""
+    return tuple(_future(federation, lanes, _noisier(each, f), to_come, rounds_to_come) for f in WHAT_IF)
+
+
 def _future(
     federation: Federation,
     lanes: Iterable[tuple[Sequence[Total], Budget | None]],
@@ -240,6 +261,11 @@ def _claim(federation: Federation) -> str:
     )
     sampled = any(isinstance(federation.account(name).meter, RenyiMeter) for name in federation.names)
     credit = "with credit for rows that took part at random, in secret" if sampled else "without credit for sampling"
+    if all(federation.account(name).is_one_plan for name in federation.names):
+        credit = (
+            "as one plan that was frozen and paid before its first release, by composing privacy loss distributions, "
+            "with credit for rows that took part at random, in secret"
+        )
     kept = "in its vault" if federation.books.vault.path else "since this session began"
     return (
         f"Adding or removing {what} changes the odds of anything released by at most a factor of e^epsilon, except "

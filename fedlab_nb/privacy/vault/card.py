@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 def vault_card(vault: Vault) -> str:
     """Its file, the length of its journal, and the head that vouches for it."""
     kinds = [entry.kind for entry in vault.entries()]
+    begun = kinds.count("begun")
     rows = [
         ("Kept in", str(vault.path) if vault.path else "memory, until the kernel ends"),
         ("Agreements", f"{kinds.count('opened'):,}"),
-        ("Debits", f"{kinds.count('debit'):,}, one for each release of each owner"),
+        (
+            "Debits",
+            f"{kinds.count('debit'):,}, one for each release of each owner, or kind of release of a frozen plan",
+        ),
+        *([("Begun", f"{begun:,} releases of frozen plans, which were debited as a whole")] if begun else []),
         ("Answers kept", f"{kinds.count('answer'):,}: an equal question gets the stored answer, free"),
         ("Head of the chain", code(vault.head)),
         ("As it was written", "yes" if vault.verify() else "NO: an entry was edited, removed or added"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fedlab_nb.errors import SettingError
 from fedlab_nb.privacy.account import Debit
@@ -54,10 +56,18 @@ def move_in(vault: Vault, data: Mapping[str, tuple[str, str]]) -> None:
             if before.releases:
                 if before.opened:
                     vault.open(fingerprint, owner, None, "row", before.meter, before.set_aside)
+                frozen, counts = before.frozen, Counter(before.counts)
+                if frozen is not None:
+                    # It counts as one plan here too. Its answers stay behind, so that no run goes on with it: all of
+                    # its releases have begun.
+                    whole = Debit(owner, fingerprint, frozen.held_out, frozen.events, None)
+                    vault.reserve([replace(whole, run=frozen.run)])
+                    vault.charge([replace(whole, holder=frozen.run)])
+                    counts -= Counter((event, frozen.held_out) for event in frozen.events)
                 vault.charge(
                     [
                         Debit(owner, fingerprint, share, (event,) * times, None)
-                        for (event, share), times in before.counts.items()
+                        for (event, share), times in counts.items()
                     ]
                 )
             _HOMES[mark] = vault

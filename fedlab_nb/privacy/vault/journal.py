@@ -7,16 +7,15 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from fedlab_nb.cards import card, code, one_line
 from fedlab_nb.errors import VaultError
-from fedlab_nb.privacy.account import Debit
 from fedlab_nb.records import PrivacyEvent
 
-Kind = Literal["opened", "debit", "answer"]
+Kind = Literal["opened", "debit", "begun", "answer"]
 Row = tuple[int, float, str, str, bytes]
 """number, seconds since 1970, kind, body, digest"""
 
@@ -30,8 +29,10 @@ class Entry:
 
     ``opened``: a federation began to use an owner's data, with the budget agreed on, the way releases add up and the
     part of delta that is set aside for category lists; of those two the first line about the data counts for good.
-    ``debit``: what an owner was about to release, written before it left. ``answer``: a release that is kept, so that
-    the same question is answered with it; ``facts`` holds its digest and the number of its first debit.
+    ``debit``: what an owner was about to release, written before it left; or, with the ``run`` in its facts, what a run
+    may release whose plan was frozen. ``begun``: a release of such a plan, written before it left. ``answer``: a
+    release that is kept, so that the same question is answered with it; ``facts`` holds its digest and the number of
+    its first debit.
     """
 
     number: int
@@ -51,7 +52,7 @@ class Entry:
         return PrivacyEvent(**self.facts["event"]) if self.kind == "debit" else None
 
     def __repr__(self) -> str:
-        what = f", {self.event.purpose!r}" if self.event is not None else ""
+        what = f", {self.facts['event']['purpose']!r}" if "event" in self.facts else ""
         return one_line(f"Entry({self.number}, {self.kind}{f' of {self.owner!r}' if self.owner else ''}{what})")
 
     def _repr_html_(self) -> str:
@@ -109,11 +110,3 @@ def broken(name: str, number: int) -> VaultError:
         "What has been spent can no longer be told from it, so nothing is released on its word.",
         "Restore the file from a copy whose head the owners know, or let them agree on what was spent.",
     )
-
-
-def debit_facts(debit: Debit) -> list[dict[str, Any]]:
-    """What the journal keeps of a debit: one line for each event."""
-    return [
-        {"owner": debit.owner, "data": debit.data, "held_out": debit.held_out, "event": asdict(event)}
-        for event in debit.events
-    ]

@@ -7,10 +7,8 @@ anything leave. Whatever happens in between, what was written stays spent.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.errors import SettingError, VaultError
-from fedlab_nb.privacy.account import Account, Debit, counted_by, trial
+from fedlab_nb.errors import VaultError
+from fedlab_nb.privacy.account import Account, Debit
 from fedlab_nb.privacy.budget import Budget
 from fedlab_nb.privacy.meters import Meter, RenyiMeter
+from fedlab_nb.privacy.vault.charging import Lines, charged, reserved, take_in
 from fedlab_nb.privacy.vault.file import File, checked_path
-from fedlab_nb.privacy.vault.journal import Entry, Kind, Row, alike, broken, checked, debit_facts, entry, rows
-from fedlab_nb.records import PrivacyEvent
+from fedlab_nb.privacy.vault.journal import Entry, Row, broken, checked, entry, rows
 from fedlab_nb.units import counted
 
 # In memory, answers beyond this many bytes are not kept: asking such a question again costs again.
@@ -33,7 +31,6 @@ MEMORY_BYTES = 256 * 2**20
 LOWEST = -(2**63)
 
 Payload = NDArray[np.float64] | str
-Facts = Mapping[str, Any]
 
 
 class Vault:
@@ -160,6 +157,7 @@ class Vault:
     def charge(self, debits: Sequence[Debit]) -> int:
         """Debit every owner, or none; the number of the first entry, 0 if there was nothing to debit.
 
+        What a frozen plan has paid for already is begun instead, and costs no more (see ``reserve``).
         Call it before noise is drawn: a debit is never taken back, so that no crash can un-spend it.
 
         Raises:
@@ -167,22 +165,21 @@ class Vault:
             SettingError: if another vault keeps the budget of this data by now.
             VaultError: if the debits could not be written; nothing was debited.
         """
+        if not any(debit.events for debit in debits):
+            return 0
+        return self._append(lambda: charged(debits, self.account, self._left))
 
-        def entries() -> list[tuple[Kind, Facts]]:
-            self._check_here(debits)
-            trial((debit, self.account(debit.data)) for debit in debits)
-            return [("debit", facts) for debit in debits for facts in debit_facts(debit)]
+    def reserve(self, debits: Sequence[Debit]) -> None:
+        """Debit the whole frozen plan of a run (``Debit.run``) from every owner, or none, before its first release.
 
-        return self._append(entries) if any(debit.events for debit in debits) else 0
+        From then on ``charge`` begins its releases without a further debit. A run whose plan is there pays nothing.
 
-    def _check_here(self, debits: Sequence[Debit]) -> None:
-        for debit in debits:
-            if debit.events and debit.data in self._left:
-                raise SettingError(
-                    f"The budget of {debit.owner!r} is kept in another vault by now ({self._left[debit.data]}).",
-                    "A federation that was made before does not write to it, so the data would have two budgets.",
-                    "Make the federation anew: without vault= it finds the vault by itself.",
-                )
+        Raises:
+            BudgetExceededError: naming the first owner whose budget does not allow it, or whose data has released
+                something before.
+            SettingError, VaultError: as ``charge`` does.
+        """
+        self._append(lambda: reserved(debits, self.account, self._left))
 
     def keep(self, question: str, debit: int, payload: Payload) -> Payload:
         """Write down a release, so that an equal ``question`` finds it; ``debit`` is what ``charge`` gave for it.
@@ -193,7 +190,7 @@ class Vault:
         form = "text" if isinstance(payload, str) else "numbers"
         facts = {"question": question, "debit": debit, "digest": _digest(form, data)}
 
-        def entries() -> list[tuple[Kind, Facts]]:
+        def entries() -> Lines:
             return [] if question in self._answers else [("answer", facts)]
 
         if self.path is not None or self._kept + len(data) <= MEMORY_BYTES:
@@ -221,9 +218,7 @@ class Vault:
             raise broken(self.name, found[2] if found else self._number)
         return found[1].decode() if found[0] == "text" else np.frombuffer(found[1], np.float64).copy()
 
-    def _append(
-        self, entries: Callable[[], list[tuple[Kind, Facts]]], answer: tuple[str, str, bytes] | None = None
-    ) -> int:
+    def _append(self, entries: Callable[[], Lines], answer: tuple[str, str, bytes] | None = None) -> int:
         """Write what ``entries`` gives once all earlier ones are known; count it only after it has been written."""
         with self._lock:
             with self._file.writing() as database:
@@ -263,21 +258,7 @@ class Vault:
         return checked(self.name, genesis, 0, database.execute("SELECT * FROM journal ORDER BY number"))
 
     def _take_in(self, lines: Sequence[Row]) -> None:
-        debits: Counter[str] = Counter()
-        for _, _, kind, body, _ in lines:
-            if kind == "debit":
-                debits[alike(body)] += 1
-                continue
-            facts = json.loads(body)
-            if kind == "opened":
-                self.account(facts["data"]).open(*counted_by(facts))
-                agreed = Budget(facts["epsilon"], facts["delta"]) if "epsilon" in facts else None
-                self._agreed[facts["data"]] = facts["owner"], agreed, facts["unit"]
-            else:
-                self._answers[facts["question"]] = facts["digest"]
-        for body, times in debits.items():
-            facts = json.loads(body)
-            self.account(facts["data"]).add(PrivacyEvent(**facts["event"]), facts["held_out"], times)
+        take_in(lines, self.account, self._agreed, self._answers)
         if lines:
             self._number, self._last = lines[-1][0], lines[-1][4]
 

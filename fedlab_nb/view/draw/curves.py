@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from weakref import ref
 
 from fedlab_nb.records import History, Snapshot
-from fedlab_nb.units import LOWER_IS_BETTER
+from fedlab_nb.units import LOWER_IS_BETTER, PERSONAL
 from fedlab_nb.view.style import UNIT_METRICS
 
 T = TypeVar("T")
@@ -51,6 +51,7 @@ class Curve:
     """A metric by round: releases with the noise in them, the level behind them, the owners' lowest and highest.
 
     ``lowest`` and ``highest`` are empty, or as long as ``rounds`` with None where no owner's value was released.
+    ``own`` are the values of the owners' own models together, in the same way.
     """
 
     metric: str
@@ -62,6 +63,12 @@ class Curve:
     lowest: tuple[float | None, ...]
     highest: tuple[float | None, ...]
     failed: tuple[tuple[int, str], ...]
+    own: tuple[float | None, ...] = ()
+
+    @property
+    def personal(self) -> tuple[tuple[int, float], ...]:
+        """The rounds in which the owners' own models were scored, and their value; none where there are no such."""
+        return tuple((n, v) for n, v in zip(self.rounds, self.own, strict=False) if v is not None)
 
     @property
     def noisy(self) -> bool:
@@ -108,7 +115,12 @@ def curve(snapshot: Snapshot) -> Curve:
         lowest=tuple(low for low, _ in bands),
         highest=tuple(high for _, high in bands),
         failed=tuple((r.number, str(r.failed)) for r in snapshot.history if r.failed is not None),
+        own=tuple(_finite(r.metrics.get(PERSONAL + metric)) for r in done),
     )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def course(history: History, metric: str) -> list[tuple[float, float]]:
@@ -128,8 +140,8 @@ def _scale(metric: str, values: Sequence[float]) -> float:
 
 def value_range(line: Curve) -> tuple[float, float]:
     """A vertical range that moves in coarse steps only, so that the picture stands still while it grows."""
-    lows = [v for v in (*line.values, *line.level, *line.lowest) if v is not None]
-    highs = [v for v in (*line.values, *line.level, *line.highest) if v is not None]
+    lows = [v for v in (*line.values, *line.level, *line.lowest, *line.own) if v is not None]
+    highs = [v for v in (*line.values, *line.level, *line.highest, *line.own) if v is not None]
     if not highs:
         return 0.0, 1.0
     if line.metric in UNIT_METRICS:

@@ -12,8 +12,8 @@ from fedlab_nb.records import Branch, Snapshot
 from fedlab_nb.units import metric_name, number
 from fedlab_nb.view.draw.curves import Bars, Curve, bars, course, curve, round_range, value_range
 from fedlab_nb.view.draw.picture import change_words, snapshot_svg
-from fedlab_nb.view.style import GREEN, MIDDLE, MIDDLE_BLUE, PURPLE, VERMILLION, template
-from fedlab_nb.view.words import chart_title, sentence
+from fedlab_nb.view.style import GREEN, MIDDLE, MIDDLE_BLUE, MIDDLE_ORANGE, PURPLE, VERMILLION, template
+from fedlab_nb.view.words import OWN_MODELS, chart_title, line_words, sentence
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -36,6 +36,7 @@ def progress_figure(snapshot: Snapshot) -> go.Figure:
         *_bands(line),
         *(_course(branch, snapshot.metric) for branch in snapshot.branches),
         *_main(line),
+        *_personal(line),
         *_owners(snapshot),
         *_failures(line),
     ]
@@ -90,7 +91,7 @@ def _main(line: Curve) -> list[Trace]:
         "y": list(line.level),
         "text": _hover(line),
         "mode": "lines" if line.noisy or len(line.rounds) > 60 else "lines+markers",
-        "name": f"{name}, best estimate" if line.noisy else f"{name}, all owners",
+        "name": f"{name}, {line_words(line)}",
         "line": {"color": MIDDLE_BLUE, "width": 3},
         "marker": {"size": 6},
         "hovertemplate": "<b>%{y:.3f}</b>%{text}<extra>%{fullData.name}</extra>",
@@ -107,6 +108,24 @@ def _main(line: Curve) -> list[Trace]:
         "hovertemplate": "%{y:.3f}<extra>%{fullData.name}</extra>",
     }
     return [releases, shown]
+
+
+def _personal(line: Curve) -> list[Trace]:
+    """The owners' own models together, where there are such."""
+    if not line.personal:
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(line.personal) <= 60 else "lines",
+            "x": [n for n, _ in line.personal],
+            "y": [v for _, v in line.personal],
+            "name": f"{metric_name(line.metric)}, {OWN_MODELS}",
+            "line": {"color": MIDDLE_ORANGE, "width": 2.5, "dash": "dashdot"},
+            "marker": {"size": 6, "symbol": "square"},
+            "hovertemplate": "<b>%{y:.3f}</b><extra>%{fullData.name}</extra>",
+        }
+    ]
 
 
 def _hover(line: Curve) -> list[str]:

@@ -10,8 +10,8 @@ from html import escape
 from fedlab_nb.records import History, Snapshot
 from fedlab_nb.units import bytes_text, metric_name, number, setting_words
 from fedlab_nb.view.draw.curves import Bars, Curve, bars, course, curve, round_range, thinned, value_range
-from fedlab_nb.view.style import GREEN, MIDDLE, MIDDLE_BLUE, MIDDLE_RED, PURPLE, UNIT_METRICS
-from fedlab_nb.view.words import sentence
+from fedlab_nb.view.style import GREEN, MIDDLE, MIDDLE_BLUE, MIDDLE_ORANGE, MIDDLE_RED, PURPLE, UNIT_METRICS
+from fedlab_nb.view.words import OWN_MODELS, line_words, sentence
 
 WIDE, NARROW = 720, 360
 METRIC_HEIGHT, GAP, BARS_HEIGHT, FOOT = 216, 40, 70, 34
@@ -78,6 +78,7 @@ def snapshot_svg(snapshot: Snapshot, *, width: int = WIDE, headline: bool = True
         *(_branch(branch.history, snapshot.metric, plane) for branch in snapshot.branches),
         _changes(snapshot, plane),
         _metric(line, plane),
+        _personal(line, plane),
         _bytes(bars(snapshot), plane),
         _text((plane.left + plane.right) / 2, plane.height - 4, "round", size=11),
     ]
@@ -110,7 +111,10 @@ def _rule(
 
 
 def _legend(snapshot: Snapshot, line: Curve) -> str:
-    key = [f'<tspan fill="{MIDDLE_BLUE}">━ {escape(metric_name(line.metric))} on held-out rows, all owners</tspan>']
+    name = escape(f"{metric_name(line.metric)} on held-out rows, {line_words(line)}")
+    key = [f'<tspan fill="{MIDDLE_BLUE}">━ {name}</tspan>']
+    if line.personal:
+        key.append(f'<tspan fill="{MIDDLE_ORANGE}">-·- {escape(OWN_MODELS)}</tspan>')
     if line.noisy:
         key = [
             f'<tspan fill="{MIDDLE_BLUE}">━ {escape(metric_name(line.metric))}, best estimate</tspan>',
@@ -213,6 +217,19 @@ def _metric(line: Curve, plane: Plane) -> str:
         parts.append(_rule(plane.x(n), plane.top, plane.x(n), plane.floor, opacity=0.5, colour=MIDDLE_RED))
         parts.append(_text(plane.x(n), plane.floor - 4, "✕", size=13, weight="700", fill=MIDDLE_RED))
     return "".join(parts)
+
+
+def _personal(line: Curve, plane: Plane) -> str:
+    """The owners' own models: a line of dashes and dots that ends in a square."""
+    points = [(plane.x(n), plane.y(v)) for n, v in thinned((float(n), v) for n, v in line.personal)]
+    if not points:
+        return ""
+    path, (x, y) = " ".join(f"{x:.1f},{y:.1f}" for x, y in points), points[-1]
+    dashes = 'stroke-width="2.4" stroke-dasharray="8 3 2 3"'
+    return (
+        f'<polyline points="{path}" fill="none" stroke="{MIDDLE_ORANGE}" {dashes}/>'
+        f'<path d="M{x - 4:.1f} {y - 4:.1f}h8v8h-8z" fill="{MIDDLE_ORANGE}"/>'
+    )
 
 
 def _dot(x: float, y: float, r: float, more: str = "") -> str:

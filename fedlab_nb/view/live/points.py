@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 
 from fedlab_nb.records import Round, Snapshot
+from fedlab_nb.units import PERSONAL
 from fedlab_nb.view.draw.picture import change_words
 
 
 def points(snapshot: Snapshot, start: int = 0) -> list[dict[str, object]]:
-    """The rounds from index ``start`` on: number, value, noise, owners' values, bytes, seconds, epsilon, and words."""
+    """The rounds from index ``start`` on: number, values, noise, owners' values, bytes, seconds, epsilon, and words."""
     changes = change_words(snapshot)
     return [_point(record, snapshot, changes) for record in snapshot.history[start:]]
 
@@ -21,6 +22,7 @@ def _point(record: Round, snapshot: Snapshot, changes: Mapping[int, str]) -> dic
     return {
         "n": record.number,
         "v": _finite(record.metrics.get(metric)),
+        "p": _finite(record.metrics.get(PERSONAL + metric)),
         "s": _finite(record.noise.get(metric)),
         "o": own,
         "b": record.sent,

@@ -6,8 +6,8 @@ from html import escape
 
 from fedlab_nb.records import Snapshot
 from fedlab_nb.units import metric_name, number, seconds_text
-from fedlab_nb.view.draw.curves import curve, traffic_total
-from fedlab_nb.view.words import chart_title, from_the_vault
+from fedlab_nb.view.draw.curves import Curve, curve, traffic_total
+from fedlab_nb.view.words import OWN_MODELS, chart_title, from_the_vault, line_words
 
 CHIPS = {
     "preparing": ("…", "fl-soft"),
@@ -43,11 +43,18 @@ def header_panel(snapshot: Snapshot) -> str:
         f'<span>round <b class="fl-big" data-testid="header-round">{last}</b> of {snapshot.num_rounds}</span> {GAP}'
         f'<span class="fl-soft" data-testid="header-time">{time}</span> {GAP}'
         f'<span class="fl-right">{escape(metric_name(snapshot.metric))} '
-        f'<b class="fl-big" data-testid="header-metric">{value}</b></span></div>'
+        f'<b class="fl-big" data-testid="header-metric">{value}</b>{_own(line)}</span></div>'
         f'<div class="fl-bar" role="progressbar" aria-label="rounds" aria-valuemin="0" aria-valuenow="{last}" '
         f'aria-valuemax="{snapshot.num_rounds}"><i class="{style}" style="width:{share:.1f}%"></i></div>'
         f"{_alarm(snapshot)}</section>"
     )
+
+
+def _own(line: Curve) -> str:
+    """The last score of the owners' own models, where there are such."""
+    if not line.personal:
+        return ""
+    return f' {GAP}{OWN_MODELS} <b class="fl-big" data-testid="header-personal">{number(line.personal[-1][1])}</b>'
 
 
 def _alarm(snapshot: Snapshot) -> str:
@@ -113,7 +120,9 @@ def _hop(style: str, words: str) -> str:
 def chart_head(snapshot: Snapshot) -> str:
     """The chart's title in words and its key; a key beside the picture fits narrow pages, plotly's own does not."""
     line = curve(snapshot)
-    keys = [("k-line", "best estimate" if line.noisy else "all owners together")]
+    keys = [("k-line", "all owners together" if line_words(line) == "all owners" else line_words(line))]
+    if line.personal:
+        keys.append(("k-own", OWN_MODELS))
     if line.noisy:
         keys += [("k-dot", "release with privacy noise"), ("k-band", "±1 sd of the noise")]
     if line.banded:

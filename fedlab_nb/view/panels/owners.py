@@ -13,7 +13,7 @@ Cell = Callable[[OwnerLine], object]
 
 
 def owners_panel(snapshot: Snapshot) -> str:
-    """One row an owner: taking part, rows, score, contribution, epsilon left, seconds.
+    """One row an owner: taking part, rows, score, that of its own model, contribution, epsilon left, seconds.
 
     A column that nobody may see is left out, and the note says why.
     """
@@ -25,6 +25,8 @@ def owners_panel(snapshot: Snapshot) -> str:
         columns.append(("rows", lambda o: "–" if o.rows is None else f"{o.rows:,}"))
     if any(o.score is not None for o in lines):
         columns.append((metric_name(snapshot.metric), lambda o: number(o.score)))
+    if any(o.own_score is not None for o in lines):
+        columns.append(("own model", lambda o: number(o.own_score)))
     columns.append(("contribution", _contribution(sealed=traffic_total(snapshot).sealed_bytes > 0)))
     if any(o.epsilon_left is not None for o in lines):
         columns.append(("ε left", lambda o: epsilon_text(o.epsilon_left)))
@@ -72,6 +74,8 @@ def _note(snapshot: Snapshot) -> str:
         parts.append(
             "Contribution: single updates are sealed; no party alone can tell how much an owner moved the model."
         )
+    if any(o.own_score is not None for o in lines):
+        parts.append(f"Own model: the {metric_name(snapshot.metric)} of the model that an owner has for itself.")
     if snapshot.history and all(o.rows is None for o in lines):
         parts.append("Numbers of rows were not released.")
     if snapshot.history and all(o.score is None for o in lines):

@@ -139,6 +139,7 @@ function render({ model, el }) {
     const line = (words, style = "") => lines.push(make("div", { class: style }, words));
     const names = model.get("owners"), metric = model.get("metric");
     if (r.v != null) line(r.s ? `${metric} ${brief(r.v)} ± ${brief(r.s)} (with noise)` : `${metric} ${brief(r.v)}`);
+    if (r.p != null) line(`owners' own models ${brief(r.p)}`);
     const own = (r.o ?? []).map((v, i) => [v, names[i]]).filter(([v]) => v != null).sort((a, b) => b[0] - a[0]);
     const shown = own.length > 7 ? [...own.slice(0, 3), null, ...own.slice(-3)] : own;
     for (const entry of shown) {

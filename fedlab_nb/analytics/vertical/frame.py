@@ -1,0 +1,198 @@
+"""A frame over owners of different columns: the rows that all of them have, and questions across owners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from fedlab_nb.analytics.answers import Answer, Number, Standardiser
+from fedlab_nb.analytics.column import Groups, PrivateColumn
+from fedlab_nb.analytics.frame import Names, PrivateFrame
+from fedlab_nb.analytics.source import Source
+from fedlab_nb.analytics.vertical import evidence, relations, tables
+from fedlab_nb.analytics.vertical.asking import joint_facts, owner_of
+from fedlab_nb.cards import folded, framed, pairs_html, panel
+from fedlab_nb.errors import RuleError
+from fedlab_nb.parties.columns.road import alignment_of
+from fedlab_nb.records.schema import columns_html
+from fedlab_nb.units import counted, listed
+from fedlab_nb.vertical import Alignment, align
+
+
+class VerticalFrame(PrivateFrame):
+    """The rows that all owners of different columns have, as a frame that answers and never shows.
+
+    ``fl.PrivateFrame(federation)`` makes it where owners have ids. Which rows are in common the owners find out at the
+    first question. Across owners it answers ``corr``, ``crosstab``, ``woe`` and ``iv``, exactly, under
+    ``encrypt=fl.CKKS("deep")``: one owner seals, another multiplies, and the key holder opens sums and keeps back what
+    fewer than five rows stand behind. Every other question is about columns of one owner: that owner answers it, and
+    the server reads the answer.
+
+    Exact answers count as not protected, and two of them can differ by one row.
+    """
+
+    _name = "This frame"
+
+    def align(self) -> Alignment:
+        """Which rows all owners have: they look for them once."""
+        with self._source.federation.in_use():
+            return align(self._source.federation)
+
+    def of(self, owner: str) -> PrivateFrame:
+        """The columns of one owner, over the rows that all owners have: for all questions that need no other owner."""
+        made = PrivateFrame(self._source.federation, owner=owner)
+        kept = {name: self._source.columns[name] for name in made._source.columns if name in self._source.columns}  # noqa: SLF001
+        return PrivateFrame._of(replace(made._source, columns=kept))  # noqa: SLF001 - one frame, two files
+
+    def owner_of(self, column: str) -> str:
+        """Who holds a column."""
+        return owner_of(self._source, column)
+
+    def __getitem__(self, key: object) -> PrivateColumn | PrivateFrame:
+        if isinstance(key, str):
+            return self.of(self.owner_of(key))[key]
+        if isinstance(key, list):
+            return super().__getitem__(key)
+        raise _across("rows that meet a condition")
+
+    def query(self, condition: str) -> PrivateFrame:  # noqa: ARG002 - the frame's signature
+        """Refused: which rows meet a condition on one owner's column is nobody else's to know."""
+        raise _across("rows that meet a condition")
+
+    def count(self, *, epsilon: float | None = None) -> Number:
+        """How many rows all owners have."""
+        self._source.price(epsilon)
+        found = self.align()
+        left = "the number of ids that all owners have, found by their alignment"
+        facts = joint_facts(self._source, "the number of rows in common", found, left, "every owner, and the server")
+        return Number(float(found.rows), 0.0, facts)
+
+    def corr(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
+        """Pearson correlations within and across owners, each over the rows that have both values."""
+        return relations.correlation(self._source, self._source.numeric(names), epsilon)
+
+    def crosstab(self, first: str, second: str, *, epsilon: float | None = None) -> Answer:
+        """How many rows have each pair of values of two columns, of one owner or of two."""
+        names = self._source.column(first).name, self._source.column(second).name
+        owners = [self.owner_of(name) for name in names]
+        if owners[0] == owners[1]:
+            return self.of(owners[0]).crosstab(*names, epsilon=epsilon)
+        return tables.crosstab(self._source, (self._side(owners[0]), self._side(owners[1])), names, epsilon)
+
+    def woe(
+        self, target: str, event: object, bins: int = 10, names: Names = None, *, epsilon: float | None = None
+    ) -> Answer:
+        """Weight of evidence of each bin of every owner's columns, for one owner's ``target`` being ``event``."""
+        outcome = self._source.outcome(target, event, "event")
+        wanted = [name for name in self._source.named(names) if name != outcome.column]
+        return evidence.weigh(self._source, self._sides(), outcome, wanted, bins, epsilon)
+
+    def iv(
+        self, target: str, event: object, bins: int = 10, names: Names = None, *, epsilon: float | None = None
+    ) -> Answer:
+        """Information value of every owner's columns, the highest first, for one owner's ``target`` being ``event``."""
+        return evidence.information(self.woe(target, event, bins, names, epsilon=epsilon))
+
+    def describe(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
+        """Count, mean, standard deviation and quartiles of numeric columns of one owner."""
+        return self._only(names, "describe").describe(names, epsilon=epsilon)
+
+    def value_counts(self, column: str, *, epsilon: float | None = None) -> Answer:
+        """How many rows have each value of a column, the most frequent first."""
+        return self._only(column, "value_counts").value_counts(column, epsilon=epsilon)
+
+    def histogram(self, column: str, bins: int | Sequence[float] = 10, *, epsilon: float | None = None) -> Answer:
+        """How many values of a column lie in each bin: a number of bins, or their edges."""
+        return self._only(column, "histogram").histogram(column, bins, epsilon=epsilon)
+
+    def quantile(
+        self, names: Names = None, q: float | Sequence[float] = (0.25, 0.5, 0.75), *, epsilon: float | None = None
+    ) -> Answer:
+        """Quantiles of numeric columns of one owner: one row for each ``q``."""
+        return self._only(names, "quantile").quantile(names, q, epsilon=epsilon)
+
+    def cov(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
+        """Covariances of numeric columns of one owner."""
+        return self._only(names, "cov").cov(names, epsilon=epsilon)
+
+    def vif(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
+        """The variance inflation factor of each column among those of one owner."""
+        return self._only(names, "vif").vif(names, epsilon=epsilon)
+
+    def groupby(self, by: str | Sequence[str]) -> Groups:
+        """Groups by the values of columns of one owner."""
+        return self._only(by, "groupby").groupby(by)
+
+    def missing(self, *, epsilon: float | None = None) -> Answer:
+        """Missing values by column, of one owner's columns."""
+        return self._only(None, "missing").missing(epsilon=epsilon)
+
+    def standardise(self, names: Names = None, *, epsilon: float | None = None) -> Standardiser:
+        """Centre and scale of numeric columns of one owner."""
+        return self._only(names, "standardise").standardise(names, epsilon=epsilon)
+
+    def ttest(
+        self, column: str, by: str, groups: Sequence[object] | None = None, *, epsilon: float | None = None
+    ) -> Answer:
+        """Welch's test of whether a column has the same mean in two groups, both of one owner."""
+        return self._only([column, by], "ttest").ttest(column, by, groups, epsilon=epsilon)
+
+    def kaplan_meier(
+        self,
+        duration: str,
+        event: str,
+        by: str | None = None,
+        bins: int | Sequence[float] = 12,
+        happened: object = True,
+        *,
+        epsilon: float | None = None,
+    ) -> Answer:
+        """The Kaplan-Meier curve of ``duration``, where all of the columns are one owner's."""
+        names = [duration, event, *([by] if by is not None else [])]
+        frame = self._only(names, "kaplan_meier")
+        return frame.kaplan_meier(duration, event, by, bins, happened, epsilon=epsilon)
+
+    def drift(self, names: Names = None, bins: int = 10, *, epsilon: float | None = None) -> Answer:  # noqa: ARG002
+        """Refused: it compares owners by the same columns."""
+        raise _across("drift()")
+
+    def _sides(self) -> Mapping[str, Source]:
+        return {name: self._side(name) for name in self._source.federation.names}
+
+    def _side(self, owner: str) -> Source:
+        return self.of(owner)._source  # noqa: SLF001 - one frame, two files
+
+    def _only(self, names: Names, asked: str) -> PrivateFrame:
+        """The frame of the one owner of these columns."""
+        owners = dict.fromkeys(self.owner_of(name) for name in self._source.named(names))
+        if len(owners) > 1:
+            raise _across(f"{asked}()", tuple(owners))
+        return self.of(next(iter(owners)))
+
+    def __repr__(self) -> str:
+        source = self._source
+        found = alignment_of(source.federation)
+        rows = "rows not looked for yet" if found is None else f"{found.rows:,} rows in common"
+        columns = counted(len(source.columns), "column")
+        return f"VerticalFrame({counted(len(source.names), 'owner')}, {columns}, {rows}, rows private)"
+
+    def _repr_html_(self) -> str:
+        source, found = self._source, alignment_of(self._source.federation)
+        held = [(owner.name, [name for name in source.columns if self.owner_of(name) == owner.name])
+                for owner in source.federation.owners]  # fmt: skip
+        rows = [(f"Columns of {owner}", listed(names)) for owner, names in held if names]
+        rows.append(("Rows in common", "looked for at the first question" if found is None else f"{found.rows:,}"))
+        rows.append(("Answers", "exact; what fewer than five rows stand behind is not shown"))
+        body = pairs_html(rows) + folded("Columns", columns_html(list(source.columns.values())))
+        note = "Across owners: .corr(), .crosstab(a, b), .woe(target, event), .iv(...). Of one owner: .of(name)."
+        return framed(panel("Private frame over owners of different columns", body, note=note))
+
+
+def _across(asked: str, owners: tuple[str, ...] = ()) -> RuleError:
+    named = f" of {' and '.join(map(repr, owners[:3]))}" if owners else ""
+    first = owners[0] if owners else "bank"
+    return RuleError(
+        f"{asked} was asked about columns{named} that lie at different owners.",
+        "No owner has all of these columns, and this question is no sum of products of two owners' columns.",
+        f'Ask one owner: frame.of("{first}"). Across owners ask corr(), crosstab(), woe() or iv().',
+    )

@@ -1,0 +1,1 @@
+"""The owners' side of a round of horizontal learning."""

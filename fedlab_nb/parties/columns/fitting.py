@@ -1,0 +1,159 @@
+"""Which owners of different columns fit together, under which settings, and for which questions and strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fedlab_nb.crypto import CKKS
+from fedlab_nb.errors import RuleError, SchemaError, SettingError
+from fedlab_nb.parties.columns.ids import KINDS
+from fedlab_nb.parties.owner import DataOwner
+from fedlab_nb.records import Schema
+from fedlab_nb.records.schema import NO_TARGET
+
+if TYPE_CHECKING:
+    from fedlab_nb.parties.house import House
+
+
+def joined_schema(owners: Sequence[DataOwner]) -> Schema:
+    """All owners' columns side by side, the target of the one owner that has one, and the id.
+
+    Raises:
+        SchemaError: an owner without an id, ids of different kinds, a column at two owners, or two targets.
+        SettingError: owners that hold out different shares of the rows.
+    """
+    without = next((owner for owner in owners if owner.schema.id is None), None)
+    if without is not None:
+        other = next(owner for owner in owners if owner.schema.id is not None)
+        raise SchemaError(
+            f"{other.name!r} has an id and {without.name!r} has none.",
+            "Owners of different columns find their rows by ids; owners of the same columns have no need of them.",
+            f"Name the id column at {without.name!r} as well, fl.DataOwner(..., id=...), or at no owner.",
+        )
+    _check_ids(owners)
+    holders: dict[str, str] = {}
+    for owner in owners:
+        for name in [column.name for column in owner.schema.features] + [owner.target] * bool(owner.target):
+            if name in holders:
+                raise SchemaError(
+                    f"{holders[name]!r} and {owner.name!r} both have a column {name!r}.",
+                    "Questions and models name columns, and would not know whose is meant.",
+                    f'Rename it at one of them, for example frame.rename(columns={{"{name}": "{owner.name} {name}"}}).',
+                )
+            holders[name] = owner.name
+    labelled = [owner for owner in owners if owner.target]
+    if len(labelled) > 1:
+        raise SchemaError(
+            f"{labelled[0].name!r} has the target {labelled[0].target!r} and {labelled[1].name!r} the target "
+            f"{labelled[1].target!r}.",
+            "In vertical learning one owner has the labels and the others help it to predict them.",
+            "Leave target= out at all owners but one; the column is then a feature like any other.",
+        )
+    features = tuple(column for owner in owners for column in owner.schema.features)
+    return Schema(features, labelled[0].schema.target if labelled else NO_TARGET, owners[0].schema.id)
+
+
+def _check_ids(owners: Sequence[DataOwner]) -> None:
+    first = owners[0]
+    for owner in owners[1:]:
+        kinds = [KINDS[each.schema.id.kind] for each in (first, owner) if each.schema.id is not None]
+        if kinds[0] != kinds[1]:
+            raise SchemaError(
+                f"The ids of {first.name!r} ({first.id!r}) are {kinds[0]}, those of {owner.name!r} ({owner.id!r}) are "
+                f"{kinds[1]}.",
+                "The number 7 and the text '007' are no common id, and guessing would join wrong rows.",
+                f"Convert one of them, for example frame[{owner.id!r}].astype(str), so that equal rows have equal ids.",
+            )
+        if owner.held_out != first.held_out:
+            raise SettingError(
+                f"{first.name!r} holds out {first.held_out:g} of its rows, {owner.name!r} {owner.held_out:g}.",
+                "A row in common is either trained on by all owners or by none.",
+                "Give all owners the same held_out.",
+            )
+
+
+def check_columns_house(house: House, agreed: bool) -> None:
+    """Refuse settings that have no meaning, or a false one, for owners of different columns.
+
+    Raises:
+        RuleError: a privacy mechanism or a budget.
+        SettingError: owners that may stay away.
+    """
+    if house.protect is not None or agreed:
+        raise RuleError(
+            "A privacy mechanism or a budget was given, and the owners hold different columns of the same rows.",
+            "What owners of columns work out together is released without noise, and every row is in all of their "
+            "data: an epsilon for one owner's data would be false.",
+            "Leave protect= and budget= out, of the owners too; each release is counted as not protected.",
+        )
+    if house.sample_rate != 1.0 or house.dropout != 0.0 or house.min_owners is not None:
+        raise SettingError(
+            f"sample_rate={house.sample_rate:g}, dropout={house.dropout:g} and min_owners={house.min_owners} were "
+            "given, and the owners hold different columns of the same rows.",
+            "Nothing can be worked out while an owner of columns is away: nobody else has them.",
+            "Leave all three out.",
+        )
+
+
+def is_vertical(schema: Schema) -> bool:
+    """True if owners hold different columns of the same rows, and find them by an id."""
+    return schema.id is not None
+
+
+def check_strategy_columns(strategy: object, schema: Schema) -> None:
+    """Refuse a strategy for the same columns where owners hold different ones, and the other way round.
+
+    A strategy for different columns has ``labels_at``, the name of the owner that knows what is to be predicted.
+
+    Raises:
+        RuleError: naming the strategy.
+    """
+    name = type(strategy).__name__
+    if hasattr(strategy, "labels_at"):
+        check_vertical(schema, name)
+    elif is_vertical(schema):
+        raise RuleError(
+            f"{name} needs owners with the same columns, and these hold different columns of the same rows.",
+            "It adds up what each owner computes from all columns, and no owner here has all of them.",
+            "Use a strategy of fl.vertical, or owners with the same columns: fl.split_rows(frame, owners=5).",
+        )
+
+
+def check_vertical(schema: Schema, what: str) -> None:
+    """Refuse ``what`` where owners have the same columns, and it needs them to hold different ones.
+
+    Raises:
+        RuleError: naming ``what``.
+    """
+    if not is_vertical(schema):
+        raise RuleError(
+            f"{what} needs owners of different columns with an id, and these have the same columns.",
+            "It brings together what different owners know about the same row, and here no row is at two owners.",
+            "Name an id at each owner, fl.DataOwner(..., id=...), or use fl.split_columns(frame, bank=[...], "
+            "shop=[...]); for the same columns use fl.FedAvg or fl.PrivateFrame.",
+        )
+
+
+def check_products(encrypt: object, what: str) -> CKKS:
+    """The scheme under which one owner may multiply another's sealed numbers; refuse all others for ``what``.
+
+    Raises:
+        RuleError: no encryption, one without products, or a key that an owner has.
+    """
+    if isinstance(encrypt, CKKS) and encrypt.preset == "deep" and encrypt.keys == "authority":
+        return encrypt
+    if encrypt is None:
+        found, why = "nothing is encrypted", "One owner would get another's numbers row by row, to be read by it."
+    elif not isinstance(encrypt, CKKS) or encrypt.preset != "deep":
+        found = f"{encrypt!r} is in force"
+        why = "It adds sealed numbers and has no room to multiply them, which joins two owners' columns."
+    else:
+        found, why = f"{encrypt!r} is in force", "The owner that multiplies would have the key to what it multiplies."
+        if encrypt.keys == "threshold":
+            why = "Products have no opening in shares, and there is no key holder to open their sums."
+    raise RuleError(
+        f"{what} multiplies one owner's sealed numbers with another's, and {found}.",
+        why,
+        'Make the federation with encrypt=fl.CKKS("deep"), whose key a key holder apart has.',
+    )

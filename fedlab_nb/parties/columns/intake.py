@@ -1,0 +1,109 @@
+"""What an owner takes in: its settings, its public schema and its rows; with ids if others have other columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fedlab_nb.data.intake import load, make_schema, tidy
+from fedlab_nb.errors import SchemaError, SettingError
+from fedlab_nb.parties.columns.ids import Ids, lots, take_ids
+from fedlab_nb.parties.rows import Part, Rows, content_of, divide
+from fedlab_nb.privacy import Budget
+from fedlab_nb.records import Schema
+from fedlab_nb.records.schema import NO_TARGET
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTIES = {"server", "key holder", "auditor"}
+
+
+def take_in(
+    name: str,
+    data: pd.DataFrame | str | Path,
+    target: str | None,
+    id_column: str | None,
+    held_out: float,
+    bounds: Mapping[str, tuple[float, float]] | None,
+    categories: Mapping[str, Sequence[object]] | None,
+) -> tuple[Schema, Rows]:
+    """The public schema of ``data`` and its rows, divided into training and held-out ones.
+
+    Raises:
+        SchemaError, SettingError: if it has no usable rows, columns, target or ids.
+    """
+    frame = load(data)
+    if id_column is None:
+        schema = make_schema(frame, name, target or "", bounds, categories)
+        return schema, divide(frame, schema, name, held_out)
+    if id_column not in frame.columns or id_column == target:
+        problem = "is its target as well" if id_column in frame.columns else "is not there"
+        raise SchemaError(
+            f"The id column {id_column!r} of {name!r} {problem}.",
+            "The id says which row belongs together with which one of another owner, and nothing else.",
+            f"Name a column of its own: fl.DataOwner({name!r}, frame, id=...).",
+        )
+    column, ids = take_ids(frame[id_column], name)
+    table = frame.drop(columns=id_column)
+    if set(table.columns) <= {target}:
+        raise SchemaError(
+            f"{name!r} has no column but the id{'' if target is None else ' and the target'}.",
+            "An owner takes part with columns that the others lack.",
+            "Add feature columns to the frame, or leave this owner out.",
+        )
+    if target is None:
+        table = table.assign(**{NO_TARGET.name: 0.0})
+    schema = make_schema(table, name, NO_TARGET.name if target is None else target, bounds, categories)
+    schema = replace(schema, target=NO_TARGET if target is None else schema.target, id=column)
+    return schema, _keyed(table, schema, ids, held_out, content_of(frame))
+
+
+def _keyed(table: pd.DataFrame, schema: Schema, ids: Ids, held_out: float, content: bytes) -> Rows:
+    """The rows with a known target, which of them are held out by their ids alone."""
+    features, target = tidy(table, schema)
+    drawn, kept = lots(ids), target.notna().to_numpy()
+
+    def part(places: np.ndarray) -> Part:
+        return features.iloc[places].reset_index(drop=True), target.iloc[places].reset_index(drop=True)
+
+    sides = [np.flatnonzero(kept & (drawn >= held_out)), np.flatnonzero(kept & (drawn < held_out))]
+    named = tuple([ids[place] for place in side] for side in sides)
+    return Rows(part(sides[0]), part(sides[1]), content, (named[0], named[1]))
+
+
+def check_settings(name: str, target: object, id_column: object, held_out: float, budget: object) -> None:
+    """Refuse settings of an owner that cannot work.
+
+    Raises:
+        SettingError: naming the setting.
+    """
+    if not isinstance(name, str) or not name.strip() or name.strip().lower() in PARTIES:
+        raise SettingError(
+            f"A data owner was named {name!r}.",
+            "Messages and budgets are kept under the owner's name, beside server, key holder and auditor.",
+            "Give it a text of its own, such as 'Clinic A'.",
+        )
+    if target is None and id_column is None:
+        raise SettingError(
+            f"{name!r} was given neither a target nor an id.",
+            "Owners of the same columns need a column to predict; owners of different columns an id to find each "
+            "other's rows by.",
+            f'Write fl.DataOwner({name!r}, frame, target="...") or fl.DataOwner({name!r}, frame, id="...").',
+        )
+    if isinstance(held_out, bool) or not isinstance(held_out, int | float) or not 0.0 <= held_out <= 0.5:
+        raise SettingError(
+            f"held_out={held_out!r} was given for {name!r}.",
+            "It is the share of rows kept for testing, and most rows must stay for training.",
+            "Choose a number from 0 to 0.5, such as 0.2.",
+        )
+    if budget is not None and not isinstance(budget, Budget):
+        raise SettingError(
+            f"The budget of {name!r} is of type {type(budget).__name__}.",
+            "It is an epsilon with its delta, and a number alone would leave one of them open.",
+            "Give budget=fl.Budget(epsilon=2, delta=1e-4), or leave it out.",
+        )

@@ -1,0 +1,119 @@
+"""What may cross between parties: how it is kept, hashed, and what its receiver finds on opening it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.records import Message, Peek
+
+
+class SealedPayload(Protocol):
+    """What the ledger must know of something that its receiver cannot read, or not without a key."""
+
+    @property
+    def parts(self) -> tuple[bytes, ...]:
+        """The bytes that cross."""
+
+    @property
+    def plain_nbytes(self) -> int:
+        """Bytes of the same content in the clear; 0 if it holds no numbers of an owner."""
+
+    @property
+    def head(self) -> str:
+        """The first bytes inside, in hex."""
+
+    @property
+    def note(self) -> str:
+        """What it is, for those who cannot look inside."""
+
+
+class PackedPayload(Protocol):
+    """Numbers that cross in fewer bytes, and that their receiver can restore."""
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes that cross."""
+
+    def restore(self) -> NDArray[np.float64]:
+        """The numbers (d,) that they stand for."""
+
+
+Payload = NDArray[np.float64] | NDArray[np.float32] | str | bytes | SealedPayload | PackedPayload
+"""What may cross: numbers, a list in JSON, public key material, ciphertexts, or numbers packed into fewer bytes."""
+
+
+class Crossing(NamedTuple):
+    """A payload as the ledger needs it: worked out once, however many receive it."""
+
+    payload: object
+    nbytes: int
+    plain_nbytes: int
+    peek: Peek
+    content: str
+
+    @classmethod
+    def of(cls, payload: Payload) -> Crossing:
+        """The payload, a copy of it where others could still change it, and what is to be known of it."""
+        body = body_of(payload)
+        peek, plain = _peek(payload)
+        return cls(_frozen(payload), sum(len(part) for part in body), plain, peek, content_of(body))
+
+
+def body_of(payload: Payload | object) -> list[bytes | memoryview]:
+    """The bytes that cross, in parts."""
+    if isinstance(payload, str | bytes):
+        return [payload.encode() if isinstance(payload, str) else payload]
+    if isinstance(payload, np.ndarray):
+        return [np.ascontiguousarray(payload).reshape(-1).view(np.uint8).data]
+    return [payload.payload] if hasattr(payload, "restore") else list(payload.parts)  # type: ignore[attr-defined]
+
+
+def content_of(body: Sequence[bytes | memoryview]) -> str:
+    """The hash that stands for a payload."""
+    whole = hashlib.sha256()
+    for part in body:
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()
+
+
+def digest_of(heads: Sequence[object], peek: Peek, content: str, previous: str) -> str:
+    """The hash over every field of a message but its payload, for which ``content`` stands.
+
+    ``heads`` are its number, round, sender, receiver, kind, sizes, and whether it is encrypted.
+    """
+    seen = peek.readable, peek.head, peek.shape, peek.note
+    return hashlib.sha256(json.dumps([heads, seen, content, previous], default=str).encode()).hexdigest()
+
+
+def digest_again(m: Message) -> str:
+    """The digest that a message must have, from what stands in it."""
+    heads = m.number, m.round, m.sender, m.receiver, m.kind, m.nbytes, m.plain_nbytes, m.encrypted
+    return digest_of(heads, m.peek, m.content, m.previous)
+
+
+def _frozen(payload: Payload) -> object:
+    if not isinstance(payload, np.ndarray):
+        return payload
+    kept = payload.copy()
+    kept.setflags(write=False)
+    return kept
+
+
+def _peek(payload: Payload) -> tuple[Peek, int]:
+    """What the receiver finds on opening it, and the bytes that the same content takes in the clear."""
+    if isinstance(payload, np.ndarray):
+        return Peek(True, tuple(float(v) for v in payload.flat[:8]), payload.shape), payload.nbytes
+    if isinstance(payload, str):
+        return Peek(True, payload[:120], (len(payload),)), len(payload.encode())
+    if isinstance(payload, bytes):
+        return Peek(True, payload[:24].hex(), (len(payload),), "keys, signatures or shares: no numbers of an owner"), 0
+    if hasattr(payload, "restore"):
+        numbers = payload.restore()
+        return Peek(True, tuple(float(v) for v in numbers[:8]), numbers.shape, "packed"), numbers.nbytes
+    return Peek(False, payload.head, (payload.plain_nbytes // 8,), payload.note), payload.plain_nbytes

@@ -1,0 +1,10 @@
+"""Vertical federated learning: the same rows, different columns at different owners; one protocol a file.
+
+Read align.py first (which rows are in common), then products.py (sums of products of two owners' columns).
+"""
+
+from fedlab_nb.parties.columns.alignment import Alignment
+from fedlab_nb.vertical.align import align
+from fedlab_nb.vertical.products import Factor, sums_of_products
+
+__all__ = ["Alignment", "Factor", "align", "sums_of_products"]
