@@ -4,7 +4,7 @@
     python run.py test [...]     set up, then check everything; further arguments go to pytest
     python run.py notebooks      set up, then execute every notebook in place
     python run.py bench          set up, then print what the quickstart costs in seconds, bytes and memory
-                                 (or: bench dashboard, bench encryption, bench privacy, bench vault)
+                                 (or: bench dashboard, encryption, engine, privacy, strategies, vault)
 
 The environment is made in .venv beside this file, or in the folder that FEDLAB_VENV names.
 """

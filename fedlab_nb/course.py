@@ -14,6 +14,7 @@ from fedlab_nb.parties import Federation
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.rules import check_house, is_number
 from fedlab_nb.records import Branch, History, Round
+from fedlab_nb.records.snapshot import Tone
 from fedlab_nb.rounds import Strategy, rounds
 
 # What the federation keeps; any other setting is the strategy's own, if it is a dataclass that has such a field.
@@ -80,6 +81,17 @@ class Course:
         self.records.append(record)
         if self.checkpoint is not None:
             self.checkpoint.keep(record)
+
+    def news(self, record: Round) -> list[tuple[str, Tone]]:
+        """What a reader should hear of a round that was just kept: who was left out, and how owners were computed."""
+        lost: list[tuple[str, Tone]] = []
+        for failure in record.lost:
+            why = getattr(failure.error, "what", str(failure.error))
+            lost.append((f"Round {record.number} went on without {failure.party}: {why}", "warning"))
+        computed = getattr(self.strategy, "computed", None)
+        if computed is None or record.failed is not None or len(self.records) > 1 or not record.cohort:
+            return lost
+        return [*lost, (computed(record.state), "plain")]
 
     def tried(self, changes: Mapping[str, float]) -> tuple[Strategy, House]:
         """The strategy and the house with these settings; nothing is changed yet.

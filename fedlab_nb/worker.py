@@ -204,6 +204,8 @@ class Worker:
                 self.note = str(record.failed.error) if record.failed else ""
                 return "budget spent"
             self.course.keep(record)
+            for words, tone in self.course.news(record):
+                self.say(words, tone)
             self._look()
             after_each()
             if record.failed is not None:

@@ -43,7 +43,7 @@ def check_attack(attack: Attack, view: View | None = None) -> Report:
         SettingError: a ``view`` that is none.
 
     >>> def largest(view):
-    ...     return max((abs(m.payload).max() for m in view if m.sender == "Owner 1" and not m.encrypted), default=None)
+    ...     return max((abs(m.payload).max() for m in view if m.kind == "update" and not m.encrypted), default=None)
     >>> check_attack(largest)
     Report(the attack largest: all 6 laws hold)
     """

@@ -65,6 +65,8 @@ def as_numbers(column: pd.Series) -> NDArray[np.float64]:
     """
     import pandas as pd
 
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+        return column.to_numpy(dtype=np.float64, copy=True)
     try:
         present = column.dropna()
         values = np.full(len(column), np.nan)

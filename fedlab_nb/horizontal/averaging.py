@@ -148,8 +148,11 @@ class Averaging:
         else:
             side = self._side(learner, state, federation, number)
             mean, kept = combined(self, federation, state, side, terms, self._parts(learner))
-            kept |= side.kept
-        new, memory = self.serve(state, mean, federation.came(cohort))
+            kept |= side.kept_without(federation.losses.names)
+        # At owner level who came must not matter, as no noise covers that.
+        of_owners = isinstance(protect, OwnerLevelDP)
+        came = federation.house.sample_rate if of_owners else federation.came(cohort)
+        new, memory = self.serve(state, mean, came)
         return moved(state, new, {**memory, **kept})
 
     def settings(self, federation: Federation, state: State | None) -> dict[str, float]:
@@ -199,6 +202,13 @@ class Averaging:
         """The model in this state, with the way it reads columns."""
         setup: Setup = state.context  # type: ignore[assignment]
         return trained(self.model, state.weights["server"], setup.encoding)
+
+    def computed(self, state: State) -> str:
+        """How the owners of a round were computed, and why, in a sentence."""
+        setup: Setup = state.context  # type: ignore[assignment]
+        chosen = self._learner(setup).chosen
+        way = "together, as one batch of models" if chosen.name == "stacked" else "one after another"
+        return f"Owners are computed {way}: {chosen.reason}."
 
     def spending(self, federation: Federation, record: Round, num_rounds: int) -> Spending:
         """Where the budgets stand after ``record``, the verdict after round ``num_rounds`` set aside."""

@@ -101,7 +101,7 @@ MATRIX: tuple[Need, ...] = (
     Need(
         "sum of updates",
         "one sum over the owners of a round, and whatever the server does with it",
-        "FedSGD, FedAvg, FedProx, MOON, FedAvgM, FedAdagrad, FedAdam, FedYogi, LoRA, rand-k",
+        "FedSGD, FedAvg, FedAvgM, FedAdagrad, FedAdam, FedYogi, rand-k",
     ),
     Need(
         "row weights",

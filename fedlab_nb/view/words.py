@@ -9,7 +9,7 @@ from fedlab_nb.units import bytes_text, delta_text, epsilon_text, metric_name, n
 from fedlab_nb.view.draw.curves import Curve, better, curve, traffic_total
 
 # What the server tells owners: where nothing else crossed, no owner was asked.
-TOLD = frozenset({"model", "encoding"})
+TOLD = frozenset({"model", "encoding", "control variate"})
 
 
 # What the two lines of a run with personal models are called.

@@ -92,6 +92,7 @@ def mnist(divided: str, folder: Path) -> None:
     """Rounds until 97 % of the test set: 784-200-200-10, a tenth of 100 owners a round, one epoch, batches of 10."""
     train, test = (fl.data.mnist(folder, part=part) for part in ("train", "test"))
     most, paper = (110, 87) if divided == "IID" else (1000, 664)
+    say("100 owners with 600 pictures each are made; it takes a minute or two.")
     federation = federation_of(train, iid if divided == "IID" else shards, owners=100, sample_rate=0.1)
     strategy = fl.FedAvg(fl.models.mlp((200, 200)), lr=0.1, local_epochs=1, batch_size=10)
     begun, best = time.perf_counter(), 0.0

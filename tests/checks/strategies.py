@@ -82,7 +82,15 @@ class Descent:
         return spending(federation)
 
 
-RIGHT = [Halves(LOGISTIC), Momentum(fl.models.mlp(3)), Descent()]
+class Everybody(Descent):
+    """Says in words that all owners have to come."""
+
+    def check(self, federation, num_rounds, *, seed=0, after=None):
+        if federation.house.sample_rate < 1.0:
+            raise fl.errors.SettingError("Some owners stay away.", "All have to come.", "Use sample_rate=1.")
+
+
+RIGHT = [Halves(LOGISTIC), Momentum(fl.models.mlp(3)), Descent(), Everybody()]
 
 
 # Broken ones: each has the law that it breaks, what is found, and what to do.

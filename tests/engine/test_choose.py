@@ -139,25 +139,34 @@ def test_other_results_together_are_found_and_not_used(monkeypatch):
     assert "more than rounding explains" in engine.card.reason
 
 
-def timed(seconds_together):
-    def fake(executor, jobs, rule, size, clock):
-        results = list(executor.run(jobs, rule, epochs=1, batch_size=size))
-        return results, (seconds_together if isinstance(executor, Stacked) else 1.0) * len(jobs)
-
-    return fake
+def large():
+    layers = [nn.Unflatten(1, (1, 4, 4)), nn.Conv2d(1, 40, 3, padding=2), nn.Conv2d(40, 40, 3, padding=1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(1440, 3))
 
 
-@pytest.mark.parametrize(
-    ("model", "together", "name"),
-    [("mlp", 1.5, "stacked"), ("mlp", 1.8, "sequential"), ("large", 0.9, "stacked"), ("large", 1.1, "sequential")],
-)
-def test_a_large_model_goes_by_the_trial_and_a_small_one_unless_it_is_clear(model, together, name, monkeypatch):
-    module = built("mlp") if model == "mlp" else nn.Sequential(nn.Linear(INPUTS, 30_000), nn.Linear(30_000, 3))
-    monkeypatch.setattr(choose, "_timed", timed(together))
+def test_large_models_are_trained_one_by_one_without_a_trial(monkeypatch):
+    monkeypatch.setattr(choose, "_timed", None)
+    module = large()
+    engine, jobs = Engine(module, "multiclass"), jobs_of(module, (3, 5))
+    assert trained(engine, jobs) == trained(Sequential(module, "multiclass"), jobs)
+    assert "size" in engine.card.reason
+    assert engine.stacks
+    module = built("mlp")
+    monkeypatch.setattr(choose, "_MANY_WEIGHTS", 200)
+    engine, jobs = Engine(module, "multiclass"), jobs_of(module, (3, 5))
+    assert trained(engine, jobs) == trained(Sequential(module, "multiclass"), jobs)
+    assert engine.card.name == "sequential"
+
+
+@pytest.mark.parametrize("took", [1e-3, 1e3])
+def test_the_choice_does_not_hang_on_the_clock(took, monkeypatch):
+    original = choose._timed
+    monkeypatch.setattr(choose, "_timed", lambda *given: (original(*given)[0], took ** isinstance(given[0], Stacked)))
+    module = built("mlp")
     engine = Engine(module, "multiclass")
-    list(engine.run(jobs_of(module, (2, 2)), SGD(0.1), epochs=1, batch_size=2))
-    assert engine.card.name == name
-    assert engine.card.faster == pytest.approx(1 / together)
+    trained(engine, jobs_of(module))
+    assert engine.card.name == "stacked"
+    assert engine.card.faster == pytest.approx(6 / 2 / took)
 
 
 def test_one_trial_a_rule_and_size(monkeypatch):
@@ -169,7 +178,7 @@ def test_one_trial_a_rule_and_size(monkeypatch):
     for rule in (SGD(0.1), SGD(0.2), SGD(0.1, momentum=0.9), SGD(0.2)):
         trained(engine, jobs, rule)
     assert len(tried) == 2 * 2
-    trained(engine, jobs[:2])
+    trained(engine, jobs, SGD(0.1), 4)
     assert len(tried) == 3 * 2
 
 

@@ -8,6 +8,7 @@ from torch import nn
 import fedlab_nb as fl
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties.shown.trust import UPDATE
+from fedlab_nb.rounds import rounds
 from tests.rounds.common import cells, events_of, play
 
 
@@ -105,3 +106,25 @@ def test_weights_are_finite_whatever_was_lost(victim):
     owners, _ = victim
     history = play(fl.Federation(owners, min_owners=1), strategy(), num_rounds=2)
     assert np.isfinite(history[-1].state.weights["server"]).all()
+
+
+def test_who_failed_keeps_nothing_of_that_round_and_can_take_part_in_the_next(victim, monkeypatch):
+    owners, chosen = victim
+    scaffold = fl.SCAFFOLD(model, batch_size=10**6, local_epochs=1)
+    stream = rounds(fl.Federation(owners, min_owners=1), scaffold, num_rounds=3)
+    first = next(stream)
+    assert [failure.party for failure in first.lost] == [owners[chosen].name]
+    assert not [key for key in first.state.memory if key.endswith(owners[chosen].name)]
+    monkeypatch.setattr(Failing, "rows", None)
+    second = next(stream)
+    assert second.lost == ()
+    assert all(np.isfinite(array).all() for array in second.state.memory.values())
+
+
+def test_a_run_says_who_was_left_out_and_how_owners_are_computed(victim):
+    owners, chosen = victim
+    run = fl.train(fl.Federation(owners, min_owners=1), strategy(), num_rounds=2)
+    run.wait()
+    words = [note.words for note in run.snapshot().notes]
+    assert any(words_.startswith(f"Round 1 went on without {owners[chosen].name}: ") for words_ in words)
+    assert any("one after another" in words_ for words_ in words)

@@ -50,6 +50,21 @@ def test_correlations_are_those_of_pandas_between_three_owners():
     assert found.attrs["mode"] == "exact"
 
 
+def test_variance_inflation_is_that_of_a_regression_on_the_pooled_table(common):
+    found, table = common[1].vif(NUMBERS), pooled(common[0])[NUMBERS].astype(float)
+    assert found.attrs["question"] == "Variance inflation of the columns"
+    for name in NUMBERS:
+        others = np.column_stack([np.ones(len(table)), table[[n for n in NUMBERS if n != name]]])
+        rest = table[name] - others @ np.linalg.lstsq(others, table[name], rcond=None)[0]
+        assert found.loc[name, "vif"] == pytest.approx(table[name].var() / rest.var(), rel=1e-4)
+
+
+def test_variance_inflation_of_a_copy_at_another_owner_has_no_bound():
+    frame = people().assign(visits=lambda f: f["income"])
+    found = asked(owners(frame)).vif(["income", "visits", "age"])
+    assert not (found["vif"] < 1e6).loc[["income", "visits"]].any()
+
+
 def test_correlations_with_missing_values_are_those_of_pandas_pair_by_pair():
     parts = owners(with_gaps())
     found = asked(parts).corr(NUMBERS)

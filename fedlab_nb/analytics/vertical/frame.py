@@ -116,8 +116,11 @@ class VerticalFrame(PrivateFrame):
         return self._only(names, "cov").cov(names, epsilon=epsilon)
 
     def vif(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
-        """The variance inflation factor of each column among those of one owner."""
-        return self._only(names, "vif").vif(names, epsilon=epsilon)
+        """The variance inflation factor of each column among those of all owners: how well the others foretell it."""
+        wanted = self._source.numeric(names)
+        if len(wanted) < 2 or len({self.owner_of(name) for name in wanted}) == 1:
+            return self._only(wanted, "vif").vif(wanted, epsilon=epsilon)
+        return relations.inflation(self.corr(wanted, epsilon=epsilon))
 
     def groupby(self, by: str | Sequence[str]) -> Groups:
         """Groups by the values of columns of one owner."""
@@ -184,7 +187,7 @@ class VerticalFrame(PrivateFrame):
         rows.append(("Rows in common", "looked for at the first question" if found is None else f"{found.rows:,}"))
         rows.append(("Answers", "exact; what fewer than five rows stand behind is not shown"))
         body = pairs_html(rows) + folded("Columns", columns_html(list(source.columns.values())))
-        note = "Across owners: .corr(), .crosstab(a, b), .woe(target, event), .iv(...). Of one owner: .of(name)."
+        note = "Across owners: .corr(), .vif(), .crosstab(a, b), .woe(target, event), .iv(). Of one owner: .of(name)."
         return framed(panel("Private frame over owners of different columns", body, note=note))
 
 
@@ -194,5 +197,5 @@ def _across(asked: str, owners: tuple[str, ...] = ()) -> RuleError:
     return RuleError(
         f"{asked} was asked about columns{named} that lie at different owners.",
         "No owner has all of these columns, and this question is no sum of products of two owners' columns.",
-        f'Ask one owner: frame.of("{first}"). Across owners ask corr(), crosstab(), woe() or iv().',
+        f'Ask one owner: frame.of("{first}"). Across owners ask corr(), vif(), crosstab(), woe() or iv().',
     )

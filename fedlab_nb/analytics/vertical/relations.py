@@ -57,6 +57,26 @@ def correlation(source: Source, columns: Sequence[str], epsilon: float | None) -
         return joint_answer(table, joint, "matrix", NOTE)
 
 
+def inflation(correlations: Answer) -> Answer:
+    """The variance inflation factor of each column, 1 / (1 - R^2) of it on all others: the diagonal of inv(corr).
+
+    Worked out from correlations that are known already. NaN where one of them is; where correlations are each over
+    other rows (missing values), they may fit no table at all, and a factor below 1 says so: it is NaN as well.
+    """
+    matrix = correlations.to_numpy(dtype=np.float64)
+    found = np.full(len(matrix), np.nan)
+    if not np.isnan(matrix).any():
+        try:
+            found = np.diag(np.linalg.inv(matrix)).copy()
+        except np.linalg.LinAlgError:
+            found = np.full(len(matrix), np.inf)
+        found[found < 1.0 - _ALMOST] = np.nan
+    made = Answer(pd.DataFrame({"vif": found}, index=correlations.index))
+    question = str(correlations.attrs["question"]).replace("Correlations", "Variance inflation")
+    made.attrs.update({**correlations.attrs, "question": question, "figure": "bars"})
+    return made
+
+
 Side = tuple[str, list[str]]
 
 

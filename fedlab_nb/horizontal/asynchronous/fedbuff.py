@@ -92,7 +92,9 @@ class FedBuff(Averaging):
             mean = mean * (expected_owners(federation) / size)
         new, _ = self.serve(now, mean, federation.came(senders))
         then = clock.after(arrived)
-        return _forgetting(moved(now, new, {**then.memory(), **kept, **side.kept}), then)
+        return _forgetting(
+            moved(now, new, {**then.memory(), **kept, **side.kept_without(federation.losses.names)}), then
+        )
 
     def local(self, at: LocalRound) -> dict[str, Floats]:
         """Beside the rows: train from the model that the owner began with; send the change, less the older that is."""

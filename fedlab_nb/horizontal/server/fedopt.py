@@ -39,9 +39,9 @@ class Adaptive(Averaging):
     beta1: float = field(default=0.9, kw_only=True)
     tau: float = field(default=1e-3, kw_only=True)
 
-    def second(self, v: Floats, square: Floats) -> Floats:
+    def second(self, v: Floats, square: Floats) -> Floats:  # noqa: ARG002 - for those that say
         """The scale v (p,) after a round whose change had the squares ``square`` (p,)."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not say how v moves: use fl.FedAdam, for example.")
 
     def serve(self, state: State, mean: Floats, came: float) -> tuple[Floats, Memory]:  # noqa: ARG002
         """At the server: one adaptive step along the mean change."""

@@ -5,7 +5,7 @@ In a notebook the owners of a round may be trained together, as one batch of mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ class LocalRound:
         self.weights = side.state.weights["server"].astype(np.float32).astype(np.float64)
         self.lr, self.epochs, self.batch_size = side.lr, side.epochs, side.batch_size
         self.learner, self.setup, self.state = side.learner, side.setup, side.state
-        self.kept: dict[str, Floats] = {}
+        self.kept: dict[str, dict[str, Floats]] = {}
         self._data = {name: encoded(own, self.setup.encoding, "training") for name, own in rows.items()}
 
     @property
@@ -88,7 +88,7 @@ class LocalRound:
 
     def keep(self, name: str, **arrays: Floats) -> None:
         """Owner ``name`` keeps ``arrays`` for its next rounds. They stay with it: nothing is sent."""
-        self.kept |= {kept(kind, name): array for kind, array in arrays.items()}
+        self.kept.setdefault(name, {}).update({kept(kind, name): array for kind, array in arrays.items()})
 
 
 def kept(kind: str, name: str) -> str:
@@ -114,7 +114,7 @@ class Side:
         self.learner, self.state, self.number = learner, state, number
         self.setup: Setup = state.context  # type: ignore[assignment]
         self.lr, self.epochs, self.batch_size, self.equal = lr, epochs, batch_size, equal
-        self.kept: dict[str, Floats] = {}
+        self.kept: dict[str, dict[str, Floats]] = {}
         self._strategy = strategy
         self._shape: Shape = _as_it_is
         self._packs: Compressor | None = None
@@ -141,6 +141,10 @@ class Side:
         other = copy(self)
         other._packs = compressor  # noqa: SLF001
         return other
+
+    def kept_without(self, failed: Collection[str]) -> dict[str, Floats]:
+        """What owners keep of this round; who failed keeps nothing: what it had computed may be no numbers."""
+        return {key: array for name, own in self.kept.items() if name not in failed for key, array in own.items()}
 
     def payload(self, name: str) -> Packed:
         """The bytes that owner ``name`` sends."""

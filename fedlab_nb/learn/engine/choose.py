@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 Way = Literal["auto", "sequential", "stacked"]
 Device = Literal["auto", "cpu", "cuda"]
 
-# A model with more weights, or with more numbers of a row in memory at once, is trained about as fast or faster one by
-# one; smaller ones are faster together wherever it was measured. A rule and no race: an executor that changed from run
-# to run, with the load of the machine, would change the last bits of the results.
-_MANY_WEIGHTS, _MANY_NUMBERS = 500_000, 20_000
+# Where more numbers of a row are in memory at once, as with convolutions of large images, or where weights of a few
+# owners fill it, one owner after another is faster; all else is faster together, wherever it was measured. A rule and
+# no race: an executor that changed with the load of the machine would change the last bits of the results.
+_MANY_NUMBERS, _MANY_WEIGHTS = 25_000, 2_000_000
 
 # Results of 32 bits that are further apart than this are not the same.
 _SAME = 1e-4
 
-# Owners that a trial takes at most: as many as show the gain, and a few to compare them with.
-_TRIED, _COMPARED = 32, 4
+# Owners and rows that a trial takes at most, and owners to compare them with: it shall take a few milliseconds.
+_TRIED, _TRIED_ROWS, _COMPARED = 8, 256, 2
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,8 @@ class Chosen:
 class Engine:
     """Trains the owners of a round, by the executor that is asked for or, with "auto", by the faster one.
 
-    The choice is made once for each rule and size: models that have no layer programs are trained one owner after
-    another; others together, unless a trial on a few owners of the first round, whose results are thrown away, shows
-    other numbers or, for large models, that one after another is faster.
+    Models that have no layer programs, and very large ones, are trained one owner after another; all others together,
+    unless a trial on a few owners of the first round, whose results are thrown away, gives other numbers.
     """
 
     def __init__(
@@ -141,13 +140,13 @@ class Engine:
         """The executor for these jobs; a trial, where one is needed, is made once."""
         if self._stacked is None or self._asked != "auto":
             return self._plain()
-        named = type(rule), getattr(rule, "plain", None), size, len(jobs).bit_length()
-        if named not in self._known:
-            able = [job for job in jobs if len(job) > 1]
-            if not able:
-                return self._plain()
+        numbers = self._stacked.network.passing(jobs[0].X.shape[1]) if jobs else 0
+        if numbers > _MANY_NUMBERS or self._stacked.weights > _MANY_WEIGHTS:
+            return self._chosen("sequential", "models of this size are faster one owner at a time")
+        named, able = (type(rule), getattr(rule, "plain", None), size), [job for job in jobs if len(job) > 1]
+        if named not in self._known and able:
             self._known[named] = self._tried(self._stacked, able, rule, size)
-        return self._known[named]
+        return self._known.get(named) or self._plain()
 
     def _plain(self) -> Chosen:
         """The choice that needs no trial."""
@@ -159,20 +158,18 @@ class Engine:
 
     def _tried(self, stacked: Stacked, jobs: Sequence[Job], rule: Rule, size: int | None) -> Chosen:
         """Compare both on one step of a few owners."""
-        heavy = stacked.weights > _MANY_WEIGHTS or stacked.network.passing(jobs[0].X.shape[1]) > _MANY_NUMBERS
-        first = [_shortened(job, size) for job in jobs[: _COMPARED if heavy else _TRIED]]
-        few = first[: 1 if heavy else _COMPARED]
+        rows = min(size or _TRIED_ROWS, _TRIED_ROWS)
+        first = [replace(job, X=job.X[:rows], y=job.y[:rows]) for job in jobs[:_TRIED]]
+        few = first[:_COMPARED]
         clock = time.thread_time if self._device.type == "cpu" else time.perf_counter
-        alone, one_by_one = _timed(self._sequential, few, rule, size, clock)
-        together, at_once = _timed(stacked, first, rule, size, clock)
+        alone, one_by_one = _timed(self._sequential, few, rule, clock)
+        together, at_once = _timed(stacked, first, rule, clock)
         faster = (one_by_one / len(few)) / (at_once / len(first))
         apart = max(_apart(a, b) for a, b in zip(alone, together, strict=False))
         if apart > _SAME:
             why = f"together, this model's weights came out otherwise by {apart:.1e}, more than rounding explains"
             return self._chosen("sequential", why, faster)
-        if heavy:
-            return self._chosen("sequential", "models of this size are trained faster one owner at a time", faster)
-        return self._chosen("stacked", "models of this size are trained faster together, with the same result", faster)
+        return self._chosen("stacked", "models of this size are faster together, and a trial gave the same", faster)
 
     def _chosen(self, name: Literal["sequential", "stacked"], reason: str, faster: float | None = None) -> Chosen:
         import torch
@@ -181,18 +178,13 @@ class Engine:
         return Chosen(name, reason, faster, chunk, self._device.type, torch.get_num_threads(), torch.__version__)
 
 
-def _shortened(job: Job, size: int | None) -> Job:
-    """The job with the rows of its first step alone."""
-    return replace(job, X=job.X[:size], y=job.y[:size])
-
-
 def _timed(
-    executor: Sequential | Stacked, jobs: Sequence[Job], rule: Rule, size: int | None, clock: Callable[[], float]
+    executor: Sequential | Stacked, jobs: Sequence[Job], rule: Rule, clock: Callable[[], float]
 ) -> tuple[list[Trained], float]:
     """One step of each job, and the seconds that it took the second time: the first may have to get ready."""
     for _ in range(2):
         began = clock()
-        trained = list(executor.run(jobs, rule, epochs=1, batch_size=size))
+        trained = list(executor.run(jobs, rule, epochs=1, batch_size=None))
         took = clock() - began
     return trained, max(took, 1e-9)
 

@@ -15,6 +15,8 @@ from fedlab_nb.learn.engine.job import Key
 GOLDEN = 0x9E3779B97F4A7C15
 _FACTORS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 _MASK = 2**64 - 1
+_STEP = np.uint64(GOLDEN)
+_WORDS, _LAST = tuple((np.uint64(shift), np.uint64(factor)) for shift, factor in _FACTORS), np.uint64(31)
 
 Words = NDArray[np.uint64]
 
@@ -24,9 +26,9 @@ def mixed(words: Words) -> Words:
 
     Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", the finalizer of SplitMix64.
     """
-    for shift, factor in _FACTORS:
-        words = (words ^ (words >> np.uint64(shift))) * np.uint64(factor)
-    return words ^ (words >> np.uint64(31))
+    for shift, factor in _WORDS:
+        words = (words ^ (words >> shift)) * factor
+    return words ^ (words >> _LAST)
 
 
 def seed_of(*parts: int) -> int:
@@ -49,12 +51,12 @@ def orders(keys: Sequence[Key], epoch: int, lengths: Sequence[int]) -> NDArray[n
     np.True_
     """
     longest = max(lengths, default=0)
-    parts = np.array([[part & _MASK for part in key] for key in keys], dtype=np.uint64).reshape(len(keys), -1)
-    heads = np.zeros(len(keys), dtype=np.uint64)
+    known: dict[tuple[int, ...], int] = {}
+    heads = np.array([known.get(k[:-1]) or known.setdefault(k[:-1], seed_of(*k[:-1])) for k in keys], dtype=np.uint64)
     with np.errstate(over="ignore"):
-        for part in (*parts.T, np.uint64(epoch)):  # what seed_of does, for all owners at once
-            heads = mixed(heads + part + np.uint64(GOLDEN))
-        words = mixed(heads[:, None] + np.arange(longest, dtype=np.uint64) * np.uint64(GOLDEN))
+        for part in (np.array([int(k[-1]) & _MASK for k in keys], dtype=np.uint64), np.uint64(epoch)):
+            heads = mixed(heads + part + _STEP)  # as in seed_of, for all owners at once
+        words = mixed(heads[:, None] + np.arange(longest, dtype=np.uint64) * _STEP)
     words[np.arange(longest) >= np.asarray(lengths)[:, None]] = _MASK
     return np.argsort(words, axis=1)
 

@@ -32,6 +32,7 @@ KINDS = {
     "update": "one owner's update",
     "sum of updates": "sum of updates",
     "model": "the model",
+    "control variate": "the common control variate",
     "moment": "one owner's statistics",
     "sum of moments": "sum of statistics",
     "category list": "one owner's categories",

@@ -53,6 +53,19 @@ def test_masked_rounds_equal_open_ones_up_to_their_grid(kind):
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda k: k.__name__)
+def test_owners_trained_at_once_end_where_owners_trained_one_by_one_do(kind):
+    one_by_one, at_once = (
+        play(five(), strategy_of(kind, executor=executor, momentum=0.0 if kind is FedSGD else 0.5), seed=SEED)
+        for executor in ("sequential", "stacked")
+    )
+    assert at_once[-1].failed is None
+    assert weights(at_once) == pytest.approx(weights(one_by_one), abs=1e-5)
+    own = one_by_one[-1].state.memory
+    assert own.keys() == at_once[-1].state.memory.keys()
+    assert all(at_once[-1].state.memory[name] == pytest.approx(own[name], abs=1e-4) for name in own)
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda k: k.__name__)
 def test_a_run_that_goes_on_equals_the_uninterrupted_one_bit_for_bit(kind):
     strategy = strategy_of(kind)
     whole, federation = play(five(), strategy, seed=SEED), five()
@@ -74,6 +87,18 @@ def test_whole_owners_can_be_hidden(kind):
     sent = play(fl.Federation(declared(8, 30, seed=1), **house), strategy_of(kind, **more), num_rounds=2)
     assert sent[-1].failed is None
     assert 0 < sent[-1].epsilon <= 8
+
+
+@pytest.mark.parametrize("came", [3, 8])
+def test_how_many_owners_came_decides_nothing_where_each_is_to_be_hidden(came):
+    """The part that FedDyn's server reckons with is the one that was to be expected: the number that came is secret."""
+    strategy, protect = FedDyn(LOGISTIC), fl.OwnerLevelDP(clip=1.0, noise_multiplier=0.5)
+    federation = fl.Federation(declared(8, 30), protect=protect, noise_seed=3, sample_rate=0.5)
+    start = begun(federation, strategy)
+    after = one_round(strategy, federation, start, cohort=federation.names[:came])
+    part = -after.memory["h"] / strategy.alpha
+    mean = after.weights["server"] - start.weights["server"] - part
+    assert part == pytest.approx(0.5 * mean, rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", [SCAFFOLD, FedDyn, FedNova], ids=lambda k: k.__name__)

@@ -107,7 +107,7 @@ def test_how_far_steps_reach_is_the_size_of_their_gradients_weights(steps, momen
 def test_scaffold_begins_as_averaging_of_equal_owners():
     """Control variates are zero in the first round."""
     average = fl.FedAvg(HIDDEN, weighting="equal")
-    assert last_weights(SCAFFOLD(HIDDEN), num_rounds=1) == pytest.approx(last_weights(average, num_rounds=1), abs=1e-9)
+    assert last_weights(SCAFFOLD(HIDDEN), num_rounds=1) == pytest.approx(last_weights(average, num_rounds=1), abs=NEAR)
     assert np.abs(last_weights(SCAFFOLD(HIDDEN)) - last_weights(average)).max() > 1e-3
 
 

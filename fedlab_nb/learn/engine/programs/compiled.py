@@ -27,21 +27,19 @@ def compiled(module: nn.Module) -> Network | str:
 
     There are for torch's own layers of the usual kinds, one after the other in (nested) ``nn.Sequential``.
     """
-    leaves = list(_leaves(module))
-    refused = _odd(module, leaves)
-    programs, axes, dropouts = list[Program](), 1, 0
+    leaves, programs, axes = list(_leaves(module)), list[Program](), 1
     for name, layer in leaves:
-        if refused:
-            break
-        made = _made(layer, axes, dropouts)
+        called = f"{type(layer).__name__} {name!r}" if name else type(layer).__name__
+        if attached(layer):
+            return f"{called} has code attached to it (a hook, or a forward of its own)"
+        made = _made(layer, axes, sum(isinstance(p, simple.Dropout) for p in programs))
         if made is None:
-            refused = f"{type(layer).__name__} {name!r} is a layer, or is set or placed in a way, that has no such form"
-        else:
-            programs.append(made[0])
-            axes, dropouts = made[1], dropouts + isinstance(made[0], simple.Dropout)
-    if not refused and axes != 1:
-        refused = "it ends in something else than a list of scores"
-    return refused or Network(tuple(programs))
+            return f"{called} is a layer, or is set or placed in a way, that has no such form"
+        programs.append(made[0])
+        axes = made[1]
+    if axes != 1:
+        return "it ends in something else than a list of scores"
+    return _odd(module, leaves) or Network(tuple(programs))
 
 
 def _leaves(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -62,12 +60,9 @@ def attached(layer: nn.Module) -> bool:
 
 
 def _odd(module: nn.Module, leaves: list[tuple[str, nn.Module]]) -> str:
-    """What no list of programs could stand for, in words; or nothing."""
+    """What no list of programs could stand for although each layer has one, in words; or nothing."""
     parameters = list(module.parameters())
     used = [id(p) for _, layer in leaves for p in layer.parameters(recurse=False)]
-    for name, layer in leaves:
-        if attached(layer):
-            return f"{type(layer).__name__} {name!r} has code attached to it (a hook, or a forward of its own)"
     if used != [id(p) for p in parameters]:
         return f"parameters of {type(module).__name__} are shared, or lie outside torch's own layers"
     if not parameters or len({p.dtype for p in parameters}) > 1 or not parameters[0].is_floating_point():

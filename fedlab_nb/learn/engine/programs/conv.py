@@ -133,7 +133,7 @@ class Convolution(Weighted):
         import torch
 
         rows, height, width, channels = wide.shape
-        single, named = channels < _FEW, (back, height, width, *places)
+        single, named = channels < _FEW, (back, height, width, *places, wide.device)
         length = prod(places) * self._per_place(channels if single else rows)
         if len(self._tables.get(named, ())) < length:
             axes = zip(places, self._kernel, stride, self._padding, strict=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fedlab_nb.learn.engine.programs.linear import Linear
 from fedlab_nb.learn.engine.programs.program import Kept, Program, Seen, Shape, Views, Weighted
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Tape:
+class Tape(NamedTuple):
     """What a way forward leaves for the way back: the outputs (K, B, outputs), and what each program kept."""
 
     outputs: Tensor
@@ -24,8 +23,7 @@ class Tape:
     representation: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Slope:
+class Slope(NamedTuple):
     """A layer with parameters, and the loss's gradient ``d`` at its output: all that its own gradient needs."""
 
     program: Weighted
@@ -62,11 +60,17 @@ class Network:
 
     def layered(self, parameters: Views, buffers: Views) -> list[Views]:
         """For each program its own of ``parameters`` and ``buffers``."""
-        own, kept, views = iter(parameters), iter(buffers), list[Views]()
+        return [[*parameters[own], *buffers[kept]] for own, kept in self._places]
+
+    @cached_property
+    def _places(self) -> list[tuple[slice, slice]]:
+        """Where among all parameters and all buffers those of each program are."""
+        places, own, kept = [], 0, 0
         for p in self.programs:
             first, then = (len(p.shapes), len(p.buffers)) if isinstance(p, Weighted) else (0, 0)
-            views.append([*(next(own) for _ in range(first)), *(next(kept) for _ in range(then))])
-        return views
+            places.append((slice(own, own + first), slice(kept, kept + then)))
+            own, kept = own + first, kept + then
+        return places
 
     def passing(self, inputs: int) -> int:
         """How many numbers of one row, of so many ``inputs``, are in memory at once, about, where most are."""
@@ -107,20 +111,21 @@ class Network:
 
         ``pull`` adds to the gradient at the representation. Nothing is computed below the first parameters.
         """
-        slopes, first, last = list[Slope](), self._first_weighted, self._last_linear
+        slopes: list[Slope] = []
+        first, last = min(self._sloped), self._last_linear
         for i in range(len(self.programs) - 1, first - 1, -1):
-            program, kept, w = self.programs[i], tape.kept[i], views[i]
-            if isinstance(program, Weighted) and program.shapes:
-                slopes.append(Slope(program, d, kept, w))
+            if i in self._sloped:
+                slopes.append(Slope(self._sloped[i], d, tape.kept[i], views[i]))
             if i > first:
-                d = program.backward(d, kept, w)
+                d = self.programs[i].backward(d, tape.kept[i], views[i])
                 if pull is not None and i == last:
                     d = d + pull(tape.representation)
         return slopes[::-1]
 
     @cached_property
-    def _first_weighted(self) -> int:
-        return next(i for i, p in enumerate(self.programs) if isinstance(p, Weighted) and p.shapes)
+    def _sloped(self) -> dict[int, Weighted]:
+        """The layers with parameters, by their place."""
+        return {i: p for i, p in enumerate(self.programs) if isinstance(p, Weighted) and p.shapes}
 
     @cached_property
     def _last_linear(self) -> int:

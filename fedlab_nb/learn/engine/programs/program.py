@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fedlab_nb.learn.engine.job import Key
 
@@ -21,8 +20,7 @@ Views = Sequence["Tensor"]
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
+class Seen(NamedTuple):
     """The minibatches of K owners beside their features: ``counts`` (K,) true rows, the others are padding.
 
     ``share`` (K, B, 1) is what a row counts for in its owner's loss: 0 for padding. ``alike``: dropout leaves out the
@@ -39,7 +37,7 @@ class Seen:
 
     def still(self) -> Seen:
         """The same, for a look that leaves running statistics as they are."""
-        return replace(self, settles=False)
+        return self._replace(settles=False)
 
 
 class Program:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Bound:
-    """A copy of a module for training; ``flat`` (p,) holds its ``tensors``, the parameters in their order."""
+    """A copy of a module for training; ``flat`` (p,) holds its ``tensors``, the parameters in their order.
+
+    ``given`` are the weights that were last loaded, and what was made of them: good as long as nobody changes them.
+    """
 
     def __init__(self, untouched: nn.Module, dtype: torch.dtype | None, device: torch.device) -> None:
         import torch
@@ -40,13 +43,16 @@ class Bound:
         self.running = list(running.values())
         self._variances = [t for name, t in running.items() if name.endswith("running_var")]
         travelling = {id(t) for t in self.running}
+        self.given: tuple[Floats, Tensor] | None = None
         self._constants = [(b, b.clone()) for b in self.module.buffers() if id(b) not in travelling]
 
     def load(self, weights: Floats) -> None:
         """Take these weights (d,): parameters, then running statistics; all other buffers are as at first."""
         import torch
 
-        given, start = torch.from_numpy(weights if weights.flags.writeable else weights.copy()), self.flat.numel()
+        if self.given is None or self.given[0] is not weights:  # most owners of a round begin with the same
+            self.given = weights, torch.tensor(weights, dtype=self.flat.dtype, device=self.flat.device)
+        given, start = self.given[1], self.flat.numel()
         self.flat.copy_(given[:start])
         for statistic in self.running:
             statistic.copy_(given[start : start + statistic.numel()].view_as(statistic))
@@ -58,8 +64,13 @@ class Bound:
 
     def read(self) -> Floats:
         """The weights (d,) in 64 bits."""
-        tensors = [self.flat, *self.running]
-        return np.concatenate([t.detach().double().cpu().numpy().ravel() for t in tensors])
+        import torch
+
+        read, end = np.empty(sum(t.numel() for t in (self.flat, *self.running))), 0
+        for t in (self.flat, *self.running):
+            start, end = end, end + t.numel()
+            torch.from_numpy(read)[start:end].copy_(t.reshape(-1))
+        return read
 
     def tensor(self, array: Array) -> Tensor:
         """An array of its own as a tensor beside the weights; whole numbers stay whole."""

@@ -51,6 +51,7 @@ class Sequential:
 
         ``batch_size`` None takes all rows of an owner at once.
         """
+        self._begin()
         for job, orders in _ordered(jobs, epochs):
             with drawn_from(job, needed=self._own):
                 trained = self._one(job, orders, rule, plan.batches(len(job), batch_size, self._fewest))
@@ -66,11 +67,13 @@ class Sequential:
         """
         if self._fewest > 1:
             raise single.rows_are_mixed()
+        self._begin()
         for job in jobs:
             yield single.clipped(self._ready, job, self.task, clip, own=self._own)
 
     def losses_of(self, jobs: Sequence[Job]) -> Floats:
         """The mean loss (n,) of each job's rows at its starting weights, in evaluation; without rows not a number."""
+        self._begin()
         return np.array([single.mean_loss(self._ready(), job, self.task, draws=self._own) for job in jobs])
 
     def _bound(self) -> Bound:
@@ -79,6 +82,10 @@ class Sequential:
     def _ready(self) -> Bound:
         """The shared copy of the module; or a fresh one, if it has code of its own."""
         return self._shared or self._bound()
+
+    def _begin(self) -> None:
+        if self._shared is not None:
+            self._shared.given = None
 
     def _one(self, job: Job, orders: Sequence[Order], rule: Rule, cuts: list[tuple[int, int]]) -> Trained:
         import torch

@@ -59,7 +59,7 @@ class Owners:
 
     def descend(self, lr: float) -> None:
         """One step, straight into the layers' weights: w <- w - lr * gradient."""
-        for slope in self._slopes(self._weights.views(len(self._now.x))):
+        for slope in self._slopes(self._weights.views(self._now.x.shape[0])):
             slope.program.descend(slope.d, slope.kept, slope.w, lr)
 
     def _slopes(self, views: list[Views], pull: Callable[[Tensor], Tensor] | None = None) -> list[Slope]:
@@ -70,7 +70,7 @@ class Owners:
 
     def _views(self, w: Tensor) -> list[Views]:
         """``w`` layer by layer, for as many owners as there are minibatches."""
-        flat, wanted = self._weights.flat, len(self._now.x)
+        flat, wanted = self._weights.flat, self._now.x.shape[0]
         if flat is not None and w.data_ptr() == flat.data_ptr():
             return self._weights.views(wanted)
         return self._weights.at(w if len(w) == wanted else w.expand(wanted, -1))

@@ -102,7 +102,7 @@ class Stacked:
         if least(rows) == 1:
             return 1
         row = self.network.passing(inputs) * self._dtype.itemsize
-        fitting = max(1, min(self.most, _PASSING_BYTES // max(rows * row, 1)))
+        fitting = max(2, min(self.most, _PASSING_BYTES // max(rows * row, 1)))
         return -(-owners // -(-owners // fitting))  # all chunks about alike
 
     @property

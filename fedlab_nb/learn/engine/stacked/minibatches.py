@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +52,7 @@ def least(wide: int) -> int:
     return 1 if wide > _WIDEST else 2
 
 
-@dataclass(frozen=True, eq=False)
-class Minibatch:
+class Minibatch(NamedTuple):
     """One local step of ``owners`` owners: features (K, B, inputs), targets (K, B), and what else is known of them.
 
     K is at least ``least(B)``: behind the owners there may be one that has no rows at this step.
@@ -72,61 +70,59 @@ class Minibatches:
     def __init__(
         self, jobs: Sequence[Job], like: Like, *, epochs: int, size: int | None, width: int, fewest: int
     ) -> None:
-        self.jobs, self._like, self._width, self._size = jobs, like, width, size or width
-        self._rows = np.array([len(job) for job in jobs])
-        self._batches = np.array([_batches(len(job), size, fewest) for job in jobs])
-        self._steps = self._batches * epochs
+        self.jobs, self._like, self._width, self._size, self._epochs = jobs, like, width, size or width, epochs
+        lengths = [len(job.X) for job in jobs]
+        self._rows = np.array(lengths)
+        self._batches = np.array([_batches(rows, size, fewest) for rows in lengths])
+        self.steps: list[int] = (self._batches * epochs).tolist()
         self._first = np.cumsum(self._rows) - self._rows
-        self._orders: dict[int, Ints] = {}
+        self._tables: dict[int, Ints] = {}
         pooled = sum(job.X.nbytes for job in jobs) <= _POOLED
         self._pool = tuple(_end_to_end([_part(job, i) for job in jobs]) for i in (0, 1)) if pooled else None
 
-    @property
-    def steps(self) -> list[int]:
-        """How many each owner takes."""
-        return [int(n) for n in self._steps]
-
     def __iter__(self) -> Iterator[Minibatch]:
-        most = int(self._steps.max(initial=0))
+        most = self.steps[0]
         at_once = max(1, _GATHERED // max(1, len(self.jobs) * self._width * self.jobs[0].X.shape[1] * 4))
         for first in range(0, most, at_once):
             yield from self._gathered(first, min(first + at_once, most))
 
     def _gathered(self, first: int, last: int) -> Iterator[Minibatch]:
         """The steps from ``first`` up to ``last``."""
-        rows, real = self._places(first, last)
+        rows = self._places(first, last)
+        real = rows >= 0
         counts = real.sum(2)
         x, y = self._taken(rows, real, 0), self._taken(rows, real, 1)
         share = self._like.tensor((real / np.maximum(counts, 1)[..., None])[..., None])
-        keys, active = [job.key for job in self.jobs], (counts > 0).sum(1).tolist()
-        for s in range(last - first):
-            k = max(active[s], least(self._width))
-            yield Minibatch(
-                active[s], x[s, :k], y[s, :k], Seen(keys[:k], first + s, counts[s, :k].tolist(), share[s, :k])
-            )
+        keys, active, fewest = [job.key for job in self.jobs], (counts > 0).sum(1).tolist(), least(self._width)
+        for s, number in enumerate(range(first, last)):
+            k = max(active[s], fewest)
+            yield Minibatch(active[s], x[s, :k], y[s, :k], Seen(keys[:k], number, counts[s, :k].tolist(), share[s, :k]))
 
-    def _places(self, first: int, last: int) -> tuple[Ints, NDArray[np.bool_]]:
-        """For each step, owner and place in the minibatch (S, K, B) a row of the owner, and whether it is one."""
+    def _places(self, first: int, last: int) -> Ints:
+        """For each step, owner and place in the minibatch (S, K, B) a row of the owner, or -1 for padding."""
+        if self._epochs == 1:
+            return self._table(0)[:, first:last].swapaxes(0, 1)
         step = np.arange(first, last)[:, None]
-        live = step < self._steps
+        live = step < self.steps
         epoch, batch = np.divmod(step, np.maximum(self._batches, 1))
-        place = batch[..., None] * self._size + np.arange(self._width)
-        real = live[..., None] & (place < self._rows[:, None])
-        lowest, highest = int(epoch[live].min()), int(epoch[live].max())
-        orders = self._order(lowest, highest)
-        epoch = np.clip(epoch, lowest, highest) - lowest
-        owner = np.arange(len(self.jobs))[:, None]
-        return orders[epoch[..., None], owner, np.minimum(place, orders.shape[2] - 1)], real
+        lowest, highest = int(epoch[0, 0]), int(epoch[live].max())  # the first owner has the longest epochs
+        self._tables = {e: table for e, table in self._tables.items() if e >= lowest}
+        tables = np.stack([self._table(e) for e in range(lowest, highest + 1)])
+        rows: Ints = tables[np.clip(epoch - lowest, 0, highest - lowest), np.arange(len(self.jobs)), batch]
+        rows[~live] = -1
+        return rows
 
-    def _order(self, lowest: int, highest: int) -> Ints:
-        """The owners' rows (E, K, longest) in the order of these epochs; those of earlier ones are not kept."""
-        keys, lengths = [job.key for job in self.jobs], self._rows.tolist()
-        known = self._orders
-        self._orders = {
-            epoch: known[epoch] if epoch in known else plan.orders(keys, epoch, lengths)
-            for epoch in range(lowest, highest + 1)
-        }
-        return np.stack(list(self._orders.values()))
+    def _table(self, epoch: int) -> Ints:
+        """The owners' minibatches of one epoch (K, batches, B), -1 for padding."""
+        if epoch not in self._tables:
+            lengths = np.minimum(self._rows, self._batches * self._size)
+            order = plan.orders([job.key for job in self.jobs], epoch, self._rows.tolist())
+            places = order.shape[1]
+            order[np.arange(places) >= lengths[:, None]] = -1
+            table = np.full((len(self.jobs), int(self._batches[0]) * self._width), -1)
+            table[:, :places] = order[:, : table.shape[1]]
+            self._tables[epoch] = table.reshape(len(self.jobs), -1, self._width)
+        return self._tables[epoch]
 
     def _taken(self, rows: Ints, real: NDArray[np.bool_], part: int) -> Tensor:
         """The features (part 0) or targets (1) of these rows, zeros for padding."""

@@ -64,7 +64,7 @@ class Weights:
         into = torch.from_numpy(read)
         for t in tensors:
             start, end = end, end + t[0].numel()
-            into[:, start:end].view(len(read), *t.shape[1:]).copy_(t[first:last])
+            into[:, start:end].view(last - first, *t.shape[1:]).copy_(t[first:last])
         return read
 
     def _spread(self, part: Tensor, order: Sequence[int]) -> Tensor:
@@ -94,10 +94,11 @@ class Like:
         """Vectors as the lines of a tensor (K, d), or as its only line (1, d) if they are all the same object."""
         import torch
 
-        if any(v is not vectors[0] for v in vectors):
+        first = vectors[0]
+        if any(v is not first for v in vectors):
             return torch.from_numpy(np.stack(vectors)).to(self.device, self.dtype)
-        if self._last is None or self._last[0] is not vectors[0]:
-            self._last = vectors[0], torch.tensor(vectors[0][None]).to(self.device, self.dtype)
+        if self._last is None or self._last[0] is not first:
+            self._last = first, torch.tensor(first, dtype=self.dtype, device=self.device)[None]
         return self._last[1]
 
 
@@ -117,15 +118,20 @@ def _running(rows: Tensor, network: Network) -> list[Tensor]:
 
 def _laid(part: Tensor, order: Sequence[int]) -> Tensor:
     """(K, ...) with the axes in this order, in one piece."""
+    if len(order) == 1:
+        return part
     return part.permute(0, *(axis + 1 for axis in order)).contiguous()
 
 
 def _back(laid: Tensor, order: Sequence[int]) -> Tensor:
     """The same numbers, seen with the axes in their own order."""
+    if len(order) == 1:
+        return laid
     return laid.permute(0, *(order.index(axis) + 1 for axis in range(len(order))))
 
 
 def split(flat: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """The lines (K, n) of ``flat`` cut into tensors (K, *shape)."""
     ends = list(accumulate(prod(shape) for shape in shapes))
-    return [flat[:, end - prod(shape) : end].view(len(flat), *shape) for end, shape in zip(ends, shapes, strict=True)]
+    cuts = zip(ends, shapes, strict=True)
+    return [flat[:, end - prod(shape) : end].view(flat.shape[0], *shape) for end, shape in cuts]
