@@ -95,7 +95,7 @@ def _play(
     for number in range(first, final + 1):
         before = _Marks.of(federation)
         cohort, scores, failed = federation.cohort(number, seed), Scores(), None
-        federation.round_begins()
+        federation.round_begins(cohort)
         settings = strategy.settings(federation, state)
         try:
             state = state or strategy.start(federation, num_rounds=final, seed=seed)

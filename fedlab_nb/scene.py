@@ -51,9 +51,19 @@ def _readable_lengths(federation: Federation, last: Round | None) -> dict[str, f
     for name in last.cohort if last else ():
         message = federation.ledger.newest("update", name, "server", encrypted=False)
         if message is not None and last is not None and message.round == last.number and message.payload is not None:
-            # The last number of a message is the owner's weight.
-            lengths[name] = float(np.linalg.norm(np.ravel(np.asarray(message.payload, dtype=np.float64))[:-1]))
+            lengths[name] = _length(federation, name, message.payload)
     return lengths
+
+
+def _length(federation: Federation, name: str, payload: object) -> float:
+    """The L2 length of an update, its weight multiplied in."""
+    if not hasattr(payload, "restore"):
+        # The last number of a message is the owner's weight.
+        return float(np.linalg.norm(np.ravel(np.asarray(payload, dtype=np.float64))[:-1]))
+    # A packed update is followed by a message with the weight.
+    message = federation.ledger.newest("weight", name, "server", encrypted=False)
+    weight = float(np.ravel(message.payload)[0]) if message is not None and message.payload is not None else 1.0  # type: ignore[call-overload]
+    return weight * float(np.linalg.norm(payload.restore()))
 
 
 def _released_rows(federation: Federation, name: str) -> int | None:

@@ -213,7 +213,7 @@ class _Case:
         start, steps = self.trial.walk
         for number, state in ((1, start), (ROUNDS, steps[-2].gave)):
             strategy, federation = self.trial.fresh(), self.trial.federation()
-            federation.round_begins()
+            federation.round_begins(())
             where = f"In round {number}, without anybody,"
             try:
                 gave = strategy.step(state, federation, number, (), last=False)

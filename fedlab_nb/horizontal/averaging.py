@@ -130,7 +130,7 @@ class Averaging:
         weights, protect = state.weights["server"], federation.house.protect
         noise = self._noise(setup, protect)
         debits, ahead = self._debits(setup, federation, number, cohort, noise, last=last)
-        if not cohort:
+        if len(cohort) < max(1, 2 * (self.groups or 0)):  # too few for the groups is as nobody: a group of one shows it
             federation.charge(ahead)
             return state
         federation.tell("model", weights.astype(np.float32), number=number, to=cohort)
@@ -258,6 +258,7 @@ class Averaging:
             epochs=self.local_epochs or 2,
             batch_size=self.batch_size or 16,
             equal=votes or isinstance(federation.house.protect, OwnerLevelDP) or self.weighting == "equal",
+            hides_owners=isinstance(federation.house.protect, OwnerLevelDP),
         )
 
     def _lr(self, federation: Federation) -> float:
@@ -270,6 +271,11 @@ class Averaging:
     def _parts(self, learner: Learner) -> Tensors:
         """Names and sizes of the parts of what owners send."""
         return learner.tensors
+
+    @property
+    def plain_change(self) -> bool:
+        """True if what owners send is the change (d,) of their weights, and nothing besides."""
+        return type(self)._parts is Averaging._parts  # noqa: SLF001
 
     def __repr__(self) -> str:
         return strategy_words(self)

@@ -39,12 +39,14 @@ def check(strategy: Averaging, federation: Federation, num_rounds: int, seed: in
             "left to change, or rows would move the model beyond their clip.",
             "Use fl.FedAvg or one that works at the server, such as fl.FedAdam, or protect owners: fl.OwnerLevelDP().",
         )
-    if isinstance(protect, RowLevelDP) and (strategy.local_epochs, strategy.batch_size) != (None, None):
+    steps = strategy.local_epochs, strategy.batch_size, strategy.momentum, strategy.weight_decay
+    if isinstance(protect, RowLevelDP) and steps != (None, None, 0.0, 0.0):
         raise RuleError(
-            f"{type(strategy).__name__} has local_epochs or batch_size set, and the privacy is at row level.",
+            f"{type(strategy).__name__} has local_epochs, batch_size, momentum or weight_decay set, and the privacy is "
+            "at row level.",
             "Only the sum of one step's clipped row gradients may leave; further local steps would need noise of "
             "their own, at every owner, and the stated epsilon would be too small.",
-            "Leave both out (one step a round over all rows), or protect owners with fl.OwnerLevelDP().",
+            "Leave them out (one step a round over all rows), or protect owners with fl.OwnerLevelDP().",
         )
     if isinstance(protect, RowLevelDP) and strategy.weighting == "equal":
         raise RuleError(

@@ -100,7 +100,7 @@ class Learner:
     def losses(self, jobs: Sequence[Job]) -> Floats:
         """The mean loss (n,) of each job's rows at the weights that it starts with; 0 without rows."""
         with _alone():
-            return np.nan_to_num(self._engine.losses_of(jobs))
+            return np.where([len(job) > 0 for job in jobs], self._engine.losses_of(jobs), 0.0)
 
     def scores(self, weights: Floats, X: Array) -> NDArray[np.float64]:
         """The raw outputs (n, outputs): log-odds, class scores, or standardised predictions."""

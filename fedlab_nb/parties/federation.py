@@ -117,9 +117,9 @@ class Federation:
         """Who was chosen for round ``number`` and drops out of it."""
         return dropouts(self.house, self.names, number, seed)
 
-    def round_begins(self) -> None:
-        """A new round: nobody has failed in it yet."""
-        self.losses = Lost(self.house.min_owners)
+    def round_begins(self, cohort: Sequence[str]) -> None:
+        """A new round with the owners ``cohort``: nobody has failed in it yet."""
+        self.losses = Lost(self.house.min_owners, cohort)
 
     def came(self, cohort: Sequence[str]) -> float:
         """Which part of all owners took part in this round and did not fail."""
@@ -205,7 +205,7 @@ class Federation:
             self.losses.check(updates, cohort, 2 if self.house.encrypt else 1)
             absent = (*absent, *(name for name in cohort if name not in updates))
             debits = {name: debits[name] for name in updates}
-            owners = len(self.owners), len(updates), len(absent)
+            owners, question = (len(self.owners), len(updates), len(absent)), ""  # not what was asked of all
             terms = terms_of_sum(self.house, owners, bound, noise_sd, step)
         check_noise(kind, self.house, debits, noise_sd, updates)
         debit = self.books.charge(debits, self.house, ahead)

@@ -167,12 +167,12 @@ def dropouts(house: House, names: Sequence[str], number: int, seed: int) -> tupl
 def cohort(house: House, names: Sequence[str], number: int, seed: int) -> tuple[str, ...]:
     """Who of ``names`` takes part in round ``number``: who was chosen and stays. Nobody is a legal answer.
 
-    With encryption a single owner stays out as well: the sum over one owner would be that owner's update. So do owners
-    who are too few to take masks off.
+    Fewer than ``min_owners`` stay out. With encryption a single owner stays out as well: the sum over one owner would
+    be that owner's update. So do owners who are too few to take masks off.
     """
     dropped = dropouts(house, names, number, seed)
     present = tuple(name for name in _chosen(house, names, number, seed) if name not in dropped)
-    least = 2 if house.encrypt else 1
+    least = max(2 if house.encrypt else 1, house.min_owners or 1)
     if isinstance(house.encrypt, SecAgg):
         least = max(least, house.encrypt.needed(len(present) + len(dropped)))
     return present if len(present) >= least else ()

@@ -65,7 +65,7 @@ def test_those_who_came_weigh_what_they_would_without_the_one_who_failed(victim,
     start = strategy().start(fl.Federation(owners), num_rounds=1, seed=0)
     monkeypatch.setattr(Failing, "rows", None)
     fed = fl.Federation(owners)
-    fed.round_begins()
+    fed.round_begins(fed.names)
     others = [owner.name for i, owner in enumerate(owners) if i != chosen]
     expected = strategy().step(start, fed, 1, others, last=False)
     assert with_loss.state.weights["server"].tobytes() == expected.weights["server"].tobytes()

@@ -157,7 +157,7 @@ def named(error: BaseException) -> str:
 
 def _step(strategy: Any, federation: Watched, state: State, number: int) -> Step:
     cohort = federation.cohort(number, SEED)
-    federation.round_begins()
+    federation.round_begins(cohort)
     numbers_by_name("settings", strategy.settings(federation, state))
     before, asked, crossed = digest(state), len(federation.asked), len(federation.ledger)
     gave = looked_at("step", strategy.step(state, federation, number, cohort, last=number == ROUNDS))

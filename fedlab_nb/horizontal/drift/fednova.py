@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.channel.opening import Tensors
-from fedlab_nb.errors import RuleError
+from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.horizontal.averaging import Averaging, Memory
 from fedlab_nb.horizontal.drift.steps import reach_of
 from fedlab_nb.horizontal.prepare import Setup
@@ -92,6 +92,12 @@ class FedNova(Averaging):
                 "It would send each owner's number of local steps, which tells how many rows it has, and which no clip "
                 "norm for updates fits.",
                 "Say in the open how many local steps a round counts for, such as steps=20.",
+            )
+        if self.steps is None and self.compress is not None:
+            raise SettingError(
+                "FedNova was given a compressor and no steps=.",
+                "It would send each owner's number of steps as one more number, and packing would drop or bend it.",
+                "Say how many local steps a round counts for, such as steps=20: then the change alone is sent.",
             )
         super().check(federation, num_rounds, seed=seed, after=after)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.channel.opening import Tensors
+from fedlab_nb.compress import SignSGD
 from fedlab_nb.errors import SettingError
 from fedlab_nb.horizontal.averaging import Averaging, Memory
 from fedlab_nb.horizontal.drift.steps import reach_of
@@ -91,6 +92,12 @@ class SCAFFOLD(Averaging):
         """
         check_equal(self, "the common control variate is the plain mean over all owners")
         check_server_lr(self, example="1.0")
+        if isinstance(self.compress, SignSGD):
+            raise SettingError(
+                "SCAFFOLD was given the compressor SignSGD.",
+                "Of control variates too only signs would be left: all steps would be corrected by one size.",
+                "Use another compressor, such as fl.compress.TopK(0.1), or fl.FedAvg with SignSGD.",
+            )
         super().check(federation, num_rounds, seed=seed, after=after)
 
     def _parts(self, learner: Learner) -> Tensors:

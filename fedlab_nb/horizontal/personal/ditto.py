@@ -21,9 +21,10 @@ class Ditto(Personal):
 
         v_i <- v_i - lr * (gradient of loss_i at v_i + lam * (v_i - w)),  w the model that was sent
 
-    v_i begins as the first model and stays with its owner. With ``lam=0`` it is what the owner learns alone; the larger
-    ``lam``, the nearer it stays to the common model, which owners who send nonsense can spoil: a smaller ``lam`` is
-    then the better choice. Only the change of the common model is sent. The own model takes as many local steps.
+    v_i begins as the model of the owner's first round, and stays with its owner. With ``lam=0`` it is what the owner
+    learns alone; the larger ``lam``, the nearer it stays to the common model, which owners who send nonsense can spoil:
+    a smaller ``lam`` is then the better choice. Only the change of the common model is sent. The own model takes as
+    many local steps.
     """
 
     lam: float = field(default=1.0, kw_only=True)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.aggregate import FLTrust, NormClipping, combine, total
+from fedlab_nb.aggregate import FLTrust, NormClipping, Rule, combine, total
 from fedlab_nb.channel.opening import Tensors
 from fedlab_nb.compress import RandomK, SignSGD
 from fedlab_nb.data import encoding as enc
-from fedlab_nb.errors import RoundError
+from fedlab_nb.errors import FedLabError, RoundError
 from fedlab_nb.horizontal.owner_level import owners_step
 from fedlab_nb.horizontal.prepare import Setup
 from fedlab_nb.horizontal.side.local import Side
@@ -67,8 +67,29 @@ def combined(
     found = _by_group if strategy.groups is not None else _one_by_one
     changes, weights = found(strategy, federation, side, terms, parts)
     root = _root_change(strategy, rule, side, state, terms.number) if isinstance(rule, FLTrust) else None
-    aggregate = combine(rule, changes, weights, before=state.memory.get(BEFORE), root=root)
+    aggregate = _ruled(rule, changes, weights, state.memory.get(BEFORE), root)
     return aggregate, {BEFORE: aggregate}
+
+
+def _ruled(rule: Rule, changes: Floats, weights: Floats, before: Floats | None, root: Floats | None) -> Floats:
+    """What the rule gives; what is no aggregate of these changes is refused, and so is a rule that fails."""
+    try:
+        aggregate = combine(rule, changes, weights, before=before, root=root)
+        found, failure = np.shape(aggregate), None
+    except FedLabError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a rule of a user's own may fail in any way
+        aggregate, found, failure = changes[0], (), error
+    if failure is not None or not isinstance(aggregate, np.ndarray) or found != changes.shape[1:]:
+        what = f"gave an array of shape {found}" if failure is None else f"failed: {type(failure).__name__}: {failure}"
+        raise RoundError(
+            "server",
+            "update",
+            f"The rule {rule!r} {what}.",
+            f"From changes of shape {changes.shape} a rule makes one change, of shape {changes.shape[1:]}.",
+            "Let fl.checks.check_aggregator(rule) say in words what is wrong with it.",
+        ) from failure
+    return aggregate
 
 
 def _one_by_one(
@@ -92,14 +113,6 @@ def _by_group(
 
     Who is in which group is drawn anew in every round: owners that cheat then spoil other groups each time.
     """
-    if len(terms.cohort) < 2 * (strategy.groups or 1):
-        raise RoundError(
-            "federation",
-            "update",
-            f"{len(terms.cohort)} owners take part, and {strategy.groups} groups were asked for.",
-            "A group of one owner would show its update.",
-            "Use fewer groups, a larger sample_rate, or more owners.",
-        )
     order = np.random.default_rng([side.seed, terms.number, 5]).permutation(len(terms.cohort))
     groups = [[terms.cohort[i] for i in part] for part in np.array_split(order, strategy.groups or 1)]
     protect, sums = federation.house.protect, []

@@ -8,6 +8,7 @@ from fedlab_nb.aggregate import FLTrust, NormClipping, needs_of
 from fedlab_nb.compress import RandomK
 from fedlab_nb.errors import RuleError, SchemaError, SettingError
 from fedlab_nb.parties import Federation
+from fedlab_nb.parties.house import terms_of_sum
 from fedlab_nb.parties.rules import is_number
 from fedlab_nb.protect import AdaptiveClip, OwnerLevelDP, RowLevelDP
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from fedlab_nb.horizontal.averaging import Averaging
 
 FEWEST_GROUPS = 5
+# The coarsest grid for sums of updates: changes of weights are around 0.01 to 1.
+COARSEST = 2.0**-7
 
 
 def check_parts(strategy: Averaging, federation: Federation) -> None:
@@ -23,6 +26,7 @@ def check_parts(strategy: Averaging, federation: Federation) -> None:
     Raises:
         SettingError, SchemaError, RuleError.
     """
+    _check_grid(strategy, federation)
     if strategy.aggregate is not None:
         _check_rule(strategy, federation)
     elif strategy.groups is not None:
@@ -33,6 +37,21 @@ def check_parts(strategy: Averaging, federation: Federation) -> None:
         )
     if strategy.compress is not None:
         _check_compressor(strategy, federation)
+
+
+def _check_grid(strategy: Averaging, federation: Federation) -> None:
+    """Refuse sums on a grid on which most of what owners send would be zero, and no noise hides that."""
+    house, n = federation.house, len(federation.names)
+    if house.encrypt is None or house.protect is not None:
+        return
+    step = 2.0 ** -terms_of_sum(house, (n, n, 0), strategy.reach, 0.0, None).plan.grid_bits
+    if step > COARSEST:
+        raise RuleError(
+            f"Under {house.encrypt!r} sums of {n} owners are rounded to multiples of {step:g}, as "
+            f"{type(strategy).__name__} may send numbers up to {strategy.reach:g}.",
+            "Changes of weights are mostly smaller than that: they would be rounded to zero, and nothing be learned.",
+            "Use fl.CKKS(), fl.SecAgg() or fewer owners.",
+        )
 
 
 def _check_rule(strategy: Averaging, federation: Federation) -> None:
@@ -61,7 +80,13 @@ def _check_rule(strategy: Averaging, federation: Federation) -> None:
     if strategy.groups is not None:
         _check_groups(strategy.groups, len(federation.names))
     if isinstance(rule, FLTrust):
-        _check_root(rule, federation)
+        _check_root(rule, strategy, federation)
+    if apart and strategy.groups is not None:
+        raise SettingError(
+            f"{rule!r} was given together with groups={strategy.groups!r}.",
+            "Each owner shortens its own change, and one sum is all that is needed: there is nothing to compare.",
+            "Leave groups= out.",
+        )
 
 
 def _check_rule_with(rule: object, protect: RowLevelDP | OwnerLevelDP | None) -> None:
@@ -71,6 +96,12 @@ def _check_rule_with(rule: object, protect: RowLevelDP | OwnerLevelDP | None) ->
             "There owners send sums over rows whose number is hidden: sums of unlike owners cannot be compared.",
             "Leave aggregate= out, or protect owners with fl.OwnerLevelDP().",
         )
+    if isinstance(protect, OwnerLevelDP) and isinstance(rule, NormClipping):
+        raise RuleError(
+            f"{rule!r} was given, and at owner level each update is clipped already.",
+            "Two clips would not be one: the noise is made for the norm of fl.OwnerLevelDP.",
+            "Leave aggregate= out, and choose the norm there: fl.OwnerLevelDP(clip=1.0).",
+        )
     if isinstance(protect, OwnerLevelDP) and isinstance(protect.clip, AdaptiveClip):
         raise RuleError(
             f"{rule!r} reads updates, and the clip norm of this federation follows them by one sum over all owners.",
@@ -79,7 +110,13 @@ def _check_rule_with(rule: object, protect: RowLevelDP | OwnerLevelDP | None) ->
         )
 
 
-def _check_root(rule: FLTrust, federation: Federation) -> None:
+def _check_root(rule: FLTrust, strategy: Averaging, federation: Federation) -> None:
+    if not strategy.plain_change:
+        raise SettingError(
+            f"{type(strategy).__name__} was given the rule FLTrust.",
+            "The server would compare its own change with updates that hold more than a change.",
+            "Use another rule, such as fl.aggregate.Median(), or fl.FedAvg with FLTrust.",
+        )
     columns = [column.name for column in (*federation.schema.features, federation.schema.target)]
     missing = [name for name in columns if name not in rule.frame.columns]
     if missing:

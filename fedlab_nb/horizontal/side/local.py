@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 ByOwner = Mapping[str, Floats]
 Shape = Callable[[Floats], Floats]
+# Numbers that cross as 32-bit ones, and may be scaled up before.
+PACKABLE = 1e30
 
 
 class LocalRound:
@@ -110,10 +112,12 @@ class Side:
         epochs: int,
         batch_size: int | None,
         equal: bool,
+        hides_owners: bool,
     ) -> None:
         self.learner, self.state, self.number = learner, state, number
         self.setup: Setup = state.context  # type: ignore[assignment]
-        self.lr, self.epochs, self.batch_size, self.equal = lr, epochs, batch_size, equal
+        self.lr, self.epochs, self.batch_size = lr, epochs, batch_size
+        self.equal, self.hides_owners = equal, hides_owners
         self.kept: dict[str, dict[str, Floats]] = {}
         self._strategy = strategy
         self._shape: Shape = _as_it_is
@@ -132,8 +136,8 @@ class Side:
 
     def shaped(self, shape: Shape) -> Side:
         """The same, with what each owner sends put into another shape beside its rows."""
-        other = copy(self)  # what owners keep is shared by both
-        other._shape = shape  # noqa: SLF001
+        other, before = copy(self), self._shape  # what owners keep is shared by both
+        other._shape = lambda value: shape(before(value))  # noqa: SLF001
         return other
 
     def compressed(self, compressor: Compressor) -> Side:
@@ -155,18 +159,25 @@ class Side:
         return self.together({name: rows})[name]
 
     def together(self, rows: Mapping[str, Rows]) -> dict[str, Update]:
-        """What each owner sends, times its weight: its share of all training rows, or 1."""
+        """What each owner sends, times its weight: 1, or its number of rows as a multiple of the mean."""
         local = LocalRound(self, rows)
         sent = self._strategy.local(local)
         if self._packs is not None:
             sent = {name: self._pack(self._packs, local, name, vector) for name, vector in sent.items()}
         self.kept.update(local.kept)
-        weights = {name: 1.0 if self.equal else local.rows(name) / self.setup.rows for name in rows}
+        if self.hides_owners:
+            # That an owner's numbers went wrong hangs on its rows, and no noise covers it: they count as none.
+            sent = {name: v if np.isfinite(v).all() else np.zeros(v.size) for name, v in sent.items()}
+        # Around 1, whatever the number of owners: numbers keep their size on the grid of a sum.
+        n = len(self.setup.owners)
+        weights = {name: 1.0 if self.equal else n * local.rows(name) / self.setup.rows for name in rows}
         return {name: Update(self._shape(sent[name]) * weights[name], weights[name]) for name in rows}
 
     def _pack(self, compressor: Compressor, local: LocalRound, name: str, vector: Floats) -> Floats:
         owed = local.own("not sent", np.zeros(vector.size)) if getattr(compressor, "feedback", False) else {}
         whole = vector + owed.get(name, 0.0)
+        if not np.abs(whole).max(initial=0.0) <= PACKABLE:
+            return np.full(whole.size, np.nan)  # refused in its owner's name where it is looked at
         if isinstance(compressor, RandomK):
             packed: Packed = compressor.select(whole, self.seed, self.number)
         else:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fedlab_nb.horizontal.averaging import Averaging
 
 # What every strategy has; of these only the first two can be changed between rounds, where they apply.
-SHARED = ("lr", "local_epochs", "model", "batch_size", "weighting", "momentum", "weight_decay", "executor")
+SHARED = ("lr", "local_epochs", "model", "batch_size", "weighting", "momentum", "weight_decay", "executor", "groups")
 USUAL = {"lr": "0.1 (2.0 under fl.RowLevelDP)", "local_epochs": "2", "batch_size": "16 rows"}
 
 

@@ -44,8 +44,12 @@ def beside(
     with ledger.stage("local work"):
         if getattr(work, "at_once", False) and len(cohort) > 1:
             together = work.together  # type: ignore[attr-defined]
-            with ledger.busy_together(cohort):
-                found = inside_together([owners[name] for name in cohort], together, stage=kind)
+            try:
+                with ledger.busy_together(cohort):
+                    found = inside_together([owners[name] for name in cohort], together, stage=kind)
+            except RoundError:
+                # One by one, then, so that only who fails is left out; or named, where nobody may be.
+                found = {}
         return _kept(cohort, one, lost)
 
 

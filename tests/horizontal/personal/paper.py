@@ -84,7 +84,7 @@ def played(strategy, federation, num_rounds=3, seed=0):
     states = [strategy.start(federation, num_rounds=num_rounds, seed=seed)]
     federation.begin(1, anew=True)
     for number in range(1, num_rounds + 1):
-        federation.round_begins()
+        federation.round_begins(federation.names)
         cohort = federation.cohort(number, seed)
         states.append(strategy.step(states[-1], federation, number, cohort, last=False))
     return states, Paper(federation, states[0])

@@ -1,11 +1,13 @@
 """Rules that read updates, sums of groups, and packed updates: what crosses, what comes of it, what is refused."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 import fedlab_nb as fl
 from fedlab_nb import aggregate, compress
-from fedlab_nb.errors import RoundError, RuleError, SchemaError, SettingError
+from fedlab_nb.errors import RuleError, SchemaError, SettingError
 from tests.rounds.common import assert_teaches, cells, declared, fresh_accounts, play, tumours, weights
 
 __all__ = ["fresh_accounts"]
@@ -123,7 +125,7 @@ def test_all_numbers_of_a_change_are_the_whole_change():
 def test_what_needs_no_more_than_a_sum_is_added_under_encryption(packer):
     runs = [play(fed(encrypt=e), fedavg(compress=packer), num_rounds=1) for e in (None, fl.CKKS(), fl.SecAgg())]
     for run in runs[1:]:  # packed numbers are 32-bit ones; sums are on a grid
-        assert weights(run) == pytest.approx(weights(runs[0]), abs=1e-4)
+        assert weights(run) == pytest.approx(weights(runs[0]), abs=1e-3)
 
 
 @pytest.mark.parametrize("packer", PACKERS, ids=repr)
@@ -164,6 +166,9 @@ CANNOT = [
     ({"aggregate": lambda changes, weights: changes[0]}, {"encrypt": fl.CKKS()}, RuleError),
     ({"compress": compress.TopK(0.1)}, {"encrypt": fl.CKKS()}, RuleError),
     ({"aggregate": aggregate.Median()}, {"protect": fl.RowLevelDP(noise_multiplier=5.0)}, RuleError),
+    ({"momentum": 0.9}, {"protect": fl.RowLevelDP(noise_multiplier=5.0)}, RuleError),
+    ({"weight_decay": 0.1}, {"protect": fl.RowLevelDP(noise_multiplier=5.0)}, RuleError),
+    ({"aggregate": aggregate.NormClipping(1.0), "groups": 5}, {}, SettingError),
     ({"compress": compress.RandomK(0.1)}, {"protect": fl.RowLevelDP(noise_multiplier=5.0)}, RuleError),
 ]
 
@@ -190,8 +195,83 @@ def test_a_rule_that_says_it_needs_nothing_is_still_not_given_single_updates_und
         federation.collect("update", None, number=1, cohort=federation.names, bound=1.0, debits={})
 
 
-def test_too_few_owners_for_the_groups_is_a_failed_round_that_says_so():
-    history = play(fed(10, sample_rate=0.3), fedavg(aggregate=aggregate.Median(), groups=5), num_rounds=6)
-    failed = history[-1].failed
-    assert isinstance(failed.error, RoundError)
-    assert "5 groups" in str(failed.error)
+def test_a_round_with_too_few_owners_for_the_groups_is_one_without_anybody():
+    strategy = fedavg(aggregate=aggregate.Median(), groups=5)
+    history = play(fed(10, sample_rate=0.3), strategy, num_rounds=6)
+    assert [record.failed for record in history] == [None] * 6
+    assert all("group 1 update" not in record.traffic for record in history if len(record.cohort) < 10)
+
+
+@pytest.mark.parametrize("packer", PACKERS, ids=repr)
+def test_a_packed_run_can_be_watched(packer):
+    run = fl.train(fed(), fedavg(compress=packer), num_rounds=2)
+    run.wait()
+    assert run.error is None
+    shares = [line.share for line in run.snapshot().lines]
+    assert sum(shares) == pytest.approx(1.0)
+
+
+def bad(message):
+    @dataclass(frozen=True, repr=False)
+    class Bad(fl.FedAvg):
+        def local(self, at):
+            if message and "Owner 2" in at.names:
+                raise ArithmeticError(message)
+            return {n: v if n != "Owner 2" else np.full(v.size, np.nan) for n, v in super().local(at).items()}
+
+    return Bad
+
+
+@pytest.mark.parametrize("executor", ["sequential", "stacked"])
+@pytest.mark.parametrize("message", ["", "went wrong"])
+@pytest.mark.parametrize("more", [{}, {"compress": compress.TopK(0.2)}, {"aggregate": aggregate.Median()}], ids=str)
+def test_who_sends_no_numbers_or_fails_is_left_out_by_name(executor, message, more):
+    history = play(fed(10, min_owners=9), bad(message)(MODEL, executor=executor, **more))
+    assert [record.failed for record in history] == [None] * 3
+    assert all([failure.party for failure in record.lost] == ["Owner 2"] for record in history)
+    assert np.isfinite(weights(history)).all()
+
+
+def test_min_owners_counts_the_owners_of_a_round_and_not_those_of_a_group():
+    strategy = bad("")(MODEL, aggregate=aggregate.Median(), groups=5)
+    assert play(fed(20, min_owners=10), strategy)[-1].failed is None
+    assert "19 of 20" in str(play(fed(20, min_owners=20), strategy)[-1].failed.error)
+
+
+def test_a_round_that_calls_fewer_than_min_owners_is_one_without_anybody():
+    history = play(fed(10, sample_rate=0.4, min_owners=5), num_rounds=6)
+    assert all(not record.cohort or len(record.cohort) >= 5 for record in history)
+    assert any(not record.cohort for record in history)
+
+
+@pytest.mark.parametrize("wrong", [lambda c, w: c.mean(), lambda c, w: c.mean(axis=1), lambda c, w: 1 / 0])
+def test_a_rule_that_gives_no_aggregate_is_a_failed_round(wrong):
+    failed = play(fed(), fedavg(aggregate=wrong))[-1].failed
+    assert failed is not None
+    assert "check_aggregator" in str(failed.error)
+
+
+def test_drawn_numbers_go_with_a_clip_that_follows_the_updates():
+    protect = fl.OwnerLevelDP(clip=fl.AdaptiveClip(), noise_multiplier=1.0)
+    federation = fl.Federation(declared(30), encrypt=fl.CKKS(), protect=protect, noise_seed=0)
+    history = play(federation, fedavg(compress=compress.RandomK(0.5)))
+    assert history[-1].failed is None
+
+
+COARSE = [fl.BFV(), fl.CKKS("compact", complex_slots=True), fl.CKKS(keys="threshold"), fl.SecAgg()]
+
+
+@pytest.mark.parametrize("encrypt", COARSE, ids=repr)
+def test_coarse_grids_learn_as_the_clear_does_or_are_refused(encrypt):
+    open_, strategy = play(fed(20), fedavg(), num_rounds=5), fedavg()
+    try:
+        sealed = play(fed(20, encrypt=encrypt), strategy, num_rounds=5)
+    except RuleError as error:
+        assert_teaches(error, "rounded")
+        return
+    assert sealed[-1].metrics["accuracy"] == pytest.approx(open_[-1].metrics["accuracy"], abs=0.03)
+
+
+def test_numbers_far_beyond_what_weights_are_need_a_finer_grid():
+    with pytest.raises(RuleError, match="rounded to multiples"):
+        play(fed(encrypt=fl.CKKS(keys="threshold")), fl.horizontal.QFFL(MODEL))

@@ -87,7 +87,10 @@ def _clipped_block(module: nn.Module, linear: list[nn.Linear], x: Tensor, y: Ten
     squares = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     for layer, (a, d) in zip(linear, pairs, strict=True):
         squares += (d * d).sum(1) * ((a * a).sum(1) + (0.0 if layer.bias is None else 1.0))
-    scale = (clip / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)[:, None]
+    # A row whose gradient is no number counts as zero: it would move the sum by all that its owner's other rows give.
+    fine = squares.isfinite()[:, None]
+    pairs = [(a.where(fine, 0.0), d.where(fine, 0.0)) for a, d in pairs]
+    scale = (clip / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)[:, None].where(fine, 0.0)
     parts: list[Tensor] = []
     for layer, (a, d) in zip(linear, pairs, strict=True):
         parts.append(((d * scale).T @ a).ravel())
@@ -110,7 +113,9 @@ def _row_by_row(bound: Bound, fresh: Callable[[], Bound], job: Job, task: Task, 
             x, y = _block(bound, job, i, 1)
             loss = losses(task, bound.module(x), y).sum()
         gradient = torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, bound.tensors)]).double().cpu().numpy()
-        total[:p] += gradient * min(1.0, clip / max(float(np.linalg.norm(gradient)), 1e-12))
+        length = float(np.linalg.norm(gradient))
+        if np.isfinite(length):  # a row whose gradient is no number counts as zero
+            total[:p] += gradient * min(1.0, clip / max(length, 1e-12))
     return total
 
 

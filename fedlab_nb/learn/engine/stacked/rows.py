@@ -87,10 +87,14 @@ class Rows:
             d = slopes(self._task, tape.outputs, y).mul_(seen.share)
             found = [_in_64_bits(slope) for slope in self._network.backward(tape, d, views)]
             squares = torch.stack([slope.program.squares(slope.d, slope.kept) for slope in found]).sum(0)
-            scale = (clip / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)
+            fine = squares.isfinite()
+            if not bool(fine.all()):
+                found = [_finite(slope) for slope in found]
+            scale = (clip / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0).where(fine, 0.0)
             parts: list[Tensor] = []
             for slope in found:
-                scaled = slope.d * scale.view(*scale.shape, *(1,) * (slope.d.ndim - 2))
+                shape = (*scale.shape, *(1,) * (slope.d.ndim - 2))
+                scaled = (slope.d * scale.view(shape)).where(fine.view(shape), 0.0)
                 parts += [g.flatten(1) for g in slope.program.gradients(scaled, slope.kept)]
             return np.asarray(torch.cat(parts, 1)[: len(pieces)].cpu().numpy())
 
@@ -130,3 +134,12 @@ class Rows:
 def _in_64_bits(slope: Slope) -> Slope:
     kept = tuple(t.double() if t.is_floating_point() else t for t in slope.kept)
     return Slope(slope.program, slope.d.double(), kept, slope.w)
+
+
+def _finite(slope: Slope) -> Slope:
+    """The slope without what is no number.
+
+    A row whose gradient is none counts as zero: it would move the sum by all that its owner's other rows give.
+    """
+    kept = tuple(t.nan_to_num(0.0, 0.0, 0.0) if t.is_floating_point() else t for t in slope.kept)
+    return Slope(slope.program, slope.d, kept, slope.w)
