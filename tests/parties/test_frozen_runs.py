@@ -63,7 +63,9 @@ def test_a_frozen_run_has_less_noise_in_updates_and_scores():
     forget()
     frozen = play(federation(declared(3, 60)), num_rounds=2)
     assert frozen[-1].settings["noise_multiplier"] < 0.95 * usual[-1].settings["noise_multiplier"]
-    assert frozen[0].noise["accuracy"] < usual[0].noise["accuracy"]
+    # Of the plans: the noise of an accuracy is over the noisy number of held-out rows, which differs from run to run.
+    assert frozen[0].state.context.plan.metrics < usual[0].state.context.plan.metrics
+    assert frozen[0].noise["accuracy"] > 0.0
 
 
 def test_the_rounds_that_are_left_are_those_of_the_plan():
