@@ -12,6 +12,7 @@ from fedlab_nb.channel.opening import Channel, Encryption, Place, Tensors, open_
 from fedlab_nb.channel.products import ProductSession
 from fedlab_nb.crypto import CKKS
 from fedlab_nb.crypto.schemes.plan import Plan
+from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.ledger import Ledger
 
 
@@ -34,7 +35,7 @@ class Channels:
         self._parts = tuple(names), ledger
         self._server: Place = server
         self._open: dict[Encryption | None, tuple[int, Channel]] = {}
-        self._products: dict[CKKS, tuple[int, ProductSession]] = {}
+        self._products: dict[tuple[CKKS, str], tuple[int, ProductSession]] = {}
         self._newest = 0
 
     def begin(self, number: int, *, anew: bool) -> None:
@@ -62,13 +63,13 @@ class Channels:
             self._open[scheme] = number, channel
         return channel
 
-    def products(self, scheme: CKKS, number: int) -> ProductSession:
-        """The session of sealed products for round ``number``, between all owners."""
+    def products(self, scheme: CKKS, number: int, opener: str = KEY_HOLDER) -> ProductSession:
+        """The session of sealed products for round ``number``, between all owners; ``opener`` has its secret key."""
         self._newest = max(self._newest, number)
-        began, session = self._products.get(scheme, (number, None))
+        began, session = self._products.get((scheme, opener), (number, None))
         if session is None or number // scheme.rounds_per_key > began // scheme.rounds_per_key:
-            session = ProductSession(scheme, *self._parts, number)
-            self._products[scheme] = number, session
+            session = ProductSession(scheme, *self._parts, number, opener)
+            self._products[scheme, opener] = number, session
         return session
 
     def sum(
@@ -96,5 +97,5 @@ class Channels:
     def fingerprint(self, scheme: Encryption | None) -> str:
         """The public key in force, in 16 hex characters; "" while there is none."""
         found = self._open.get(scheme)
-        multiplied = self._products.get(scheme) if isinstance(scheme, CKKS) else None
+        multiplied = self._products.get((scheme, KEY_HOLDER)) if isinstance(scheme, CKKS) else None
         return found[1].fingerprint if found else multiplied[1].fingerprint if multiplied else ""

@@ -14,11 +14,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from fedlab_nb.crypto.ciphertexts.codec import Floats, codec_of
-from fedlab_nb.crypto.ciphertexts.native import breathe, guarded, new_context
+from fedlab_nb.crypto.ciphertexts.native import breathe, guarded, new_context, secret_zero
 from fedlab_nb.crypto.envelope import Mailbox, Sealed
 from fedlab_nb.crypto.identity import Identity
 from fedlab_nb.crypto.manifest import Manifest
-from fedlab_nb.crypto.products import Shipment, opened
+from fedlab_nb.crypto.products import ProductPlan, Shipment, opened, opened_padded, sealed_columns
 from fedlab_nb.crypto.schemes.bfv import BFV
 from fedlab_nb.crypto.schemes.ckks import CKKS
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER, TAGS, WITNESS, fingerprint
@@ -41,13 +41,13 @@ class KeyHolder:
 
     __slots__ = ("__context", "__opened", "__seed", "fingerprint", "mailbox", "parameters", "public_key", "scheme")
 
-    def __init__(self, scheme: CKKS | BFV, *, session: str) -> None:
-        self._begin(scheme, session, os.urandom(_SEED), new_context(scheme))
+    def __init__(self, scheme: CKKS | BFV, *, session: str, name: str = KEY_HOLDER) -> None:
+        self._begin(scheme, session, os.urandom(_SEED), new_context(scheme), name)
 
-    def _begin(self, scheme: CKKS | BFV, session: str, seed: bytes, context: Any) -> None:
+    def _begin(self, scheme: CKKS | BFV, session: str, seed: bytes, context: Any, name: str = KEY_HOLDER) -> None:
         self.scheme, self.__seed, self.__context = scheme, seed, context
         self.__opened: dict[tuple[int, str], set[str]] = {}
-        self.mailbox = Mailbox(KEY_HOLDER, session=session, identity=Identity(seed))
+        self.mailbox = Mailbox(name, session=session, identity=Identity(seed))
         self.public_key: bytes = _public(context, public_key=True)
         self.parameters: bytes = _public(context, public_key=False)
         self.fingerprint: str = fingerprint(self.public_key)
@@ -94,24 +94,43 @@ class KeyHolder:
         return untagged(parts, {name: tag_seed(secret, manifest) for name, secret in secrets.items()}, manifest)
 
     def open_products(self, sealed: Sealed, shipment: Shipment) -> Floats:
-        """The sums (left, right) of products that one owner made of another's sealed columns, once for each round.
+        """The sums (left, right) of products that one owner made of others' sealed columns, once for each round.
 
         Raises:
-            EncryptionError: the envelope is refused, does not come from one owner about another, or such sums of the
+            EncryptionError: the envelope is refused, does not come from one owner about others, or such sums of the
                 same owner and kind have been opened in this round. Nothing is released.
         """
+        return opened(self._take_products(sealed, shipment), shipment.plan, self.__context)
+
+    def open_padded(self, sealed: Sealed, shipment: Shipment) -> bytes:
+        """The same sums under their maker's one-time pad, for it to take the pads off; they tell this party nothing.
+
+        Raises:
+            EncryptionError: as ``open_products``.
+        """
+        return opened_padded(self._take_products(sealed, shipment), shipment.plan, self.__context)
+
+    def seal_columns(self, columns: Floats, plan: ProductPlan, *, sender: str) -> list[bytes]:
+        """An owner's columns (rows, left) under its own key: the secret key seals in a third of the time.
+
+        Raises:
+            EncryptionError: they are not what the plan says.
+        """
+        return sealed_columns(columns, plan, lambda: secret_zero(self.__context), sender=sender)
+
+    def _take_products(self, sealed: Sealed, shipment: Shipment) -> tuple[bytes, ...]:
         before = self.__opened.setdefault((shipment.round, f"products {shipment.kind}"), set())
         chunks, maker, inside = self.mailbox.take(sealed, shipment), sealed.header.sender, sealed.header.inside
-        pair = " and ".join(map(repr, inside))
-        if len(inside) != 2 or inside[0] == maker or inside[1] != maker or pair in before:
+        those = " and ".join(map(repr, inside))
+        if len(inside) != shipment.plan.senders + 1 or maker in inside[:-1] or inside[-1] != maker or those in before:
             raise EncryptionError(
-                f"The key holder was asked to open products of {shipment.kind!r} by {maker!r} with "
-                f"{pair}, and does not.",
+                f"{self.mailbox.name!r} was asked to open products of {shipment.kind!r} by {maker!r} with "
+                f"{those}, and does not.",
                 "Sums about one owner's columns alone, or opened twice with other factors, could be single rows.",
-                "Ask once in each round, for products of two owners' columns.",
+                "Ask once in each round, for products of different owners' columns.",
             )
-        before.add(pair)
-        return opened(chunks, shipment.plan, self.__context)
+        before.add(those)
+        return chunks
 
     def wrapped_for(self, name: str, public: bytes, sender: Identity) -> bytes:
         """The secret key for the owner ``name`` with the identity ``public``: encrypted by ``sender`` for it alone."""

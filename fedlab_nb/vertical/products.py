@@ -79,7 +79,8 @@ def sums_of_products(
 
     def multiply(rows: Rows) -> Sealed:
         columns = right.columns(alignment.of(rows))
-        return session.multiply(plan, sealed, columns, number=number, kind=kind, sender=right.owner)
+        factors = session.factors(plan, columns, sender=right.owner)
+        return session.multiply(plan, [(sealed, factors)], number=number, kind=kind, sender=right.owner).sealed
 
     try:
         sealed = send(federation, kind, seal, number=number, sender=left.owner, to=right.owner)

@@ -10,7 +10,17 @@ from scipy import stats
 from fedlab_nb.crypto import CKKS, KeyHolder, Mailbox
 from fedlab_nb.crypto.ciphertexts import native
 from fedlab_nb.crypto.ciphertexts.codec import decrypted
-from fedlab_nb.crypto.products import ProductPlan, Shipment, multiplied, opened, sealed_columns, sides
+from fedlab_nb.crypto.products import (
+    ProductPlan,
+    Shipment,
+    factors_of,
+    opened,
+    opened_padded,
+    sides,
+    unpadded,
+)
+from fedlab_nb.crypto.products import multiplied as multiplied_by
+from fedlab_nb.crypto.products import sealed_columns as sealed_by
 from fedlab_nb.crypto.products.polynomials import coefficients_of, unpacked
 from fedlab_nb.errors import EncryptionError
 
@@ -27,6 +37,18 @@ def keys():
 
 def plan_of(rows, left, right, left_bits=20, right_bits=20):
     return ProductPlan(scheme=SCHEME, rows=rows, left=left, right=right, left_bits=left_bits, right_bits=right_bits)
+
+
+def zeros_of(context):
+    return lambda: native.encrypted_zero(context, SCHEME)
+
+
+def sealed_columns(columns, plan, context, *, sender):
+    return sealed_by(columns, plan, zeros_of(context), sender=sender)
+
+
+def multiplied(chunks, columns, plan, context, *, sender):
+    return multiplied_by([chunks], [factors_of(columns, plan, sender=sender)], plan, zeros_of(context)).chunks
 
 
 def unit(columns):
@@ -195,3 +217,82 @@ def test_a_changed_envelope_is_refused_before_anything_is_read(cast):
     sealed, _ = envelope(*cast, kind="other")
     with pytest.raises(EncryptionError, match="agreed on"):
         cast[0].open_products(sealed, shipment)
+
+
+def test_what_several_owners_sealed_is_added_up_before_anything_is_opened(keys):
+    rng = np.random.default_rng(3)
+    plan = ProductPlan(scheme=SCHEME, rows=90, left=2, right=70, left_bits=20, right_bits=20, senders=3)
+    lefts = [unit(rng.standard_normal((90, 2))) for _ in range(3)]
+    rights = [unit(rng.standard_normal((90, 70))) for _ in range(3)]
+    sealed = [sealed_columns(left, plan, keys[1], sender="A") for left in lefts]
+    factors = [factors_of(right, plan, sender="B") for right in rights]
+    products = multiplied_by(sealed, factors, plan, zeros_of(keys[1]))
+    assert len(products.chunks) == plan.left * plan.answers
+    assert not products.pads
+    wanted = sum(exact(left, right, plan) for left, right in zip(lefts, rights, strict=True))
+    assert np.array_equal(opened(products.chunks, plan, keys[0]), wanted)
+
+
+@pytest.mark.parametrize("rows", [50, 3000])
+def test_padded_sums_are_random_for_whoever_opens_and_exact_for_who_multiplied(keys, rows):
+    rng = np.random.default_rng(4)
+    plan = ProductPlan(scheme=SCHEME, rows=rows, left=1, right=9, left_bits=20, right_bits=20, padded=True)
+    a, b = unit(rng.standard_normal((rows, 1))), unit(rng.standard_normal((rows, 9)))
+    sealed, factors = [sealed_columns(a, plan, keys[1], sender="A")], [factors_of(b, plan, sender="B")]
+    products = multiplied_by(sealed, factors, plan, zeros_of(keys[1]))
+    shown = opened_padded(products.chunks, plan, keys[0])
+    assert np.array_equal(unpadded(shown, products.pads, plan), exact(a, b, plan))
+    with pytest.raises(EncryptionError):
+        opened(products.chunks, plan, keys[0])  # far off any grid
+    with pytest.raises(EncryptionError):
+        unpadded(shown, [pad + (1 << (plan.scale_bits - 1)) for pad in products.pads], plan)
+    with pytest.raises(EncryptionError):
+        unpadded(shown[:-1], products.pads, plan)
+
+
+def test_what_is_shown_of_padded_sums_is_spread_evenly_over_all_numbers(keys):
+    plan = ProductPlan(scheme=SCHEME, rows=64, left=1, right=128, left_bits=20, right_bits=0, padded=True)
+    a, b = np.zeros((64, 1)), np.ones((64, 128))
+    width, shares = 18, []
+    for _ in range(4):
+        sealed, factors = [sealed_columns(a, plan, keys[1], sender="A")], [factors_of(b, plan, sender="B")]
+        products = multiplied_by(sealed, factors, plan, zeros_of(keys[1]))
+        shown = opened_padded(products.chunks, plan, keys[0])
+        values = [int.from_bytes(shown[i : i + width], "little") for i in range(0, len(shown), width)]
+        shares += [value / sides.modulus(SCHEME) for value in values]
+        assert np.all(unpadded(shown, products.pads, plan) == 0.0)
+    assert stats.kstest(shares, "uniform").pvalue > 1e-6
+
+
+@pytest.mark.parametrize("rows", [100, 9000])
+def test_two_lanes_are_two_numbers_a_row(keys, rows):
+    rng = np.random.default_rng(5)
+    plan = ProductPlan(scheme=SCHEME, rows=rows, left=2, right=12, left_bits=20, right_bits=0, lanes=2)
+    a = np.clip(rng.standard_normal((rows, 2, 2)), -1, 1)
+    b = (rng.random((rows, 12)) < 0.3).astype(float)
+    sealed, factors = [sealed_columns(a, plan, keys[1], sender="A")], [factors_of(b, plan, sender="B")]
+    found = opened(multiplied_by(sealed, factors, plan, zeros_of(keys[1])).chunks, plan, keys[0])
+    assert found.shape == (2, 2, 12)
+    for lane in range(2):
+        assert np.array_equal(found[lane], exact(a[:, :, lane], b, plan))
+    ones = np.full((rows, 2, 2), -1.0)
+    sealed = [sealed_columns(ones, plan, keys[1], sender="A")]
+    factors = [factors_of(np.ones((rows, 12)), plan, sender="B")]
+    found = opened(multiplied_by(sealed, factors, plan, zeros_of(keys[1])).chunks, plan, keys[0])
+    assert np.all(found == -rows)
+
+
+def test_an_owner_seals_under_its_own_key():
+    rng, holder = np.random.default_rng(6), KeyHolder(SCHEME, session="s", name="A")
+    plan, other = plan_of(70, 1, 3), Mailbox("B", session="s")
+    other.meet({"A": holder.mailbox.public})
+    holder.mailbox.meet({"B": other.public})
+    a, b = unit(rng.standard_normal((70, 1))), unit(rng.standard_normal((70, 3)))
+    sealed = [holder.seal_columns(a, plan, sender="A")]
+    assert sealed != [holder.seal_columns(a, plan, sender="A")]
+    context = tenseal.context_from(holder.public_key, n_threads=1)
+    chunks = multiplied_by(sealed, [factors_of(b, plan, sender="B")], plan, zeros_of(context)).chunks
+    facts = {"session": "s", "round": 1, "kind": "k", "plan": plan, "fingerprint": holder.fingerprint}
+    shipment = Shipment(**facts, sums=True)
+    sums = other.send("A", shipment, chunks, inside=("A", "B"))
+    assert np.array_equal(holder.open_products(sums, shipment), exact(a, b, plan))

@@ -5,6 +5,26 @@ multiplies, whoever opens); polynomials.py is the arithmetic below.
 """
 
 from fedlab_nb.crypto.products.plan import ProductPlan, Shipment
-from fedlab_nb.crypto.products.sides import multiplied, opened, sealed_columns
+from fedlab_nb.crypto.products.sides import (
+    Factors,
+    Products,
+    factors_of,
+    multiplied,
+    opened,
+    opened_padded,
+    sealed_columns,
+    unpadded,
+)
 
-__all__ = ["ProductPlan", "Shipment", "multiplied", "opened", "sealed_columns"]
+__all__ = [
+    "Factors",
+    "ProductPlan",
+    "Products",
+    "Shipment",
+    "factors_of",
+    "multiplied",
+    "opened",
+    "opened_padded",
+    "sealed_columns",
+    "unpadded",
+]

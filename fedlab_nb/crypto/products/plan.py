@@ -35,6 +35,10 @@ class ProductPlan:
     multiples of 2**-left_bits and 2**-right_bits (0 bits for columns of 0 and 1). The sums of the rounded products come
     out exactly.
 
+    With several ``senders`` the products with each one's ``left`` columns are added up before anything is opened. Two
+    ``lanes`` are two numbers a row in one whole number, for right columns of 0 and 1. ``padded`` sums are opened
+    under a one-time pad that only the owner that multiplied knows.
+
     Raises:
         EncryptionError: so many rows and bits do not fit the scheme.
 
@@ -49,6 +53,9 @@ class ProductPlan:
     right: int
     left_bits: int
     right_bits: int
+    senders: int = 1
+    lanes: int = 1
+    padded: bool = False
 
     def __post_init__(self) -> None:
         if self.scale_bits - 2 - math.log2(self.noise) < _HIDING_BITS:
@@ -82,9 +89,19 @@ class ProductPlan:
         return -(-self.right // self.together)
 
     @cached_property
+    def lane_bits(self) -> int:
+        """By how many bits the second lane stands above the first: more than the largest sum of a lane needs."""
+        return self._largest_lane.bit_length() + 1
+
+    @cached_property
     def largest(self) -> int:
-        """The largest sum there can be, in whole steps (Cauchy and Schwarz), with room for columns rounded up."""
-        return 2 * self.rows << (self.left_bits + self.right_bits)
+        """The largest sum there can be, in whole steps, of all lanes together."""
+        return sum(self._largest_lane << (lane * self.lane_bits) for lane in range(self.lanes))
+
+    @cached_property
+    def _largest_lane(self) -> int:
+        """Of one lane (Cauchy and Schwarz), with room for columns rounded up."""
+        return 2 * self.senders * self.rows << (self.left_bits + self.right_bits)
 
     @cached_property
     def noise(self) -> float:
@@ -95,7 +112,7 @@ class ProductPlan:
         """
         each = (1 + 2 * self.scheme.ring / 3) / 12
         packed = min(self.right, self.together)
-        return SAFETY * math.sqrt(each * SLACK * packed * self.rows) * 2.0**self.right_bits
+        return SAFETY * math.sqrt(each * SLACK * packed * self.rows * self.senders) * 2.0**self.right_bits
 
     @cached_property
     def scale_bits(self) -> int:
@@ -111,6 +128,7 @@ class ProductPlan:
     def digest(self) -> str:
         """SHA-256 of all that the plan fixes, in hex."""
         facts = [self.scheme.name, self.rows, self.left, self.right, self.left_bits, self.right_bits, self.block]
+        facts += [self.senders, self.lanes, self.padded]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def __repr__(self) -> str:

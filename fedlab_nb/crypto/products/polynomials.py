@@ -6,6 +6,7 @@ stays below 2**40, where floating point has whole numbers exactly.
 
 from __future__ import annotations
 
+import math
 import os
 from functools import lru_cache
 from typing import Any
@@ -58,14 +59,13 @@ def uniform(wire: Wire) -> Words:
 
 
 def packed_with(cipher: Any, coefficients: Words, scheme: CKKS) -> bytes:
-    """A ciphertext plus the polynomial (primes, ring) in the clear, as it travels."""
-    wire = native.wire_of(scheme)
+    """A ciphertext plus the polynomial (primes, ring) in the clear, as it travels; ``cipher`` is used up."""
+    wire, arithmetic = native.wire_of(scheme), evaluator(scheme)
     pair = _read(_beside_ones(coefficients), scheme, transformed=False)
-    guarded("transform", "a polynomial", evaluator(scheme).transform_to_ntt_inplace, pair)
-    words = wire.words_of_seal(native.saved(cipher)).copy()
-    words[0] += wire.words_of_seal(native.saved(pair))[0]  # two words below 2**60
-    words[0] %= np.array(wire.primes, dtype=np.uint64)[:, None]
-    return wire.pack(words)
+    guarded("transform", "a polynomial", arithmetic.transform_to_ntt_inplace, pair)
+    guarded("add", "a polynomial", arithmetic.add_inplace, cipher, pair)
+    guarded("add", "a polynomial", arithmetic.sub_inplace, cipher, _ones(scheme))
+    return wire.pack(wire.words_of_seal(native.saved(cipher)))
 
 
 def plaintext(coefficients: Floats, scheme: CKKS) -> Any:
@@ -89,10 +89,35 @@ def coefficients_of(plain: Any, places: NDArray[np.int64], scheme: CKKS) -> list
     pair = _read(_beside_ones(words), scheme, transformed=True)
     guarded("transform", "a polynomial", evaluator(scheme).transform_from_ntt_inplace, pair)
     found = wire.words_of_seal(native.saved(pair))[0]
-    modulus = int(np.prod(np.array(wire.primes, dtype=object)))
-    lifts = [(modulus // p) * pow(modulus // p, -1, p) for p in wire.primes]
-    numbers = (sum(int(word) * lift for word, lift in zip(found[:, place], lifts, strict=True)) for place in places)
-    return [(number + modulus // 2) % modulus - modulus // 2 for number in numbers]
+    return [centred(lifted(found[:, place], scheme), scheme) for place in places]
+
+
+@lru_cache(maxsize=2)
+def modulus(scheme: CKKS) -> int:
+    """The product of all primes that travel."""
+    return math.prod(native.wire_of(scheme).primes)
+
+
+def lifted(words: Words, scheme: CKKS) -> int:
+    """The whole number in [0, modulus) with these remainders (primes,)."""
+    whole = modulus(scheme)
+    lifts = ((whole // p) * pow(whole // p, -1, p) for p in native.wire_of(scheme).primes)
+    return sum(int(word) * lift for word, lift in zip(words, lifts, strict=True)) % whole
+
+
+def centred(number: int, scheme: CKKS) -> int:
+    """The same number modulo the modulus, taken around zero."""
+    whole = modulus(scheme)
+    return (number + whole // 2) % whole - whole // 2
+
+
+@lru_cache(maxsize=2)
+def _ones(scheme: CKKS) -> Any:
+    """What ``_beside_ones`` stands beside, to be taken away again: 0 with a second half of ones."""
+    wire = native.wire_of(scheme)
+    pair = _read(_beside_ones(np.zeros((len(wire.primes), wire.ring), dtype=np.uint64)), scheme, transformed=False)
+    guarded("transform", "a polynomial", evaluator(scheme).transform_to_ntt_inplace, pair)
+    return pair
 
 
 def _beside_ones(polynomial: Words) -> Words:

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from fedlab_nb.channel.products import ProductSession
 from fedlab_nb.crypto import CKKS
+from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.parties.columns.alignment import Alignment
 from fedlab_nb.parties.federation import Federation
 from fedlab_nb.parties.owner import Rows
@@ -48,9 +49,9 @@ def charge(federation: Federation, purpose: str, names: Sequence[str], *, number
     federation.charge({name: [event] for name in names})
 
 
-def product_session(federation: Federation, scheme: CKKS, number: int) -> ProductSession:
-    """The session of sealed products with the keys in force."""
-    return federation._channels.products(scheme, number)  # noqa: SLF001 - one road, two files
+def product_session(federation: Federation, scheme: CKKS, number: int, opener: str = KEY_HOLDER) -> ProductSession:
+    """The session of sealed products with the keys in force; ``opener``, the key holder or an owner, has the key."""
+    return federation._channels.products(scheme, number, opener)  # noqa: SLF001 - one road, two files
 
 
 def drop_keys(federation: Federation) -> None:
