@@ -111,6 +111,10 @@ class ProductSession:
         """
         return unpadded(shown, pads, plan)
 
+    def shared_secret(self, mine: str, other: str, purpose: str) -> bytes:
+        """At ``mine``: 32 bytes that only it and ``other`` know, for one purpose in this session."""
+        return self._mailboxes[mine].secret_with(other, purpose)
+
     def _zero(self) -> object:
         return encrypted_zero(keyless_context(self._holder.public_key), self.scheme)
 

@@ -16,6 +16,7 @@ from fedlab_nb.payloads import Payload
 from fedlab_nb.records import PrivacyEvent
 
 T = TypeVar("T", bound=Payload)
+T_ = TypeVar("T_")
 
 # Beside the federation: what its owners found out together stays as long as it does.
 _ALIGNED: WeakKeyDictionary[Federation, Alignment] = WeakKeyDictionary()
@@ -37,6 +38,11 @@ def send(federation: Federation, kind: str, work: Callable[[Rows], T], *, number
 def keep(federation: Federation, kind: str, work: Callable[[Rows], None], *, at: str) -> None:
     """Run ``work`` beside the rows of one owner; nothing leaves."""
     federation._beside(at, kind, lambda _, rows: work(rows))  # noqa: SLF001 - one road, two files
+
+
+def own(federation: Federation, kind: str, work: Callable[[Rows], T_], *, at: str) -> T_:
+    """What ``work`` gives beside the rows of one owner, for this same owner's part of a run's state; nothing leaves."""
+    return federation._beside(at, kind, lambda _, rows: work(rows))  # noqa: SLF001 - one road, two files
 
 
 def charge(federation: Federation, purpose: str, names: Sequence[str], *, number: int = 0) -> None:

@@ -1,0 +1,79 @@
+"""Partial scores of rows, added up for the owner of the labels: with three owners or more it sees their sum only.
+
+Who learns what, if all follow the protocol:
+    the owner of the labels    the sum of the other owners' partial scores of each row. With one other owner that is
+        this owner's partial score: what it says about the row, all columns together, in one number.
+    everybody else    nothing.
+Each two neighbours among the other owners have a secret in common, from which masks follow that cancel in the sum.
+
+Source: Bonawitz et al. 2017, "Practical secure aggregation for privacy-preserving machine learning", section 4.0.1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.channel import Opaque
+from fedlab_nb.parties.columns.fitting import check_products
+from fedlab_nb.parties.columns.road import product_session
+from fedlab_nb.vertical.shared.meeting import Meeting, Mine
+
+Floats = NDArray[np.float64]
+
+# Partial scores cross as whole numbers of this many bits after the point, modulo 2**64.
+_BITS = 24
+
+
+def add_up_scores(at: Meeting, weights: Mapping[str, Floats], own: str) -> None:
+    """Leave the sum over owners of columns @ weights, (n, outputs), under ``own`` at the owner of the labels.
+
+    ``weights`` has each owner's own (d, outputs), that of the owner of the labels with an intercept as its last row.
+
+    Raises:
+        RoundError: an owner failed; nobody has learned more than what crossed.
+    """
+    if len(at.others) == 1:
+        other = at.others[0]
+        alone = at.send("partial score", lambda mine: mine.X @ weights[other], sender=other, to=at.labels_at)
+    else:
+        came = [
+            at.send("partial score, masked", partial(_masked, at=at, w=weights[name]), sender=name, to=at.labels_at)
+            for name in at.others
+        ]
+
+    def add(mine: Mine) -> None:
+        scores = mine.X @ weights[mine.name][:-1] + weights[mine.name][-1]
+        mine.memory[own] = scores + (alone if len(at.others) == 1 else _unmasked(came, scores.shape))
+
+    at.own("joint scores", add, at=at.labels_at)
+
+
+def _masked(mine: Mine, at: Meeting, w: Floats) -> Opaque:
+    """At one of the other owners: its partial scores on a grid, plus a mask shared with each of its neighbours."""
+    steps = np.rint(np.ldexp(mine.X @ w, _BITS)).astype(np.int64).astype(np.uint64)
+    place = at.others.index(mine.name)
+    for neighbour in (place - 1, place + 1):
+        if 0 <= neighbour < len(at.others):
+            mask = _mask(at, mine.name, at.others[neighbour], steps.size).reshape(steps.shape)
+            steps = steps + mask if neighbour > place else steps - mask
+    return Opaque(steps.tobytes(), "partial scores under masks that cancel in the sum", plain_nbytes=8 * steps.size)
+
+
+def _unmasked(came: Sequence[Opaque], shape: tuple[int, ...]) -> Floats:
+    """The sum of all partial scores: modulo 2**64 the masks are gone."""
+    parts = [np.frombuffer(each.data, dtype="<u8") for each in came]
+    total = np.sum(parts, axis=0, dtype=np.uint64).astype(np.int64).astype(np.float64)
+    return np.asarray(np.ldexp(total, -_BITS).reshape(shape))
+
+
+def _mask(at: Meeting, mine: str, other: str, count: int) -> NDArray[np.uint64]:
+    """Numbers (count,) that only these two owners know, other ones in every round."""
+    scheme = check_products(at.federation.house.encrypt, "A sum of partial scores")
+    session = product_session(at.federation, scheme, at.number)
+    seed = session.shared_secret(mine, other, f"mask of partial scores {at.number} {at.part}")
+    return np.frombuffer(hashlib.shake_256(seed).digest(8 * count), dtype="<u8").astype(np.uint64)

@@ -1,0 +1,179 @@
+"""The round that logistic, linear and Poisson regression share: every owner's own gradient, and a step with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.errors import RuleError
+from fedlab_nb.parties import Federation
+from fedlab_nb.records import Round, State
+from fedlab_nb.settings import check_setting, is_real, is_whole
+from fedlab_nb.vertical.descent.gradients import READY, Step, gradient, with_ones
+from fedlab_nb.vertical.descent.links import Link
+from fedlab_nb.vertical.descent.masks import add_up_scores
+from fedlab_nb.vertical.descent.steps import Descent
+from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
+from fedlab_nb.vertical.shared.strategy import SCORES, VerticalStrategy
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class LinearModel(VerticalStrategy):
+    """Scores that are sums of columns times weights: each owner has the weights of its own columns.
+
+    A round is one step over all rows in common, with Nesterov's momentum; with a ``batch_size`` it is one pass over
+    them in batches, one plain step each. ``lr`` is in parts of the longest step that is safe. ``l1`` and ``l2`` hold
+    weights back, the intercept excepted. ``key_holder=False``: two owners do without one, each with a key of its own.
+    """
+
+    lr: float = 1.0
+    l2: float = 0.001
+    l1: float = 0.0
+    batch_size: int | None = None
+    key_holder: bool = True
+
+    learns: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("an owner", "its own weights and gradients; with rows for its every input, no residual follows from these"),
+        (
+            "the owner of the labels",
+            "of held-out and predicted rows the other owners' partial scores in sum; with one other owner its own",
+        ),
+        ("the key holder", "nothing: it opens random numbers"),
+        ("the server", "how many inputs each owner has, the scores"),
+    )
+
+    def link(self, at: Meeting, state: State) -> Link:
+        """How residuals are made."""
+        raise NotImplementedError
+
+    def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:
+        """Refuse, before anything leaves, what cannot work.
+
+        Raises:
+            SettingError, RuleError.
+        """
+        super().check(federation, num_rounds, seed=seed, after=after)
+        self._check_settings()
+        if not self.key_holder and len(federation.names) > 2:
+            raise RuleError(
+                f"key_holder=False was given, and there are {len(federation.names)} owners.",
+                "Without a key holder each owner opens what it sealed for the other; the pieces of several, each under "
+                "another key, could not be added up before they are opened.",
+                "Leave key_holder out, or bring two owners together.",
+            )
+        for owner in federation.owners:
+            if owner.name != self.labels_at and len(owner.schema.features) < 2:
+                raise RuleError(
+                    f"{owner.name!r} has {len(owner.schema.features)} column to learn from.",
+                    "What it tells of a row to predict is a sum over its columns: of one alone, that column itself.",
+                    f"Give {owner.name!r} two columns or more.",
+                )
+
+    def _check_settings(self) -> None:
+        name, whole = type(self).__name__, self.batch_size is None or is_whole(self.batch_size)
+        check_setting(
+            name, "lr", self.lr, fits=is_real(self.lr) and 0.0 < self.lr <= 2.0, wanted="a number above 0, up to 2",
+            why="It is in parts of the longest step that is safe; beyond twice that, steps lead up again.",
+            example="1.0",
+        )  # fmt: skip
+        for setting, value in (("l1", self.l1), ("l2", self.l2)):
+            check_setting(
+                name, setting, value, fits=is_real(value) and value >= 0.0, wanted="a number from 0 up",
+                why="It holds weights back; below 0 it would drive them on without end.", example="0.001",
+            )  # fmt: skip
+        check_setting(
+            name, "batch_size", self.batch_size, fits=whole and (self.batch_size or 1) >= 1,
+            wanted="a whole number from 1 up, or None for all rows", why="It is how many rows a step is over.",
+            example="256",
+        )  # fmt: skip
+
+    def begin(self, at: Meeting) -> State:
+        """All weights are zero."""
+        weights, outputs = {}, at.setup.outputs
+        for name in at.names:
+            told = at.send("number of inputs", _inputs, sender=name, to="server")
+            inputs = int(told[0]) + (name == at.labels_at)
+            _check_enough(inputs, min(self.batch_size or at.rows, at.rows), name)
+            weights[name] = np.zeros(inputs * outputs)
+        return State(weights, {f"before: {name}": w for name, w in weights.items()}, at.setup)
+
+    def advance(self, at: Meeting, state: State, *, last: bool) -> State:  # noqa: ARG002 - all rounds are alike
+        """A step for each batch of rows: from where its momentum carries it, every owner goes down its own gradient."""
+        link = self.link(at, state)
+        descent = Descent(self.lr, self.l1, self.l2, link.curvature, len(at.names))
+        turns = {name: at.own("turned columns", lambda mine: _turned(mine, at, descent), at=name) for name in at.names}
+        push = 0.0 if self.batch_size else (at.number - 1) / (at.number + 2)
+        now = {name: _shaped(state.weights[name], at) for name in at.names}
+        before = {name: _shaped(state.memory[f"before: {name}"], at) for name in at.names}
+        for label, places, rows in self._batches(at):
+            ahead = {name: now[name] + push * (now[name] - before[name]) for name in at.names}
+            before, now = now, {name: np.empty_like(w) for name, w in now.items()}
+            for output in range(at.setup.outputs):
+                step = Step(link, places, rows, output, f"{label}.{output}", self.key_holder)
+                for name in at.names:
+                    mean = gradient(at, step, ahead, name, len(now[name])) / rows
+                    own = name == at.labels_at
+                    now[name][:, output] = descent.step(ahead[name][:, output], mean, turns[name], intercept=own)
+        flat = {name: w.ravel() for name, w in now.items()}
+        return replace(state, weights=flat, memory={f"before: {name}": before[name].ravel() for name in at.names})
+
+    def foretell(self, at: Meeting, state: State) -> None:
+        """The owner of the labels adds its own partial scores to those of the others."""
+        add_up_scores(at, {name: _shaped(state.weights[name], at) for name in at.names}, SCORES)
+
+    def merged_scores(self, state: State, inputs: Mapping[str, Floats]) -> Floats:
+        """The sum over owners of inputs @ weights, and the intercept, where all parts are in one pair of hands."""
+        weights, intercept = self.coefficients(state)
+        return np.hstack(list(inputs.values())) @ weights + intercept
+
+    def coefficients(self, state: State) -> tuple[Floats, Floats]:
+        """All weights (d, outputs), owner after owner, and the intercept (outputs,), from all parts together."""
+        setup: Setup = state.context  # type: ignore[assignment]
+        parts = {name: state.weights[name].reshape(-1, setup.outputs) for name in setup.owners}
+        intercept, parts[self.labels_at] = parts[self.labels_at][-1], parts[self.labels_at][:-1]
+        return np.vstack(list(parts.values())), intercept
+
+    def _batches(self, at: Meeting) -> Iterator[tuple[str, slice | NDArray[np.int64], int]]:
+        """Batches of this round: label, places among the rows in common, number of rows. All owners know them."""
+        if self.batch_size is None or self.batch_size >= at.rows:
+            yield "1", slice(None), at.rows
+            return
+        seed = hashlib.sha256(f"batches {at.setup.seed} {at.number}".encode()).digest()
+        order = np.random.default_rng(np.frombuffer(seed, dtype=np.uint32)).permutation(at.rows)
+        for count, start in enumerate(range(0, at.rows - self.batch_size + 1, self.batch_size), 1):
+            yield str(count), order[start : start + self.batch_size], self.batch_size
+
+
+def _inputs(mine: Mine) -> Floats:
+    return np.array([float(mine.X.shape[1])])
+
+
+def _turned(mine: Mine, at: Meeting, descent: Descent) -> Floats:
+    """The matrix that turns an owner's columns; the turned columns stay beside its rows."""
+    key = "turn", descent.l1 > 0.0, descent.l2, descent.curvature
+    if key not in mine.memory:
+        mine.memory[READY], turn = descent.ready(with_ones(mine, at), intercept=mine.name == at.labels_at)
+        mine.memory[key] = turn
+    found: Floats = mine.memory[key]
+    return found
+
+
+def _shaped(flat: Floats, at: Meeting) -> Floats:
+    return flat.reshape(-1, at.setup.outputs)
+
+
+def _check_enough(inputs: int, rows: int, owner: str) -> None:
+    if rows < inputs:
+        raise RuleError(
+            f"A step is over {rows} rows, and {owner!r} has {inputs} inputs.",
+            "Its gradient would be as many sums as there are rows or more: solved for, they tell the residual of every "
+            "row, and with it the label.",
+            "Use a larger batch_size, fewer columns, or owners with more rows in common.",
+        )

@@ -1,0 +1,68 @@
+"""Vertical logistic regression: who has the labels and who has further columns of the same people train one model.
+
+Read descent/gradients.py for who sends what to whom, descent/links.py for how a residual falls into pieces.
+
+Who learns what is said there, and on the card of the strategy. No owner's columns, partial scores of rows to train on,
+residuals or labels are readable for anybody else.
+
+Source: Hardy et al. 2017, arXiv 1711.10677, section 4; links.py has what stands for its Taylor series.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from fedlab_nb.errors import RuleError
+from fedlab_nb.parties import Federation
+from fedlab_nb.records import Round, State
+from fedlab_nb.records.schema import Task
+from fedlab_nb.settings import check_setting
+from fedlab_nb.vertical.descent.links import Link, Sigmoid, Straight
+from fedlab_nb.vertical.descent.model import LinearModel
+from fedlab_nb.vertical.shared.meeting import Meeting
+
+
+@dataclass(frozen=True, repr=False)
+class LogisticRegression(LinearModel):
+    """P(label) = sigmoid(sum over owners of columns @ weights + intercept); of several classes each against the rest.
+
+    ``sigmoid`` says how residuals are worked out from sealed numbers: "sines" (two owners; within .006 of the sigmoid
+    as long as no partial score is beyond 5), or "straight" (any number of owners; a straight line, as in Hardy et
+    al.). Left out, it is the first where there are two owners. Probabilities of predictions are the sigmoid's own.
+
+    Example:
+        >>> LogisticRegression(labels_at="bank")
+        LogisticRegression(labels_at='bank', lr=1.0, l2=0.001, l1=0.0, batch_size=None, key_holder=True, sigmoid=None)
+    """
+
+    sigmoid: Literal["sines", "straight"] | None = None
+
+    title: ClassVar[str] = "Vertical logistic regression"
+    formula: ClassVar[str] = "each owner: w ← w − step · turn · (mean over rows of (sigmoid(u) − y) · columns + l2 · w)"
+    tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass")
+
+    def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:
+        """Refuse, before anything leaves, what cannot work.
+
+        Raises:
+            SettingError, RuleError.
+        """
+        super().check(federation, num_rounds, seed=seed, after=after)
+        check_setting(
+            "LogisticRegression", "sigmoid", self.sigmoid, fits=self.sigmoid in (None, "sines", "straight"),
+            wanted='"sines" or "straight"', why="It is how residuals are worked out from sealed numbers.",
+            example='"sines"',
+        )  # fmt: skip
+        if self.sigmoid == "sines" and len(federation.names) > 2:
+            raise RuleError(
+                f'sigmoid="sines" was given, and there are {len(federation.names)} owners.',
+                "A sine of a sum of three is made of products of three owners' numbers, and sealed numbers are "
+                "multiplied once.",
+                'Leave sigmoid out: with three owners or more it is "straight".',
+            )
+
+    def link(self, at: Meeting, state: State) -> Link:  # noqa: ARG002 - one interface
+        """Sines for two owners, else a straight line."""
+        lines = self.sigmoid == "straight" or len(at.names) > 2
+        return Straight() if lines else Sigmoid()

@@ -1,0 +1,109 @@
+"""How an owner reads its own columns: it needs nobody else for that, and tells nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.data.columns import as_numbers
+from fedlab_nb.data.encoding import CategoryCode, Encoding, NumberCode, encode
+from fedlab_nb.errors import SchemaError
+from fedlab_nb.parties.split import observed
+from fedlab_nb.records import Column, Schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOTHING = NumberCode("", 0.0, 1.0, -np.inf, np.inf)
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Numbers in standard deviations from their mean, categories as 0 or 1."""
+
+    encoding: Encoding
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs, in order."""
+        return self.encoding.feature_names
+
+    def read(self, features: pd.DataFrame) -> NDArray[np.float64]:
+        """The inputs (n, d) of each row.
+
+        Raises:
+            SchemaError: a column is missing.
+        """
+        return encode(features, self.encoding).astype(np.float64)
+
+
+def standard_reading(features: pd.DataFrame, schema: Schema, owner: str) -> Standard:
+    """Numbers in standard deviations from their mean over the owner's rows in common; a 0 or 1 for each category.
+
+    A missing number counts as the mean, with a further input that is 1 there.
+
+    Raises:
+        SchemaError: naming a column that is missing in all rows, or the same in all of them.
+    """
+    codes = tuple(_code(features[column.name], column, owner) for column in schema.features)
+    return Standard(Encoding(codes, NOTHING))
+
+
+def target_code(target: pd.Series, column: Column, owner: str) -> CategoryCode | NumberCode:
+    """How the owner of the labels reads them: classes in order, or numbers in standard deviations from their mean.
+
+    Raises:
+        SchemaError: fewer than two classes, or numbers that are all the same.
+    """
+    if column.kind == "numeric":
+        return _number(target, column, owner)
+    classes = tuple(column.categories if column.categories is not None else observed(target))
+    if len(classes) < 2:
+        raise SchemaError(
+            f"The target {column.name!r} of {owner!r} has {len(classes)} class in the rows that all owners have.",
+            "A model that tells classes apart needs at least two of them.",
+            "Choose another target, or bring owners together that have more rows in common.",
+        )
+    return CategoryCode(column.name, classes)
+
+
+def _code(values: pd.Series, column: Column, owner: str) -> NumberCode | CategoryCode:
+    if column.kind == "numeric":
+        return _number(values, column, owner)
+    found = observed(values)
+    if not found:
+        raise _empty(column.name, owner)
+    if len(found) == 1 and not values.isna().any():
+        raise _constant(column.name, owner)
+    return CategoryCode(column.name, tuple(column.categories if column.categories is not None else found))
+
+
+def _number(values: pd.Series, column: Column, owner: str) -> NumberCode:
+    low, high = column.bounds if column.bounds is not None else (-np.inf, np.inf)
+    given = np.clip(as_numbers(values), low, high)
+    known = given[~np.isnan(given)]
+    if not known.size:
+        raise _empty(column.name, owner)
+    spread = float(known.std())
+    if spread <= 1e-12 * max(1.0, float(np.abs(known).max())):
+        raise _constant(column.name, owner)
+    return NumberCode(column.name, float(known.mean()), spread, low, high, indicator=known.size < given.size)
+
+
+def _empty(name: str, owner: str) -> SchemaError:
+    return SchemaError(
+        f"The column {name!r} of {owner!r} is missing in all rows that all owners have.",
+        "Nothing can be learned from it.",
+        f"Leave it out at {owner!r}, or bring owners together that have more rows in common.",
+    )
+
+
+def _constant(name: str, owner: str) -> SchemaError:
+    return SchemaError(
+        f"The column {name!r} of {owner!r} is the same in all rows that all owners have.",
+        "It tells no row from another, and has no spread to be measured in.",
+        f"Leave it out at {owner!r}.",
+    )
