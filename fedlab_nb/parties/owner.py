@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from fedlab_nb.cards import folded, framed, pairs_html, panel
 from fedlab_nb.data.samples import invented
 from fedlab_nb.errors import FedLabError, PrivateDataError, RoundError, SchemaError
-from fedlab_nb.parties.columns.ids import invented_ids
+from fedlab_nb.parties.columns.ids import with_invented_ids
 from fedlab_nb.parties.columns.intake import check_settings, take_in
 from fedlab_nb.parties.rows import Rows
 from fedlab_nb.privacy import Budget
@@ -49,6 +49,8 @@ class DataOwner:
     ``id`` names the column by which owners of different columns find the rows that they have in common: whole numbers
     or text, none missing, none twice. It is no feature. With an id, ``target`` may be left out: another owner has it.
     Which rows are held out then follows from the id alone, so that it is the same rows at every owner.
+    A list, such as ``id=["name", "born"]``, stands for an id that nobody has: fl.vertical.link finds rows that are
+    alike in these columns (text, whole numbers, dates). Rows that lack one of them are left out.
 
     Inside one process this is a teaching wall, not a security boundary: it stops every ordinary way of looking, but
     whoever can run any Python code here can reach this memory. Real walls are separate machines.
@@ -71,7 +73,7 @@ class DataOwner:
         data: pd.DataFrame | str | Path,
         *,
         target: str | None = None,
-        id: str | None = None,  # noqa: A002 - the field's word
+        id: str | Sequence[str] | None = None,  # noqa: A002 - the field's word
         held_out: float = 0.2,
         bounds: Mapping[str, tuple[float, float]] | None = None,
         categories: Mapping[str, Sequence[object]] | None = None,
@@ -104,9 +106,10 @@ class DataOwner:
         return self._facts[1]
 
     @property
-    def id(self) -> str | None:
-        """Name of the column by which rows of other owners are found; public. None where all have the same columns."""
-        return self.schema.id.name if self.schema.id else None
+    def id(self) -> str | tuple[str, ...] | None:
+        """Name of the column, or columns, by which rows of other owners are found; public. None without an id."""
+        named = tuple(column.name for column in self.schema.linked_by)
+        return named or (self.schema.id.name if self.schema.id else None)
 
     @property
     def schema(self) -> Schema:
@@ -133,9 +136,7 @@ class DataOwner:
             SettingError: if ``rows`` is not a positive whole number.
         """
         mock = invented(self.schema, rows, seed).drop(columns=NO_TARGET.name, errors="ignore")
-        if self.schema.id is not None:
-            mock.insert(0, self.schema.id.name, invented_ids(self.schema.id, rows))
-        return mock
+        return with_invented_ids(mock, self.schema)
 
     def _inside(self, work: Callable[[Rows], T], *, stage: str) -> T:
         """What ``work`` returns, run beside the rows: the Federation's only door.
@@ -180,7 +181,7 @@ class DataOwner:
             ("Rows", "private"),
             ("Columns", f"{len(self.schema.numeric)} numeric, {len(self.schema.categorical)} categorical"),
             ("Target", f"{target.name} ({kind})" if self.target else "none: another owner has it"),
-            *([("Id", f"{self.id}: finds the rows of other owners, and is no feature")] if self.id else []),
+            *([("Id", f"{self.schema.id.name}: finds other owners' rows, no feature")] if self.schema.id else []),
             ("Held out for testing", f"about {self.held_out:.0%} of the rows"),
         ]
         columns = folded(f"All {counted(len(self.schema.features) + 1, 'column')}", self.schema.columns_html())
@@ -209,7 +210,11 @@ class DataOwner:
         import pandas as pd
 
         facts = self.__dict__.get("_facts")
-        known = {column.name for column in (*facts[2].features, facts[2].id) if column} if facts else set()
+        known = (
+            {column.name for column in (*facts[2].features, facts[2].id, *facts[2].linked_by) if column}
+            if facts
+            else set()
+        )
         asked = not name.startswith("_") and (
             hasattr(pd.DataFrame, name) or name in known | {"frame", "data", "df", "rows"}
         )

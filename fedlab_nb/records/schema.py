@@ -52,11 +52,13 @@ class Schema:
     """The public description of a private frame: its feature columns and its target.
 
     ``id`` is the column by which owners of different columns find the same rows; None where all have the same columns.
+    Where no column says which row is which, ``linked_by`` are those that say it together, and ``id`` stands for them.
     """
 
     features: tuple[Column, ...]
     target: Column
     id: Column | None = None
+    linked_by: tuple[Column, ...] = ()
 
     @property
     def numeric(self) -> tuple[Column, ...]:

@@ -7,6 +7,7 @@ logistic.py with descent/gradients.py (how each owner gets its own gradient, and
 from fedlab_nb.parties.columns.alignment import Alignment
 from fedlab_nb.vertical.align import align
 from fedlab_nb.vertical.linear import LinearRegression, PoissonRegression
+from fedlab_nb.vertical.linkage import link
 from fedlab_nb.vertical.logistic import LogisticRegression
 from fedlab_nb.vertical.products import Factor, sums_of_products
 
@@ -17,5 +18,6 @@ __all__ = [
     "LogisticRegression",
     "PoissonRegression",
     "align",
+    "link",
     "sums_of_products",
 ]

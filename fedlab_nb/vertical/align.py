@@ -29,7 +29,7 @@ from fedlab_nb.crypto.psi import Blind, joined, points_in
 from fedlab_nb.errors import RoundError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment
-from fedlab_nb.parties.columns.fitting import check_vertical
+from fedlab_nb.parties.columns.fitting import check_exact, check_vertical
 from fedlab_nb.parties.columns.road import alignment_of, charge, keep, keep_alignment, send
 
 FEWEST = 5
@@ -54,9 +54,10 @@ def align(federation: Federation, *, progress: Progress | None = None) -> Alignm
     known = alignment_of(federation)
     if known is not None:
         return known
+    check_exact(federation.schema, "An alignment")
     charge(federation, "which rows are in common", federation.names)
     with federation.ledger.stage("align"):
-        alignment = _intersect(federation, federation.turn(), progress or _Line())
+        alignment = _intersect(federation, federation.turn(), progress or Line())
     keep_alignment(federation, alignment)
     return alignment
 
@@ -156,7 +157,7 @@ class _Steps:
         return step
 
 
-class _Line:
+class Line:
     """One line of text that counts up, once somebody has waited long enough to wonder."""
 
     def __init__(self) -> None:

@@ -32,6 +32,7 @@ def joined_schema(owners: Sequence[DataOwner]) -> Schema:
             f"Name the id column at {without.name!r} as well, fl.DataOwner(..., id=...), or at no owner.",
         )
     _check_ids(owners)
+    _check_links(owners)
     holders: dict[str, str] = {}
     for owner in owners:
         for name in [column.name for column in owner.schema.features] + [owner.target] * bool(owner.target):
@@ -51,7 +52,8 @@ def joined_schema(owners: Sequence[DataOwner]) -> Schema:
             "Leave target= out at all owners but one; the column is then a feature like any other.",
         )
     features = tuple(column for owner in owners for column in owner.schema.features)
-    return Schema(features, labelled[0].schema.target if labelled else NO_TARGET, owners[0].schema.id)
+    target = labelled[0].schema.target if labelled else NO_TARGET
+    return Schema(features, target, owners[0].schema.id, owners[0].schema.linked_by)
 
 
 def _check_ids(owners: Sequence[DataOwner]) -> None:
@@ -71,6 +73,56 @@ def _check_ids(owners: Sequence[DataOwner]) -> None:
                 "A row in common is either trained on by all owners or by none.",
                 "Give all owners the same held_out.",
             )
+
+
+def _check_links(owners: Sequence[DataOwner]) -> None:
+    """Refuse owners whose rows cannot be linked by how alike they are."""
+    numbers = [len(owner.schema.linked_by) for owner in owners]
+    if len(set(numbers)) > 1:
+        first, other = owners[0], next(owner for owner in owners if len(owner.schema.linked_by) != numbers[0])
+        raise SchemaError(
+            f"The id of {first.name!r} is {first.id!r}, that of {other.name!r} is {other.id!r}.",
+            "Columns that together tell rows apart are compared one by one: the first with the first, and so on.",
+            "Name as many at each owner, in the same order; or, at all of them, the one column that no two rows share.",
+        )
+    if numbers[0] and len(owners) > 2:
+        raise RuleError(
+            f"{len(owners)} owners are to find their rows by how alike they are.",
+            "A row may be like one of a second owner, and that one like one of a third, while the first and the third "
+            "are not alike: nobody could say whose it is.",
+            "Link two owners; for more, agree on an id that all of them have.",
+        )
+
+
+def check_exact(schema: Schema, what: str) -> None:
+    """Refuse ``what`` where owners have no id in common, and have not linked their rows yet.
+
+    Raises:
+        RuleError: naming ``what``.
+    """
+    if schema.linked_by:
+        raise RuleError(
+            f"{what} was asked for, and the owners have no id: they tell rows apart by "
+            f"{schema.id.name if schema.id else ''}.",
+            "Rows that are only alike are linked by a threshold, and wrong links spoil whatever is made of them.",
+            "Link them first, and look at the card: fl.vertical.link(federation, threshold=0.85).",
+        )
+
+
+def check_linked_by(schema: Schema) -> None:
+    """Refuse to link rows of owners that named no columns for it.
+
+    Raises:
+        RuleError: they have the same columns, or an id.
+    """
+    check_vertical(schema, "A linkage")
+    if not schema.linked_by:
+        raise RuleError(
+            "A linkage was asked for, and these owners have an id that no two rows share.",
+            "By equal ids rows are found without a threshold, without wrong links, and without showing pseudonyms.",
+            "Use fl.vertical.align(federation); or name columns to link by at each owner, "
+            'fl.DataOwner(..., id=["name", "born"]).',
+        )
 
 
 def check_columns_house(house: House, agreed: bool) -> None:

@@ -11,10 +11,10 @@ import numpy as np
 
 from fedlab_nb.data.intake import load, make_schema, tidy
 from fedlab_nb.errors import SchemaError, SettingError
-from fedlab_nb.parties.columns.ids import Ids, lots, take_ids
+from fedlab_nb.parties.columns.ids import lots, take_fields, take_ids
 from fedlab_nb.parties.rows import Part, Rows, content_of, divide
 from fedlab_nb.privacy import Budget
-from fedlab_nb.records import Schema
+from fedlab_nb.records import Column, Schema
 from fedlab_nb.records.schema import NO_TARGET
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def take_in(
     name: str,
     data: pd.DataFrame | str | Path,
     target: str | None,
-    id_column: str | None,
+    given: str | Sequence[str] | None,
     held_out: float,
     bounds: Mapping[str, tuple[float, float]] | None,
     categories: Mapping[str, Sequence[object]] | None,
@@ -38,18 +38,20 @@ def take_in(
         SchemaError, SettingError: if it has no usable rows, columns, target or ids.
     """
     frame = load(data)
-    if id_column is None:
+    if given is None:
         schema = make_schema(frame, name, target or "", bounds, categories)
         return schema, divide(frame, schema, name, held_out)
-    if id_column not in frame.columns or id_column == target:
-        problem = "is its target as well" if id_column in frame.columns else "is not there"
-        raise SchemaError(
-            f"The id column {id_column!r} of {name!r} {problem}.",
-            "The id says which row belongs together with which one of another owner, and nothing else.",
-            f"Name a column of its own: fl.DataOwner({name!r}, frame, id=...).",
-        )
-    column, ids = take_ids(frame[id_column], name)
-    table = frame.drop(columns=id_column)
+    named = [given] if isinstance(given, str) else list(given)
+    _check_named(frame, name, named, target)
+    linked_by: tuple[Column, ...] = ()
+    ids: Sequence[bytes | None]
+    if isinstance(given, str):
+        column, ids = take_ids(frame[given], name)
+    else:
+        linked_by, texts, ids = take_fields(frame[named], name)
+        column = Column(" + ".join(named), "category", "linked")
+        frame[named] = texts  # what counts as content: dates, for one, have none of their own
+    table = frame.drop(columns=named)
     if set(table.columns) <= {target}:
         raise SchemaError(
             f"{name!r} has no column but the id{'' if target is None else ' and the target'}.",
@@ -59,20 +61,35 @@ def take_in(
     if target is None:
         table = table.assign(**{NO_TARGET.name: 0.0})
     schema = make_schema(table, name, NO_TARGET.name if target is None else target, bounds, categories)
-    schema = replace(schema, target=NO_TARGET if target is None else schema.target, id=column)
-    return schema, _keyed(table, schema, ids, held_out, content_of(frame))
+    schema = replace(schema, target=NO_TARGET if target is None else schema.target, id=column, linked_by=linked_by)
+    return schema, _keyed(table, schema, ids, 0.0 if linked_by else held_out, content_of(frame))
 
 
-def _keyed(table: pd.DataFrame, schema: Schema, ids: Ids, held_out: float, content: bytes) -> Rows:
-    """The rows with a known target, which of them are held out by their ids alone."""
+def _check_named(frame: pd.DataFrame, name: str, named: Sequence[str], target: str | None) -> None:
+    for column in named:
+        if column not in frame.columns or column == target:
+            problem = "is its target as well" if column in frame.columns else "is not there"
+            raise SchemaError(
+                f"The id column {column!r} of {name!r} {problem}.",
+                "The id says which row belongs together with which one of another owner, and nothing else.",
+                f"Name a column of its own: fl.DataOwner({name!r}, frame, id=...).",
+            )
+
+
+def _keyed(table: pd.DataFrame, schema: Schema, ids: Sequence[bytes | None], held_out: float, content: bytes) -> Rows:
+    """The rows with an id and a known target, which of them are held out by their ids alone.
+
+    Ids that are alike and not equal cannot say it: none is held out before owners have linked their rows.
+    """
     features, target = tidy(table, schema)
-    drawn, kept = lots(ids), target.notna().to_numpy()
+    drawn = lots([each or b"" for each in ids])
+    kept = target.notna().to_numpy() & [each is not None for each in ids]
 
     def part(places: np.ndarray) -> Part:
         return features.iloc[places].reset_index(drop=True), target.iloc[places].reset_index(drop=True)
 
     sides = [np.flatnonzero(kept & (drawn >= held_out)), np.flatnonzero(kept & (drawn < held_out))]
-    named = tuple([ids[place] for place in side] for side in sides)
+    named = tuple([each for place in side if (each := ids[int(place)]) is not None] for side in sides)
     return Rows(part(sides[0]), part(sides[1]), content, (named[0], named[1]))
 
 
@@ -95,6 +112,13 @@ def check_settings(name: str, target: object, id_column: object, held_out: float
             "other's rows by.",
             f'Write fl.DataOwner({name!r}, frame, target="...") or fl.DataOwner({name!r}, frame, id="...").',
         )
+    if isinstance(id_column, list | tuple) and not _are_several(id_column):
+        raise SettingError(
+            f"id={id_column!r} was given for {name!r}.",
+            "A list stands for an id that nobody has: columns that together tell rows apart. One alone, such as a "
+            "name, many rows share; and the same one twice says nothing more.",
+            'Name two columns or more, id=["name", "born"], or the one that no two rows share, id="customer".',
+        )
     if isinstance(held_out, bool) or not isinstance(held_out, int | float) or not 0.0 <= held_out <= 0.5:
         raise SettingError(
             f"held_out={held_out!r} was given for {name!r}.",
@@ -107,3 +131,7 @@ def check_settings(name: str, target: object, id_column: object, held_out: float
             "It is an epsilon with its delta, and a number alone would leave one of them open.",
             "Give budget=fl.Budget(epsilon=2, delta=1e-4), or leave it out.",
         )
+
+
+def _are_several(columns: Sequence[object]) -> bool:
+    return len(columns) > 1 and len({str(each) for each in columns}) == len(columns)

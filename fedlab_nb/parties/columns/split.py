@@ -27,7 +27,7 @@ def split_columns(
     *,
     overlap: float = 0.8,
     shuffle: bool = True,
-    id: str | None = None,  # noqa: A002 - the field's word
+    id: str | Sequence[str] | None = None,  # noqa: A002 - the field's word
     target: str | None = None,
     seed: int = 0,
     bounds: Mapping[str, tuple[float, float]] | None = None,
@@ -38,8 +38,9 @@ def split_columns(
     Each keyword is an owner's name, with the columns that it holds; columns that nobody is given are left out.
     ``overlap`` is the share of rows that all owners have; each of the others is at one owner only, in turn. With
     ``shuffle`` every owner has its rows in an order of its own. ``id`` names the column that tells rows apart, by
-    default whole numbers that are made up. ``target`` is the column to predict, by default frame.attrs["target"], else
-    the last column: the owner that holds it has the labels. Equal seeds divide equally.
+    default whole numbers that are made up; or a list of columns that do so together (see DataOwner). ``target`` is the
+    column to predict, by default frame.attrs["target"], else the last one that is no id: who holds it has the
+    labels. Equal seeds divide equally.
 
     Whoever calls this has seen the whole table, so the values of its category columns and the classes of its target
     are declared as public; ``bounds`` of numbers are declared only if given here.
@@ -55,13 +56,15 @@ def split_columns(
     """
     _check_settings(overlap, shuffle, seed)
     table = load(frame)
-    target = target or getattr(frame, "attrs", {}).get("target") or str(*table.columns[-1:])
-    held = _columns_by_owner(table, owners, id)
-    rows = _with_target(table, target, held)
+    named = [ID] if id is None else [id] if isinstance(id, str) else list(id)
+    target = target or getattr(frame, "attrs", {}).get("target") or str(*table.columns.drop(named, "ignore")[-1:])
+    if id is not None:
+        _check_id(table, named)
+    held = _columns_by_owner(table, owners, named)
+    rows = _with_target(table, target, held, named)
     rng = np.random.default_rng(seed)
-    named = id or ID
     if id is None:
-        rows = rows.assign(**{named: rng.permutation(len(rows)) + 10 ** len(str(len(rows)))})
+        rows = rows.assign(**{ID: rng.permutation(len(rows)) + 10 ** len(str(len(rows)))})
     declared = _declared(rows.drop(columns=named), target, bounds)
     parts = _parts(len(rows), len(held), overlap, shuffle, rng)
     made = []
@@ -69,8 +72,8 @@ def split_columns(
         lists = {column: values for column, values in declared.items() if column in columns}
         limits = {column: pair for column, pair in (bounds or {}).items() if column in columns}
         labels = target if target in columns else None
-        mine = rows.iloc[part][[named, *columns]]
-        made.append(DataOwner(name, mine, target=labels, id=named, bounds=limits, categories=lists))
+        mine = rows.iloc[part][[*named, *columns]]
+        made.append(DataOwner(name, mine, target=labels, id=ID if id is None else id, bounds=limits, categories=lists))
     return made
 
 
@@ -95,10 +98,10 @@ def _check_settings(overlap: float, shuffle: bool, seed: int) -> None:
         )
 
 
-def _columns_by_owner(table: pd.DataFrame, owners: Mapping[str, object], id_column: str | None) -> dict[str, list[str]]:
+def _columns_by_owner(table: pd.DataFrame, owners: Mapping[str, object], ids: Sequence[str]) -> dict[str, list[str]]:
     """Which columns each owner holds, each at one owner at most."""
     held: dict[str, list[str]] = {}
-    taken: dict[str, str] = {ID if id_column is None else id_column: "every owner, as the id"}
+    taken = dict.fromkeys(ids, "every owner, as the id")
     for name, given in owners.items():
         columns = list(given) if isinstance(given, list | tuple) else []
         if not columns or name in PARTIES:
@@ -126,7 +129,19 @@ def _columns_by_owner(table: pd.DataFrame, owners: Mapping[str, object], id_colu
     return held
 
 
-def _with_target(table: pd.DataFrame, target: str, held: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def _check_id(table: pd.DataFrame, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in table.columns:
+            raise SettingError(
+                f"The id {name!r} was named, and it is not in the frame.",
+                "By their ids owners find which rows they have in common.",
+                "Name a column of the frame, or leave id= out: whole numbers are then made up.",
+            )
+
+
+def _with_target(
+    table: pd.DataFrame, target: str, held: Mapping[str, Sequence[str]], ids: Sequence[str]
+) -> pd.DataFrame:
     """The rows that have a label, if some owner has the labels."""
     import pandas as pd
 
@@ -134,8 +149,10 @@ def _with_target(table: pd.DataFrame, target: str, held: Mapping[str, Sequence[s
         return table
     rows = table[table[target].notna()].reset_index(drop=True)
     whole = pd.api.types.is_numeric_dtype(rows[target].dtype)
+    plain = rows.drop(columns=ids, errors="ignore")
     # Few different whole numbers at the owner of labels must not turn a number into classes.
-    return rows.astype({target: float}) if whole and make_schema(table, "x", target).target.kind == "numeric" else rows
+    a_number = whole and make_schema(plain, "x", target).target.kind == "numeric"
+    return rows.astype({target: float}) if a_number else rows
 
 
 def _declared(

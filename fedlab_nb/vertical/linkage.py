@@ -1,0 +1,239 @@
+"""Linkage: two owners without a common id find rows that are alike, by keyed Bloom filters of what tells rows apart.
+
+Each owner sends the server a pseudonym of each row: 1,024 bits, from pairs of letters of names, dates, towns, under a
+key that the two owners agree on and the server lacks. The server links those that are most alike. A pseudonym is no
+encryption, and a link may be wrong.
+
+Who learns what, if all follow the protocol:
+    each owner    which of its own rows the other one has as well, or has one that is alike; not which row that is.
+    the server    how many rows each owner has; all pseudonyms, and so which are alike, how often a pattern comes, and
+        what is frequent in them. Who knows which names are frequent can guess some of them, without the key.
+    the key holder    nothing.
+The server with an owner, or who passes keys on and puts in its own, has the key: it can check every guess of a name at
+the other owner. An owner that invents rows learns which of them are like one of the other's. The same tables give the
+same pseudonyms in every run; other tables, or another partner, give others: the half of the key that an owner sends the
+other follows from all that it has (a keyed hash), and tells something only to who can already list all of it.
+
+Source: Schnell, Bachteler, Reiher, BMC Medical Informatics and Decision Making 9:41, 2009 (pairs of letters in Bloom
+filters, Dice coefficient); Schnell, Bachteler, Reiher, German Record Linkage Center WP-GRLC-2011-02 (one filter a row).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fedlab_nb.channel import Opaque
+from fedlab_nb.crypto.linkage import BITS, MARGIN, Filters, Links, Partner, best_pairs, filters_in
+from fedlab_nb.errors import EncryptionError, RoundError, RuleError, SettingError
+from fedlab_nb.parties import Federation, Rows
+from fedlab_nb.parties.columns.alignment import Alignment, Doubts
+from fedlab_nb.parties.columns.fitting import check_linked_by
+from fedlab_nb.parties.columns.ids import lots
+from fedlab_nb.parties.columns.road import alignment_of, charge, keep, keep_alignment, send
+from fedlab_nb.vertical.align import FEWEST, Progress
+from fedlab_nb.vertical.align import Line as Line
+
+if TYPE_CHECKING:
+    from fedlab_nb.crypto.linkage.compare import Bytes
+
+MOST_ROWS = 20_000
+FILTERS, HALF, LINKED, ORDER = "filters of rows", "half of the filters' key", "linked rows", "order of linked rows"
+_LEAST_THRESHOLD = 0.5
+_ROOM = 0.2
+"""By so much rows of different people can be more alike than filters are full."""
+
+
+def link(federation: Federation, *, threshold: float = 0.85, progress: Progress | None = None) -> Alignment:
+    """Rows of two owners that are alike, for owners with ``id=[...]``; everything else uses what is found here.
+
+    Two rows are linked if each is the other's only best, and their filters are alike by ``threshold`` (Dice, 1 for
+    equal ones) or more. A higher threshold makes fewer wrong links and misses more. The first column in one owner's id
+    is compared with the first in the other's, and so on. The same tables give the same links in every run.
+
+    Which linked rows are held out the first owner draws, from what only it knows, and tells the other. ``progress`` is
+    called with the share of comparisons done; left out, a line of text appears if they take longer than two seconds.
+
+    Raises:
+        SettingError: a threshold that cannot work, or another one than the rows were linked by before.
+        RuleError: owners with an id or of the same columns, or more than 20,000 rows at one of them.
+        RoundError: fewer than five links, or filters too full for this threshold, and no owner has been told any; or an
+            owner fails.
+        EncryptionError: an owner sent something else than the protocol says.
+    """
+    check_linked_by(federation.schema)
+    _check_threshold(threshold)
+    known = alignment_of(federation)
+    if known is not None:
+        return _known(known, threshold)
+    for name in federation.names:
+        keep(federation, FILTERS, partial(_check_size, name), at=name)
+    charge(federation, "which rows are in common", federation.names)
+    with federation.ledger.stage("link"):
+        alignment = _linked(federation, federation.turn(), threshold, progress or Line())
+    keep_alignment(federation, alignment)
+    return alignment
+
+
+@dataclass
+class _Side:
+    """One owner in the protocol: what it keeps to itself until the end."""
+
+    name: str
+    partner: Partner
+    order: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+
+    def filters(self, rows: Rows) -> Filters:
+        """The filters of all rows, in an order that nobody can foretell: places in a list tell nothing about rows."""
+        ids = (rows.ids or ([], []))[0]
+        self.order = [int(place) for place in np.random.default_rng(secrets.randbits(128)).permutation(len(ids))]
+        return self.partner.filters([ids[place] for place in self.order])
+
+    def drawn(self, rows: Rows, share: float) -> tuple[list[int], list[int]]:
+        """Which linked rows are trained on and which held out (about a ``share``), in what order: the first owner's."""
+        ids = (rows.ids or ([], []))[0]
+        # The order would tell the other owner how a name is written here, if it followed from the name alone.
+        drawn = lots([ids[place] for place in self.positions], key=rows.content)
+        order = [int(place) for place in np.argsort(drawn, kind="stable")]
+        return [at for at in order if drawn[at] >= share], [at for at in order if drawn[at] < share]
+
+
+def _linked(federation: Federation, number: int, threshold: float, progress: Progress) -> Alignment:
+    """The protocol: a key for two, filters to the server, links back, and an order that only the owners know."""
+    first, second = (_Side(name, Partner(name)) for name in federation.names)
+    _agree(federation, number, first, second)
+    # At the server: it sees which filters are alike, and has no key to make one.
+    lists = [_received(federation, number, side) for side in (first, second)]
+    _check_room(lists, federation.names, threshold)
+    links = best_pairs(lists[0], lists[1], threshold, progress)
+    _check_enough(len(links.places), federation.names, threshold)
+    for side, places in zip((first, second), links.places.T, strict=True):
+        federation.ledger.post(number, "server", side.name, LINKED, places.astype(np.float64))
+        side.positions = [side.order[place] for place in places]
+    alignment = Alignment(federation.names, len(links.places), secrets.token_hex(8), _doubts(links, threshold))
+    _agree_on_order(federation, number, alignment, first, second)
+    return alignment
+
+
+def _agree(federation: Federation, number: int, first: _Side, second: _Side) -> None:
+    """The two owners get to know each other's public keys, then send each other half of the filters' key, sealed."""
+    both = (first, second), (second, first)
+    for mine, other in both:
+        federation.ledger.post(number, mine.name, other.name, "identity", mine.partner.public)
+        other.partner.meet(mine.name, mine.partner.public)
+    halves = {}
+    for mine, other in both:
+
+        def half(rows: Rows, mine: _Side = mine, other: _Side = other) -> Opaque:
+            return Opaque(mine.partner.half(rows.content), f"half of the filters' key, sealed for {other.name}")
+
+        halves[other.name] = send(federation, HALF, half, number=number, sender=mine.name, to=other.name).data
+    for mine, _ in both:
+        mine.partner.agree(halves[mine.name])
+
+
+def _received(federation: Federation, number: int, side: _Side) -> Bytes:
+    sent = send(federation, FILTERS, side.filters, number=number, sender=side.name, to="server")
+    return filters_in(sent.payload, sender=side.name)
+
+
+def _agree_on_order(federation: Federation, number: int, alignment: Alignment, first: _Side, second: _Side) -> None:
+    """The first owner says which linked rows are held out, and in what order all of them lie, sealed for the second."""
+    share = federation.owners[0].held_out
+
+    def tell(rows: Rows) -> Opaque:
+        trained, held_out = first.drawn(rows, share)
+        alignment.link(rows, first.positions, trained, held_out)
+        plain = np.array([len(trained), *trained, *held_out], dtype="<u4").tobytes()
+        return Opaque(first.partner.seal(plain, "order"), f"the order of linked rows, sealed for {second.name}")
+
+    sealed = send(federation, ORDER, tell, number=number, sender=first.name, to=second.name)
+
+    def follow(rows: Rows) -> None:
+        trained, held_out = _order_in(second.partner.open(sealed.data, "order"), alignment.rows, first.name)
+        alignment.link(rows, second.positions, trained, held_out)
+
+    keep(federation, ORDER, follow, at=second.name)
+
+
+def _order_in(plain: bytes, rows: int, sender: str) -> tuple[Sequence[int], Sequence[int]]:
+    count, *order = (int(place) for place in np.frombuffer(plain, dtype="<u4"))
+    if sorted(order) != list(range(rows)) or count > rows:
+        raise EncryptionError(
+            f"What {sender!r} sent as the order of {rows:,} linked rows is no such order.",
+            "The two owners would train on different people as if they were the same ones.",
+            f"Nothing is used: link again, and find out what {sender!r} sends.",
+        )
+    return order[:count], order[count:]
+
+
+def _doubts(links: Links, threshold: float) -> Doubts:
+    return Doubts(threshold, MARGIN, links.near, links.missed, links.tied)
+
+
+def _known(known: Alignment, threshold: float) -> Alignment:
+    if known.doubts is not None and known.doubts.threshold != threshold:
+        raise SettingError(
+            f"A linkage with threshold {threshold:g} was asked for, and these rows are linked by "
+            f"{known.doubts.threshold:g} already.",
+            "What was worked out since then is about those rows, and owners have one list of rows in common.",
+            "Make a new Federation of the same owners to link by another threshold.",
+        )
+    return known
+
+
+def _check_threshold(threshold: float) -> None:
+    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not number or not _LEAST_THRESHOLD < threshold <= 1.0:
+        raise SettingError(
+            f"threshold={threshold!r} was asked for.",
+            "It says how alike two rows must be to be linked: 1 for equal ones; rows of different people are often "
+            "alike by a half.",
+            "Choose a number above 0.5 and up to 1; 0.85 is usual.",
+        )
+
+
+def _check_size(name: str, rows: Rows) -> None:
+    count = len((rows.ids or ([], []))[0])
+    if count > MOST_ROWS:
+        raise RuleError(
+            f"{name!r} has more than {MOST_ROWS:,} rows to be linked.",
+            "Each of its rows is compared with each of the other owner's: twice the rows take four times as long.",
+            "Link in blocks that cannot hold the same person, such as one year of birth at a time: owners of each "
+            "block, and a federation for each.",
+        )
+
+
+def _check_room(lists: Sequence[Bytes], names: Sequence[str], threshold: float) -> None:
+    for name, filters in zip(names, lists, strict=True):
+        full = float(np.unpackbits(filters).mean()) if len(filters) else 0.0
+        if full + _ROOM > threshold:
+            raise RoundError(
+                name,
+                "link",
+                f"The filters of {name!r} have {full:.0%} of their {BITS:,} bits set, and the threshold is "
+                f"{threshold:g}.",
+                "Filters as full as this are alike whoever the rows are about: many links would be wrong.",
+                "Link by fewer or shorter columns, or by a higher threshold.",
+            )
+
+
+def _check_enough(count: int, names: tuple[str, ...], threshold: float) -> None:
+    if count >= FEWEST:
+        return
+    found = {0: "no row", 1: "one row"}.get(count, f"{count} rows")
+    raise RoundError(
+        "server",
+        "link",
+        f"The owners {' and '.join(names)} have {found} alike by {threshold:g} or more.",
+        f"Nothing is worked out from fewer than {FEWEST} rows: it would be about single people. No owner was told "
+        "which rows these are.",
+        "Check that the columns of both ids mean the same, in the same order, and are written alike: dates with the "
+        "year first, first name before last name.",
+    )
