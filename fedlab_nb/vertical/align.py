@@ -164,6 +164,7 @@ class Line:
         self._began, self._shown = perf_counter(), -1
 
     def __call__(self, share: float) -> None:
+        """Show the share that is done, in steps of five percent."""
         percent = int(20 * share) * 5
         if perf_counter() - self._began > _PATIENCE and percent != self._shown:
             self._shown = percent

@@ -45,7 +45,7 @@ class LinearRegression(LinearModel):
     formula: ClassVar[str] = "each owner: w ← w − step · turn · (mean over rows of (u − y) · columns + l2 · w)"
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
 
-    def link(self, at: Meeting, state: State) -> Link:  # noqa: ARG002 - one interface
+    def link(self, owners: int) -> Link:  # noqa: ARG002 - one interface
         """The residual is score less label."""
         return Identity()
 
@@ -97,7 +97,7 @@ class PoissonRegression(LinearModel):
             )
         return replace(code, centre=0.0, scale=float(np.clip(values, code.low, code.high).mean()))
 
-    def link(self, at: Meeting, state: State) -> Link:  # noqa: ARG002 - one interface
+    def link(self, owners: int) -> Link:  # noqa: ARG002 - one interface
         """The residual is exp(score) less count; twice the mean count bounds its slope well enough for most rows."""
         return Exponential(curvature=2.0)
 

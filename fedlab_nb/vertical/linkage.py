@@ -36,8 +36,7 @@ from fedlab_nb.parties.columns.alignment import Alignment, Doubts
 from fedlab_nb.parties.columns.fitting import check_linked_by
 from fedlab_nb.parties.columns.ids import lots
 from fedlab_nb.parties.columns.road import alignment_of, charge, keep, keep_alignment, send
-from fedlab_nb.vertical.align import FEWEST, Progress
-from fedlab_nb.vertical.align import Line as Line
+from fedlab_nb.vertical.align import FEWEST, Line, Progress
 
 if TYPE_CHECKING:
     from fedlab_nb.crypto.linkage.compare import Bytes

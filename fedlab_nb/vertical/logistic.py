@@ -15,21 +15,21 @@ from typing import ClassVar, Literal
 
 from fedlab_nb.errors import RuleError
 from fedlab_nb.parties import Federation
-from fedlab_nb.records import Round, State
+from fedlab_nb.records import Round
 from fedlab_nb.records.schema import Task
 from fedlab_nb.settings import check_setting
 from fedlab_nb.vertical.descent.links import Link, Sigmoid, Straight
 from fedlab_nb.vertical.descent.model import LinearModel
-from fedlab_nb.vertical.shared.meeting import Meeting
 
 
 @dataclass(frozen=True, repr=False)
 class LogisticRegression(LinearModel):
     """P(label) = sigmoid(sum over owners of columns @ weights + intercept); of several classes each against the rest.
 
-    ``sigmoid`` says how residuals are worked out from sealed numbers: "sines" (two owners; within .006 of the sigmoid
-    as long as no partial score is beyond 5), or "straight" (any number of owners; a straight line, as in Hardy et
-    al.). Left out, it is the first where there are two owners. Probabilities of predictions are the sigmoid's own.
+    ``sigmoid`` says how residuals are worked out from sealed numbers: "sines" (two owners; within .006 of the sigmoid,
+    but for the one row in a thousand whose scores reach furthest), or "straight" (any number of owners; a straight
+    line, as in Hardy et al.). Left out, it is the first where there are two owners. Probabilities of predictions are
+    the sigmoid's own.
 
     Example:
         >>> LogisticRegression(labels_at="bank")
@@ -62,7 +62,7 @@ class LogisticRegression(LinearModel):
                 'Leave sigmoid out: with three owners or more it is "straight".',
             )
 
-    def link(self, at: Meeting, state: State) -> Link:  # noqa: ARG002 - one interface
+    def link(self, owners: int) -> Link:
         """Sines for two owners, else a straight line."""
-        lines = self.sigmoid == "straight" or len(at.names) > 2
+        lines = self.sigmoid == "straight" or owners > 2
         return Straight() if lines else Sigmoid()

@@ -81,6 +81,20 @@ def gradient(at: Meeting, step: Step, weights: Mapping[str, Floats], owner: str,
     return at.own("gradient", partial(trip.take, shown=shown, w=weights[owner]), at=owner)
 
 
+def reach(at: Meeting, link: Link, weights: Mapping[str, Floats], places: Places, output: int) -> float:
+    """How far partial scores reach, roughly, as all owners tell each other; 0 where that does not matter."""
+    if not link.reach_of(np.zeros(1)):
+        return 0.0
+    told = []
+    for name, to in zip(at.names, (*at.names[1:], at.names[0]), strict=True):
+
+        def far(mine: Mine, w: Floats = weights[name]) -> Floats:
+            return np.array([link.reach_of(with_ones(mine, at)[places] @ w[:, output])])
+
+        told.append(float(at.send("reach of partial scores", far, sender=name, to=to)[0]))
+    return max(told)
+
+
 @dataclass(frozen=True)
 class _Trip:
     """The work of one gradient, each method beside the rows of one owner."""
@@ -191,9 +205,14 @@ def with_ones(mine: Mine, at: Meeting) -> Floats:
     if mine.name != at.labels_at:
         return mine.X
     if "with ones" not in mine.memory:
-        mine.memory["with ones"] = np.hstack([mine.X, np.ones((len(mine.X), 1))])
+        mine.memory["with ones"] = beside_ones(mine.X)
     found: Floats = mine.memory["with ones"]
     return found
+
+
+def beside_ones(columns: Floats) -> Floats:
+    """Columns (n, d + 1) with one of ones as the last: what an intercept is multiplied with."""
+    return np.hstack([columns, np.ones((len(columns), 1))])
 
 
 def labels_of(mine: Mine) -> Floats:

@@ -7,6 +7,7 @@ what one owner has. The sum of d times a column is then a sum of products of two
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -15,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+# As far as partial scores mostly reach, and how many sines are then within .006 of the sigmoid.
+REACH, WAVES = 5.0, 5
 
 
 class Link(Protocol):
@@ -31,6 +35,12 @@ class Link(Protocol):
     @property
     def bounded(self) -> bool:
         """Whether pieces and terms are never above 1; else their owner tells by which power of two it divides them."""
+
+    def reach_of(self, u: Floats) -> float:
+        """How far this owner's partial scores ``u`` (n,) reach, roughly; 0 where it does not matter."""
+
+    def reaching(self, reach: float) -> Link:
+        """The same for partial scores that reach so far."""
 
     def piece(self, u: Floats, y: Floats | None) -> Floats | None:
         """The piece (n,) of an owner with partial scores ``u`` (n,); ``y`` where the labels are; None for zero."""
@@ -49,6 +59,14 @@ class Identity:
     curvature: float = 1.0
     terms: int = 0
     bounded: bool = False
+
+    def reach_of(self, u: Floats) -> float:  # noqa: ARG002 - one interface
+        """It does not matter."""
+        return 0.0
+
+    def reaching(self, reach: float) -> Link:  # noqa: ARG002 - one interface
+        """The same."""
+        return self
 
     def piece(self, u: Floats, y: Floats | None) -> Floats | None:
         """The partial score, less the label where it is."""
@@ -75,6 +93,14 @@ class Straight:
     terms: int = 0
     bounded: bool = False
 
+    def reach_of(self, u: Floats) -> float:  # noqa: ARG002 - one interface
+        """It does not matter."""
+        return 0.0
+
+    def reaching(self, reach: float) -> Link:  # noqa: ARG002 - one interface
+        """The same."""
+        return self
+
     def piece(self, u: Floats, y: Floats | None) -> Floats | None:
         """A quarter of the partial score, and 1/2 - y where the label is."""
         return u / 4 if y is None else u / 4 + 0.5 - y
@@ -94,11 +120,12 @@ class Sigmoid:
 
     sin(k w (a + b)) = cos(k w a) sin(k w b) + sin(k w a) cos(k w b), so that each sine is two products of what the two
     owners have, none of them above 1. Partial scores are cut off at ``reach``; ``waves`` sines are within ``error`` of
-    the sigmoid for all scores that can then come up.
+    the sigmoid for all scores that can then come up. Owners tell each other roughly how far their scores reach (5, 10,
+    20, ...), and it takes so many more sines.
     """
 
-    waves: int = 5
-    reach: float = 5.0
+    waves: int = WAVES
+    reach: float = REACH
     curvature: float = 0.25
     bounded: bool = True
 
@@ -112,6 +139,15 @@ class Sigmoid:
         """The largest distance from the sigmoid."""
         u = np.linspace(-2 * self.reach, 2 * self.reach, 4001)
         return float(np.abs(self._sines(u) + 0.5 - 1 / (1 + np.exp(-u))).max())
+
+    def reach_of(self, u: Floats) -> float:
+        """5, 10, 20, ...: the first beyond which there is no more than one row in a thousand."""
+        far = float(np.quantile(np.abs(u), 0.999)) if len(u) else 0.0
+        return REACH * 2.0 ** max(0, int(np.ceil(np.log2(max(far, REACH) / REACH))))
+
+    def reaching(self, reach: float) -> Link:
+        """As many more sines as the reach is longer, so that they are as near to the sigmoid as before."""
+        return Sigmoid(round(WAVES * reach / REACH), reach)
 
     def piece(self, u: Floats, y: Floats | None) -> Floats | None:  # noqa: ARG002 - one interface
         """1/2 - y where the label is."""
@@ -147,6 +183,14 @@ class Exponential:
     terms: int = 1
     bounded: bool = False
 
+    def reach_of(self, u: Floats) -> float:  # noqa: ARG002 - one interface
+        """It does not matter."""
+        return 0.0
+
+    def reaching(self, reach: float) -> Link:  # noqa: ARG002 - one interface
+        """The same."""
+        return self
+
     def piece(self, u: Floats, y: Floats | None) -> Floats | None:  # noqa: ARG002 - one interface
         """Less the label, where it is."""
         return None if y is None else -y
@@ -158,6 +202,13 @@ class Exponential:
     def residual(self, u: Floats, y: Floats) -> Floats:
         """Expected less true count, in units of the mean."""
         return np.exp(u) - y
+
+
+def residual_of(link: Link, partial: Mapping[str, Floats], y: Floats, labels_at: str) -> Floats:
+    """The residual (n,) put together from every owner's ``partial`` scores, (n,) each, as the protocol does it."""
+    pieces = [link.piece(u, y if name == labels_at else None) for name, u in partial.items()]
+    terms = np.prod([link.term(u, labels=name == labels_at) for name, u in partial.items()], axis=0)
+    return np.asarray(terms.sum(axis=1) + sum(piece for piece in pieces if piece is not None))
 
 
 @lru_cache(maxsize=16)

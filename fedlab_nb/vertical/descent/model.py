@@ -14,9 +14,10 @@ from fedlab_nb.errors import RuleError
 from fedlab_nb.parties import Federation
 from fedlab_nb.records import Round, State
 from fedlab_nb.settings import check_setting, is_real, is_whole
-from fedlab_nb.vertical.descent.gradients import READY, Step, gradient, with_ones
+from fedlab_nb.vertical.descent.gradients import READY, Places, Step, gradient, reach, with_ones
 from fedlab_nb.vertical.descent.links import Link
 from fedlab_nb.vertical.descent.masks import add_up_scores
+from fedlab_nb.vertical.descent.plain import plain_scores
 from fedlab_nb.vertical.descent.steps import Descent
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
 from fedlab_nb.vertical.shared.strategy import SCORES, VerticalStrategy
@@ -40,7 +41,7 @@ class LinearModel(VerticalStrategy):
     key_holder: bool = True
 
     learns: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("an owner", "its own weights and gradients; with rows for its every input, no residual follows from these"),
+        ("an owner", "its own weights and gradients, roughly how far the others' partial scores reach"),
         (
             "the owner of the labels",
             "of held-out and predicted rows the other owners' partial scores in sum; with one other owner its own",
@@ -49,7 +50,7 @@ class LinearModel(VerticalStrategy):
         ("the server", "how many inputs each owner has, the scores"),
     )
 
-    def link(self, at: Meeting, state: State) -> Link:
+    def link(self, owners: int) -> Link:
         """How residuals are made."""
         raise NotImplementedError
 
@@ -106,17 +107,18 @@ class LinearModel(VerticalStrategy):
 
     def advance(self, at: Meeting, state: State, *, last: bool) -> State:  # noqa: ARG002 - all rounds are alike
         """A step for each batch of rows: from where its momentum carries it, every owner goes down its own gradient."""
-        link = self.link(at, state)
+        link = self.link(len(at.names))
         descent = Descent(self.lr, self.l1, self.l2, link.curvature, len(at.names))
         turns = {name: at.own("turned columns", lambda mine: _turned(mine, at, descent), at=name) for name in at.names}
-        push = 0.0 if self.batch_size else (at.number - 1) / (at.number + 2)
+        push = self.push(at.number)
         now = {name: _shaped(state.weights[name], at) for name in at.names}
         before = {name: _shaped(state.memory[f"before: {name}"], at) for name in at.names}
-        for label, places, rows in self._batches(at):
+        for label, places, rows in self.batches(at.setup.seed, at.number, at.rows):
             ahead = {name: now[name] + push * (now[name] - before[name]) for name in at.names}
             before, now = now, {name: np.empty_like(w) for name, w in now.items()}
             for output in range(at.setup.outputs):
-                step = Step(link, places, rows, output, f"{label}.{output}", self.key_holder)
+                fitting = link.reaching(reach(at, link, ahead, places, output))
+                step = Step(fitting, places, rows, output, f"{label}.{output}", self.key_holder)
                 for name in at.names:
                     mean = gradient(at, step, ahead, name, len(now[name])) / rows
                     own = name == at.labels_at
@@ -140,14 +142,24 @@ class LinearModel(VerticalStrategy):
         intercept, parts[self.labels_at] = parts[self.labels_at][-1], parts[self.labels_at][:-1]
         return np.vstack(list(parts.values())), intercept
 
-    def _batches(self, at: Meeting) -> Iterator[tuple[str, slice | NDArray[np.int64], int]]:
-        """Batches of this round: label, places among the rows in common, number of rows. All owners know them."""
-        if self.batch_size is None or self.batch_size >= at.rows:
-            yield "1", slice(None), at.rows
+    def plain(
+        self, columns: Mapping[str, Floats], y: Floats, new: Mapping[str, Floats], setup: Setup, num_rounds: int
+    ) -> Floats:
+        """The same steps with all columns in one place: see descent/plain.py."""
+        return plain_scores(self, columns, y, new, setup, num_rounds)
+
+    def push(self, number: int) -> float:
+        """Nesterov's momentum in round ``number``; there is none from batch to batch."""
+        return 0.0 if self.batch_size else (number - 1) / (number + 2)
+
+    def batches(self, run: int, number: int, all_rows: int) -> Iterator[tuple[str, Places, int]]:
+        """Batches of round ``number``: label, places among the rows in common, number of rows. All owners know them."""
+        if self.batch_size is None or self.batch_size >= all_rows:
+            yield "1", slice(None), all_rows
             return
-        seed = hashlib.sha256(f"batches {at.setup.seed} {at.number}".encode()).digest()
-        order = np.random.default_rng(np.frombuffer(seed, dtype=np.uint32)).permutation(at.rows)
-        for count, start in enumerate(range(0, at.rows - self.batch_size + 1, self.batch_size), 1):
+        seed = hashlib.sha256(f"batches {run} {number}".encode()).digest()
+        order = np.random.default_rng(np.frombuffer(seed, dtype=np.uint32)).permutation(all_rows)
+        for count, start in enumerate(range(0, all_rows - self.batch_size + 1, self.batch_size), 1):
             yield str(count), order[start : start + self.batch_size], self.batch_size
 
 
