@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fedlab_nb.checkup import doctor
     from fedlab_nb.checkup.whatif import what_if
     from fedlab_nb.comparing import compare
+    from fedlab_nb.comparing.gain import gain
     from fedlab_nb.crypto import BFV, CKKS, SecAgg
     from fedlab_nb.handle import Run
     from fedlab_nb.horizontal import (
@@ -75,6 +76,7 @@ _PLACES = {
     "compare": "comparing",
     "compare_channels": "channel.compare",
     "doctor": "checkup",
+    "gain": "comparing.gain",
     "split_columns": "parties.columns.split",
     "split_rows": "parties",
     "train": "lab",

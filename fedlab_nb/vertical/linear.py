@@ -2,8 +2,8 @@
 
 Read descent/gradients.py for who sends what to whom, descent/links.py for how a residual falls into pieces.
 
-Source: Hardy et al. 2017, arXiv 1711.10677, section 4; for counts Kim et al. in FATE's "hetero Poisson", whose product
-of two owners' exponentials is the same.
+Source: Hardy et al. 2017, arXiv 1711.10677, section 4; for counts the hetero Poisson regression of FATE, which multiplies
+two owners' exponentials as well.
 """
 
 from __future__ import annotations
@@ -23,13 +23,23 @@ from fedlab_nb.records import Column, Round, State
 from fedlab_nb.records.schema import Task
 from fedlab_nb.vertical.descent.links import Exponential, Identity, Link
 from fedlab_nb.vertical.descent.model import LinearModel
-from fedlab_nb.vertical.shared.meeting import Meeting, Mine
+from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
+from fedlab_nb.vertical.shared.reading import number_code
 from fedlab_nb.vertical.shared.strategy import SCORES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
+
+
+def _counts(target: pd.Series) -> Floats | None:
+    """The labels (n,) if they are numbers from 0 up, and not all 0."""
+    try:
+        values = as_numbers(target)
+    except SchemaError:
+        return None
+    return values if (values >= 0.0).all() and (values > 0.0).any() else None
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,19 +97,25 @@ class PoissonRegression(LinearModel):
         Raises:
             SchemaError: labels that are no numbers, or below 0, or all 0.
         """
-        code = super().read_labels(target, column, owner)
-        values = as_numbers(target) if isinstance(code, NumberCode) else np.zeros(0)
-        if not isinstance(code, NumberCode) or (values < 0.0).any() or not (values > 0.0).any():
+        values = _counts(target)
+        if values is None:
             raise SchemaError(
                 f"The target {column.name!r} of {owner!r} holds something else than counts from 0 up.",
                 "Poisson regression predicts how often something happens.",
                 "Use LinearRegression for numbers of other kinds, LogisticRegression for classes.",
             )
+        code = number_code(target, column, owner)  # whole numbers, which few different ones are taken for classes
         return replace(code, centre=0.0, scale=float(np.clip(values, code.low, code.high).mean()))
 
     def link(self, owners: int) -> Link:  # noqa: ARG002 - one interface
         """The residual is exp(score) less count; twice the mean count bounds its slope well enough for most rows."""
         return Exponential(curvature=2.0)
+
+    def plain(
+        self, columns: Mapping[str, Floats], y: Floats, new: Mapping[str, Floats], setup: Setup, num_rounds: int
+    ) -> Floats:
+        """Expected counts, in units of the mean."""
+        return np.exp(np.clip(super().plain(columns, y, new, setup, num_rounds), -50.0, 50.0))
 
     def foretell(self, at: Meeting, state: State) -> None:
         """The owner of the labels takes the exponential of the joint scores."""

@@ -1,8 +1,10 @@
 """How an owner comes by its own gradient, the sum over rows of residual times column, while nobody sees a residual.
 
 Who learns what, if all follow the protocol:
-    each owner    its own gradient, at every step. (So it must have fewer inputs than there are rows in a step: the
-        gradients of many steps could otherwise be solved for residuals, which tell labels.)
+    each owner    its own gradient, at every step, exactly. (So it must have fewer inputs than there are rows in a step,
+        and steps must be over the same rows again and again: gradients could otherwise be solved for residuals, which
+        tell labels. With few rows for each input, labels of two values may be guessed from them all the same.) Where
+        pieces have no bound, by which power of two each giver divided its own.
     the owners that seal, and whoever opens    nothing: what is opened is padded by the owner whose gradient it is.
     the server    nothing here.
 Whoever opens, together with the owner whose gradient it is, could open every residual's piece.
@@ -151,10 +153,10 @@ class _Trip:
         """At the owner whose gradient it is: what came, times its own terms and columns, added up and padded."""
         columns, terms = mine.memory[READY][self.step.places], self._terms(mine, w)
         ones = np.ones((self.step.rows, self._pieces))
-        stacked = np.vstack([factor[:, None] * columns for factor in np.hstack([ones, terms]).T])
+        stacked = (np.hstack([ones, terms]).T[:, :, None] * columns).reshape(-1, self.width)
         # What one giver divided by more than another counts so much more; the largest comes back when pads come off.
         power = mine.memory["power"] = max(_power(stacked), 1.0) * max(scales)
-        each = {s: self.session.factors(self.plan, stacked * s / power, sender=self.owner) for s in {*scales}}
+        each = {s: self.session.factors(self.plan, stacked * (s / power), sender=self.owner) for s in {*scales}}
         made = self.session.multiply(
             self.plan,
             [(one, each[scale]) for one, scale in zip(sealed, scales, strict=True)],
@@ -225,5 +227,5 @@ def labels_of(mine: Mine) -> Floats:
 
 def _power(columns: Floats) -> float:
     """The power of two at or above the largest root mean square of a column, so that dividing by it is exact."""
-    largest = float(np.sqrt((columns**2).mean(axis=0).max(initial=0.0)))
+    largest = float(np.sqrt(np.einsum("ij,ij->j", columns, columns).max(initial=0.0) / len(columns)))
     return float(2.0 ** np.ceil(np.log2(largest))) if largest > 0.0 else 1.0

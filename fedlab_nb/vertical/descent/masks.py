@@ -4,7 +4,8 @@ Who learns what, if all follow the protocol:
     the owner of the labels    the sum of the other owners' partial scores of each row. With one other owner that is
         this owner's partial score: what it says about the row, all columns together, in one number.
     everybody else    nothing.
-Each two neighbours among the other owners have a secret in common, from which masks follow that cancel in the sum.
+Each two of the other owners have a secret in common, from which masks follow that cancel in the sum. The owner of the
+labels together with all but one of the others learns the partial scores of that one.
 
 Source: Bonawitz et al. 2017, "Practical secure aggregation for privacy-preserving machine learning", section 4.0.1.
 """
@@ -41,10 +42,10 @@ def add_up_scores(at: Meeting, weights: Mapping[str, Floats], own: str) -> None:
         other = at.others[0]
         alone = at.send("partial score", lambda mine: mine.X @ weights[other], sender=other, to=at.labels_at)
     else:
-        came = [
-            at.send("partial score, masked", partial(_masked, at=at, w=weights[name]), sender=name, to=at.labels_at)
-            for name in at.others
-        ]
+        # Masks are used once: joint predictions between two rounds, or a round tried again, have other ones.
+        purpose = f"mask of partial scores {at.number} {at.part} {len(at.federation.ledger)}"
+        masked = {name: partial(_masked, at=at, w=weights[name], purpose=purpose) for name in at.others}
+        came = [at.send("partial score, masked", work, sender=name, to=at.labels_at) for name, work in masked.items()]
 
     def add(mine: Mine) -> None:
         scores = mine.X @ weights[mine.name][:-1] + weights[mine.name][-1]
@@ -53,14 +54,14 @@ def add_up_scores(at: Meeting, weights: Mapping[str, Floats], own: str) -> None:
     at.own("joint scores", add, at=at.labels_at)
 
 
-def _masked(mine: Mine, at: Meeting, w: Floats) -> Opaque:
-    """At one of the other owners: its partial scores on a grid, plus a mask shared with each of its neighbours."""
+def _masked(mine: Mine, at: Meeting, w: Floats, purpose: str) -> Opaque:
+    """At one of the other owners: its partial scores on a grid, plus a mask shared with each of the others."""
     steps = np.rint(np.ldexp(mine.X @ w, _BITS)).astype(np.int64).astype(np.uint64)
     place = at.others.index(mine.name)
-    for neighbour in (place - 1, place + 1):
-        if 0 <= neighbour < len(at.others):
-            mask = _mask(at, mine.name, at.others[neighbour], steps.size).reshape(steps.shape)
-            steps = steps + mask if neighbour > place else steps - mask
+    for where, other in enumerate(at.others):
+        if where != place:
+            mask = _mask(at, mine.name, other, purpose, steps.size).reshape(steps.shape)
+            steps = steps + mask if where > place else steps - mask
     return Opaque(steps.tobytes(), "partial scores under masks that cancel in the sum", plain_nbytes=8 * steps.size)
 
 
@@ -71,9 +72,8 @@ def _unmasked(came: Sequence[Opaque], shape: tuple[int, ...]) -> Floats:
     return np.asarray(np.ldexp(total, -_BITS).reshape(shape))
 
 
-def _mask(at: Meeting, mine: str, other: str, count: int) -> NDArray[np.uint64]:
-    """Numbers (count,) that only these two owners know, other ones in every round."""
+def _mask(at: Meeting, mine: str, other: str, purpose: str, count: int) -> NDArray[np.uint64]:
+    """Numbers (count,) that only these two owners know, other ones for every purpose."""
     scheme = check_products(at.federation.house.encrypt, "A sum of partial scores")
-    session = product_session(at.federation, scheme, at.number)
-    seed = session.shared_secret(mine, other, f"mask of partial scores {at.number} {at.part}")
+    seed = product_session(at.federation, scheme, at.number).shared_secret(mine, other, purpose)
     return np.frombuffer(hashlib.shake_256(seed).digest(8 * count), dtype="<u8").astype(np.uint64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -24,14 +25,29 @@ from fedlab_nb.vertical.shared.strategy import SCORES, VerticalStrategy
 
 Floats = NDArray[np.float64]
 
+_SUMS = (
+    "no residual by itself, but the fewer rows there are for each of its inputs, the more of labels and partial scores "
+    "can be worked out from so many sums"
+)
+_REACH = (
+    "roughly how far the others' partial scores reach (for sines 5, 10, 20, ...; else the power of two at or above "
+    "their root mean square)"
+)
+_SCORES = (
+    "the other owners' partial scores in sum (with one other owner its own), in every round: after as many rounds as "
+    "these have inputs, the held-out inputs but for an unknown matrix"
+)
+
 
 @dataclass(frozen=True, repr=False)
 class LinearModel(VerticalStrategy):
     """Scores that are sums of columns times weights: each owner has the weights of its own columns.
 
     A round is one step over all rows in common, with Nesterov's momentum; with a ``batch_size`` it is one pass over
-    them in batches, one plain step each. ``lr`` is in parts of the longest step that is safe. ``l1`` and ``l2`` hold
-    weights back, the intercept excepted. ``key_holder=False``: two owners do without one, each with a key of its own.
+    them in batches of so many rows or a few more, one plain step each. Batches are the same in every round, in another
+    order: sums over ever other rows could in the end be solved for the residual of each. ``lr`` is in parts of the
+    longest step that is safe. ``l1`` and ``l2`` hold weights back, the intercept excepted. ``key_holder=False``: two
+    owners do without one, each with a key of its own.
     """
 
     lr: float = 1.0
@@ -41,18 +57,16 @@ class LinearModel(VerticalStrategy):
     key_holder: bool = True
 
     learns: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("an owner", "its own weights and gradients, roughly how far the others' partial scores reach"),
-        (
-            "the owner of the labels",
-            "of held-out and predicted rows the other owners' partial scores in sum; with one other owner its own",
-        ),
-        ("the key holder", "nothing: it opens random numbers"),
-        ("the server", "how many inputs each owner has, the scores"),
+        ("an owner", f"its own weights and gradient at every step: {_SUMS}; {_REACH}"),
+        ("the owner of the labels", f"of held-out and predicted rows {_SCORES}"),
+        ("who opens (the key holder; without one, the other owner)", "nothing: it opens random numbers"),
+        ("everybody", "what is predicted, how many inputs each owner has, over how many rows steps are"),
+        ("the server", "the scores"),
     )
 
+    @abstractmethod
     def link(self, owners: int) -> Link:
         """How residuals are made."""
-        raise NotImplementedError
 
     def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:
         """Refuse, before anything leaves, what cannot work.
@@ -94,15 +108,21 @@ class LinearModel(VerticalStrategy):
             wanted="a whole number from 1 up, or None for all rows", why="It is how many rows a step is over.",
             example="256",
         )  # fmt: skip
+        check_setting(
+            name, "key_holder", self.key_holder, fits=isinstance(self.key_holder, bool), wanted="True or False",
+            why="It says whether a party apart opens what is sealed, or each owner for the other.", example="True",
+        )  # fmt: skip
 
     def begin(self, at: Meeting) -> State:
         """All weights are zero."""
-        weights, outputs = {}, at.setup.outputs
+        weights, outputs, others = {}, at.setup.outputs, 0
         for name in at.names:
             told = at.send("number of inputs", _inputs, sender=name, to="server")
             inputs = int(told[0]) + (name == at.labels_at)
             _check_enough(inputs, min(self.batch_size or at.rows, at.rows), name)
+            others += inputs * (name != at.labels_at)
             weights[name] = np.zeros(inputs * outputs)
+        _check_hidden(others, outputs, " and ".join(at.others))
         return State(weights, {f"before: {name}": w for name, w in weights.items()}, at.setup)
 
     def advance(self, at: Meeting, state: State, *, last: bool) -> State:  # noqa: ARG002 - all rounds are alike
@@ -154,13 +174,19 @@ class LinearModel(VerticalStrategy):
 
     def batches(self, run: int, number: int, all_rows: int) -> Iterator[tuple[str, Places, int]]:
         """Batches of round ``number``: label, places among the rows in common, number of rows. All owners know them."""
-        if self.batch_size is None or self.batch_size >= all_rows:
+        count = max(all_rows // self.batch_size, 1) if self.batch_size else 1
+        if count == 1:
             yield "1", slice(None), all_rows
             return
-        seed = hashlib.sha256(f"batches {run} {number}".encode()).digest()
-        order = np.random.default_rng(np.frombuffer(seed, dtype=np.uint32)).permutation(all_rows)
-        for count, start in enumerate(range(0, all_rows - self.batch_size + 1, self.batch_size), 1):
-            yield str(count), order[start : start + self.batch_size], self.batch_size
+        parts = np.array_split(_shuffled(all_rows, f"batches {run}"), count)
+        for turn, place in enumerate(_shuffled(count, f"order {run} {number}"), 1):
+            yield str(turn), parts[place], len(parts[place])
+
+
+def _shuffled(count: int, purpose: str) -> NDArray[np.int64]:
+    """The numbers below ``count``, in an order that follows from the purpose."""
+    seed = np.frombuffer(hashlib.sha256(purpose.encode()).digest(), dtype=np.uint32)
+    return np.random.default_rng(seed).permutation(count)
 
 
 def _inputs(mine: Mine) -> Floats:
@@ -169,11 +195,11 @@ def _inputs(mine: Mine) -> Floats:
 
 def _turned(mine: Mine, at: Meeting, descent: Descent) -> Floats:
     """The matrix that turns an owner's columns; the turned columns stay beside its rows."""
-    key = "turn", descent.l1 > 0.0, descent.l2, descent.curvature
-    if key not in mine.memory:
-        mine.memory[READY], turn = descent.ready(with_ones(mine, at), intercept=mine.name == at.labels_at)
-        mine.memory[key] = turn
-    found: Floats = mine.memory[key]
+    key = descent.l1 > 0.0, descent.l2, descent.curvature
+    if mine.memory.get("turned for") != key:
+        ready = descent.ready(with_ones(mine, at), intercept=mine.name == at.labels_at)
+        mine.memory[READY], mine.memory["turn"], mine.memory["turned for"] = *ready, key
+    found: Floats = mine.memory["turn"]
     return found
 
 
@@ -182,10 +208,20 @@ def _shaped(flat: Floats, at: Meeting) -> Floats:
 
 
 def _check_enough(inputs: int, rows: int, owner: str) -> None:
-    if rows < inputs:
+    if rows <= inputs:
         raise RuleError(
             f"A step is over {rows} rows, and {owner!r} has {inputs} inputs.",
             "Its gradient would be as many sums as there are rows or more: solved for, they tell the residual of every "
             "row, and with it the label.",
             "Use a larger batch_size, fewer columns, or owners with more rows in common.",
+        )
+
+
+def _check_hidden(inputs: int, outputs: int, owners: str) -> None:
+    if inputs <= outputs:
+        raise RuleError(
+            f"{owners} have {inputs} inputs in all, and a row to predict has {outputs} scores.",
+            "What they tell of a row is as many sums over their inputs as there are scores: solved for, these tell the "
+            "inputs.",
+            f"Bring more columns of {owners}, or predict fewer classes.",
         )

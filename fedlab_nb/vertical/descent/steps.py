@@ -18,8 +18,8 @@ class Descent:
     """Steps of length ``lr`` times the longest safe one, down the loss plus l1 |w| + l2 w.w / 2.
 
     Each owner first turns and stretches its columns so that none of its own inputs depend on each other (whitening,
-    with the penalty in it); with ``l1`` it stretches only. Safe for ``owners`` blocks of columns and residuals with
-    slopes up to ``curvature``.
+    with the penalty in it); with ``l1`` it stretches only, which takes more steps. Safe for ``owners`` blocks of
+    columns and residuals with slopes up to ``curvature``.
     """
 
     lr: float
@@ -52,13 +52,15 @@ class Descent:
 def whitening(columns: Floats, ridge: float, *, intercept: bool, straight: bool = False) -> Floats:
     """The symmetric matrix (d, d) that makes columns (n, d) uncorrelated with mean squares of at most 1.
 
-    It is (columns' columns / n + ridge)^(-1/2), the intercept's place without ridge; ``straight``: its diagonal only.
+    It is (columns' columns / n + ridge)^(-1/2), the intercept's place without ridge. ``straight``: a diagonal one, with
+    which no direction of the columns has a mean square above 1.
     """
     moments = columns.T @ columns / len(columns) + ridge * np.eye(columns.shape[1])
     if intercept:
         moments[-1, -1] -= ridge
     if straight:
-        return np.diag(1 / np.sqrt(np.maximum(np.diag(moments), 1e-12)))
+        each = 1 / np.sqrt(np.maximum(np.diag(moments), 1e-12))
+        return np.diag(each / np.sqrt(np.linalg.eigvalsh(each[:, None] * moments * each)[-1]))
     spread, directions = np.linalg.eigh(moments)
     kept = spread > _FLAT * spread[-1]
     turned: Floats = directions[:, kept] / np.sqrt(spread[kept]) @ directions[:, kept].T

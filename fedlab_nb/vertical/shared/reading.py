@@ -59,7 +59,7 @@ def target_code(target: pd.Series, column: Column, owner: str) -> CategoryCode |
         SchemaError: fewer than two classes, or numbers that are all the same.
     """
     if column.kind == "numeric":
-        return _number(target, column, owner)
+        return number_code(target, column, owner)
     classes = tuple(column.categories if column.categories is not None else observed(target))
     if len(classes) < 2:
         raise SchemaError(
@@ -72,7 +72,7 @@ def target_code(target: pd.Series, column: Column, owner: str) -> CategoryCode |
 
 def _code(values: pd.Series, column: Column, owner: str) -> NumberCode | CategoryCode:
     if column.kind == "numeric":
-        return _number(values, column, owner)
+        return number_code(values, column, owner)
     found = observed(values)
     if not found:
         raise _empty(column.name, owner)
@@ -81,13 +81,25 @@ def _code(values: pd.Series, column: Column, owner: str) -> NumberCode | Categor
     return CategoryCode(column.name, tuple(column.categories if column.categories is not None else found))
 
 
-def _number(values: pd.Series, column: Column, owner: str) -> NumberCode:
+def number_code(values: pd.Series, column: Column, owner: str) -> NumberCode:
+    """How a column of numbers is read: in standard deviations from their mean, within its declared bounds.
+
+    Raises:
+        SchemaError: it is missing in all rows, the same in all of them, or too large to be squared.
+    """
     low, high = column.bounds if column.bounds is not None else (-np.inf, np.inf)
     given = np.clip(as_numbers(values), low, high)
     known = given[~np.isnan(given)]
     if not known.size:
         raise _empty(column.name, owner)
-    spread = float(known.std())
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = float(known.std())
+    if not np.isfinite(spread):
+        raise SchemaError(
+            f"The column {column.name!r} of {owner!r} has numbers too large to be squared.",
+            "It is measured in standard deviations, and its own has no end.",
+            f"Divide it at {owner!r}, or take its logarithm.",
+        )
     if spread <= 1e-12 * max(1.0, float(np.abs(known).max())):
         raise _constant(column.name, owner)
     return NumberCode(column.name, float(known.mean()), spread, low, high, indicator=known.size < given.size)

@@ -20,7 +20,7 @@ def metrics(scores: Floats, y: Floats, setup: Setup) -> dict[str, float]:
     if setup.task == "regression":
         squares = float(np.mean((scores[:, 0] - y) ** 2))
         scale, spread = getattr(setup.target, "scale", 1.0), float(np.var(y))
-        return {"rmse": scale * np.sqrt(squares)} | ({"r2": 1.0 - squares / spread} if spread > 0.0 else {})
+        return {"rmse": float(scale * np.sqrt(squares))} | ({"r2": 1.0 - squares / spread} if spread > 0.0 else {})
     chances, truth = probabilities(scores), y.astype(np.int64)
     of_truth = np.clip(chances[np.arange(len(truth)), truth], 1e-12, 1.0)
     columns = range(1, 2) if setup.task == "binary" else range(chances.shape[1])

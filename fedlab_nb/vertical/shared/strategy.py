@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,7 +41,7 @@ COURSE = "course"
 
 
 @dataclass(frozen=True, repr=False)
-class VerticalStrategy:
+class VerticalStrategy(ABC):
     """Owners of different columns of the same rows train one model; each keeps its own part of it.
 
     ``labels_at`` names the owner that has the labels. A strategy says how it begins (``begin``), what one round is
@@ -56,17 +57,17 @@ class VerticalStrategy:
     learns: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Who learns what, leaks included: pairs of a party and what it learns, for the card."""
 
+    @abstractmethod
     def begin(self, at: Meeting) -> State:
         """The state before the first round: each owner's part of the model in ``weights``, by its name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def advance(self, at: Meeting, state: State, *, last: bool) -> State:
         """The state after the round ``at.number``: every line is one owner's work, and who gets what comes of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def foretell(self, at: Meeting, state: State) -> None:
         """Leave the scores (n, outputs) of the rows ``at.part`` in the memory of the owner of the labels (SCORES)."""
-        raise NotImplementedError
 
     def merged_scores(self, state: State, inputs: Mapping[str, Floats]) -> Floats:  # noqa: ARG002
         """The scores (n, outputs) from all parts and, by owner, inputs (n, d), where both are in one pair of hands.
@@ -82,9 +83,9 @@ class VerticalStrategy:
             "Predict together instead: run.model.predict(federation).",
         )
 
-    def memory_of(self, state: State, owner: str) -> Mapping[str, Floats]:  # noqa: ARG002
-        """What of the state's memory ``owner`` keeps with its part of the model, as predictions need it."""
-        return {}
+    def memory_of(self, state: State, owner: str) -> Mapping[str, Floats]:
+        """What of the state's memory ``owner`` keeps with its part of the model: what stands under its own name."""
+        return {owner: state.memory[owner]} if owner in state.memory else {}
 
     def read(self, features: pd.DataFrame, schema: Schema, owner: str) -> Any:
         """How an owner reads its own columns from now on: something with ``read(frame) -> (n, d)`` and ``inputs``."""
