@@ -127,6 +127,7 @@ __all__ = [
     "data",
     "doctor",
     "errors",
+    "gain",
     "horizontal",
     "models",
     "partition",
