@@ -4,7 +4,7 @@
     python run.py test [...]     set up, then check everything; further arguments go to pytest
     python run.py notebooks      set up, then execute every notebook in place
     python run.py bench          set up, then print what the quickstart costs in seconds, bytes and memory
-                                 (or: bench dashboard, encryption, engine, privacy, strategies, vault)
+                                 (or: bench dashboard, encryption, engine, peers, privacy, strategies, vault, vertical)
 
 The environment is made in .venv beside this file, or in the folder that FEDLAB_VENV names.
 """
@@ -203,7 +203,7 @@ def has_screen() -> bool:
     """Whether a person can be expected to see a browser window on this machine."""
     if os.environ.get("CI"):
         return False
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         return False
     try:
         webbrowser.get()
@@ -264,6 +264,7 @@ def test(arguments: list[str]) -> int:
         passed[name] = subprocess.call([str(scripts / tool), *options], cwd=ROOT) == 0
     summary = ", ".join(f"{name} {'passed' if good else 'FAILED'}" for name, good in passed.items())
     print(f"--- {summary}; now the tests", flush=True)
+    arguments = arguments or ["-q", "-n", "2", "--dist", "loadfile"]  # all of them: in two processes, file by file
     failed = subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
     if not all(passed.values()):
         print(f"Not all is well: {summary}; pytest {'FAILED' if failed else 'passed'}.")

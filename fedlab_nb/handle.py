@@ -28,6 +28,8 @@ from fedlab_nb.worker import Worker
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fedlab_nb.vertical.model import VerticalModel
+
 
 # How long, in seconds, a look at a run waits for the round that is being computed.
 ROUND_WAIT = 2.0
@@ -153,15 +155,15 @@ class Run:
         return self.history.frame()
 
     @property
-    def model(self) -> TrainedModel:
-        """Wait for the end; the trained model, for frames of your own.
+    def model(self) -> TrainedModel | VerticalModel:
+        """Wait for the end; the trained model: for frames of your own, or for owners of columns to predict together.
 
         Raises:
             FedLabError: if no round was completed: why not.
         """
         return self._worker.course.strategy.model_of(self._end())
 
-    def personal(self, owner: str) -> TrainedModel:
+    def personal(self, owner: str) -> TrainedModel | VerticalModel:
         """Wait for the end; the model that ``owner`` has for itself, where the strategy gives each owner one.
 
         It belongs to that owner, learned from its rows, and is sent to nobody: in a real federation nobody else could

@@ -8,7 +8,7 @@ from fedlab_nb.course import Course
 from fedlab_nb.parties.shown.threats import threats
 from fedlab_nb.parties.shown.trust import access, spending
 from fedlab_nb.records import Spending
-from fedlab_nb.scene import owner_lines
+from fedlab_nb.scene import hops, owner_lines
 
 # Seconds between two looks at least, and how many times longer than a look the rounds before the next one take.
 EVERY, REST = 0.1, 100
@@ -55,6 +55,7 @@ class Lookout:
             "settings": {},
             "threats": threats(self._federation),
             "hiding": self._federation.house.hiding,
+            "between": hops(self._federation, self._course.history),
         }
         try:
             facts |= {

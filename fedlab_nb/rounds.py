@@ -7,7 +7,7 @@ go on later with ``after=history[-1]``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.learn import TrainedModel
@@ -15,6 +15,9 @@ from fedlab_nb.parties import Federation
 from fedlab_nb.parties.columns.fitting import check_strategy_columns
 from fedlab_nb.parties.rules import check_strategy, is_number, is_seed
 from fedlab_nb.records import Failure, Round, Scores, Spending, State
+
+if TYPE_CHECKING:
+    from fedlab_nb.vertical.model import VerticalModel
 
 
 class Strategy(Protocol):
@@ -36,8 +39,8 @@ class Strategy(Protocol):
     def settings(self, federation: Federation, state: State | None) -> Mapping[str, float]:
         """What the next round will run under: what may be changed between rounds, by name."""
 
-    def model_of(self, state: State) -> TrainedModel:
-        """The model in this state, for frames of one's own."""
+    def model_of(self, state: State) -> TrainedModel | VerticalModel:
+        """The model in this state: for frames of one's own, or for owners of different columns to predict together."""
 
     def spending(self, federation: Federation, record: Round, num_rounds: int) -> Spending:
         """Where the budgets stand after ``record``."""

@@ -7,15 +7,38 @@ from itertools import chain
 
 import numpy as np
 
+from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.errors import FedLabError
 from fedlab_nb.parties import Federation
-from fedlab_nb.records import History, OwnerLine, Round
+from fedlab_nb.parties.columns.fitting import is_vertical
+from fedlab_nb.records import History, Hop, OwnerLine, Round
 from fedlab_nb.units import PERSONAL
+
+# Kinds of messages by which owners find the rows that they have in common.
+FINDING = frozenset({"masked ids", "half of the filters' key", "linked rows", "order of linked rows"})
 
 
 def headline(history: History) -> str:
     """The metric that tells most about this run: RMSE where a number is predicted, else accuracy."""
     return "rmse" if any("rmse" in record.metrics for record in history) else "accuracy"
+
+
+def hops(federation: Federation, history: History) -> tuple[Hop, ...] | None:
+    """What went from owner to owner, or to who opens, in the newest round; None where owners hold the same columns.
+
+    What they do once, to get to know each other and to find their rows in common, is left out.
+    """
+    if not is_vertical(federation.schema):
+        return None
+    newest = history[-1].number if history else 0
+    found: dict[Hop, None] = {}
+    for message in reversed(federation.ledger.messages):
+        if message.round < newest or not newest:
+            break
+        apart = "server" not in (message.sender, message.receiver)
+        if message.round == newest and apart and message.kind not in HANDSHAKE | FINDING:
+            found[Hop(message.kind, message.sender, message.receiver, message.encrypted)] = None
+    return tuple(reversed(found))
 
 
 def owner_lines(federation: Federation, history: History) -> tuple[OwnerLine, ...]:

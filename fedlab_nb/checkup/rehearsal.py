@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from fedlab_nb.rounds import Strategy, rounds
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from fedlab_nb.learn import TrainedModel
 
 # The share of rows that no rehearsal trains on: as much as an owner holds out if nobody says otherwise.
 APART = 0.2
@@ -105,5 +107,5 @@ def rehearsed(federation: Federation, strategy: Strategy, num_rounds: int, part:
     *_, last = rounds(federation, strategy, num_rounds=num_rounds, seed=part.seed)
     if last.failed is not None:
         raise last.failed.error
-    scores = strategy.model_of(last.state).evaluate(part.apart)
+    scores = cast("TrainedModel", strategy.model_of(last.state)).evaluate(part.apart)
     return scores[part.metric], last.settings.get("noise_multiplier", np.nan)

@@ -72,14 +72,19 @@ def twin_of(federation: Federation, rows: int) -> Federation:
 
 def _invented(owner: DataOwner, rows: int, seed: int) -> DataOwner:
     frame, schema = owner.mock(rows=rows, seed=seed), owner.schema
-    if schema.target.kind == "numeric":
+    if owner.target and schema.target.kind == "numeric":
         # Few different whole numbers would be taken for classes.
         frame = frame.astype({owner.target: float})
-    columns = (*schema.features, schema.target)
+    columns, id_column = (*schema.features, schema.target), owner.id
+    if isinstance(id_column, tuple):
+        # Invented names are not alike: such rows are found by a number of theirs.
+        frame = frame.drop(columns=list(id_column)).assign(**{str(id_column): range(rows)})
+        id_column = str(id_column)
     return DataOwner(
         owner.name,
         frame,
-        target=owner.target,
+        target=owner.target or None,
+        id=id_column,
         held_out=owner.held_out,
         bounds={c.name: c.bounds for c in columns if c.bounds is not None},
         categories={c.name: c.categories for c in columns if c.categories is not None},

@@ -47,7 +47,7 @@ def write(model: TrainedModel, path: str | Path) -> Path:
     }
     arrays |= {f"reading/{name}": array for name, array in beside.items()}
     # The second entry is what torch's readers of such files look for.
-    return _to(path, lambda place: place.write_bytes(save(arrays, {HEADER: json.dumps(about), "format": "pt"})))
+    return to_file(path, lambda place: place.write_bytes(save(arrays, {HEADER: json.dumps(about), "format": "pt"})))
 
 
 def _described(architecture: Architecture) -> Any:
@@ -63,7 +63,7 @@ def read(path: str | Path, architecture: Architecture | None = None) -> TrainedM
     Raises:
         SettingError: if it is no such file, or ``architecture`` is missing or builds another model.
     """
-    about, arrays = _contents(Path(path))
+    about, arrays = contents(Path(path))
     beside = {name.removeprefix("reading/"): a for name, a in arrays.items() if name.startswith("reading/")}
     tensors = {name: a for name, a in arrays.items() if not name.startswith("reading/")}
     reading = cast("Reading", put_together(about["reading"], beside))
@@ -80,24 +80,31 @@ def read(path: str | Path, architecture: Architecture | None = None) -> TrainedM
     return TrainedModel(chosen, flat_weights(module), reading)
 
 
-def _contents(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def contents(
+    path: Path, *, header: str = HEADER, what: str = "model", example: str = "run.model.save(path)"
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """What stands under ``header`` in a file that was written here, and its arrays by name.
+
+    Raises:
+        SettingError: if it cannot be read, or is not of this form; ``example`` says what writes such a file.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+            about = json.loads((file.metadata() or {}).get(header, "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
     except (OSError, SafetensorError) as error:
         raise SettingError(
-            f"The model file {str(path)!r} cannot be read ({type(error).__name__}: {error}).",
+            f"The {what} file {str(path)!r} cannot be read ({type(error).__name__}: {error}).",
             "It is not there, was cut off, or is no safetensors file.",
-            "Name the file that run.model.save(path) wrote.",
+            f"Name the file that {example} wrote.",
         ) from error
     if about.get("form") != FORM:
         raise SettingError(
-            f"The file {str(path)!r} does not say how a model of this package reads its columns.",
+            f"The file {str(path)!r} does not say how a {what} of this package reads its columns.",
             f"It is of another program, or of a version that writes another form than {FORM}: {about.get('form')!r}.",
-            "Name the file that run.model.save(path) wrote; weights alone are read by safetensors.torch.load_file.",
+            f"Name the file that {example} wrote; weights alone are read by safetensors.torch.load_file.",
         )
     return about, arrays
 
@@ -130,7 +137,7 @@ def write_torchscript(model: TrainedModel, path: str | Path) -> Path:
         traced: Any = _translated(lambda: torch.jit.trace(module, rows), "TorchScript", model)  # type: ignore[no-untyped-call]
         data = BytesIO()
         torch.jit.save(traced, data)
-    return _to(path, lambda place: place.write_bytes(data.getvalue()))
+    return to_file(path, lambda place: place.write_bytes(data.getvalue()))
 
 
 def write_onnx(model: TrainedModel, path: str | Path) -> Path:
@@ -157,7 +164,7 @@ def write_onnx(model: TrainedModel, path: str | Path) -> Path:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _to(path, export)
+        return to_file(path, export)
 
 
 def _module_and_rows(model: TrainedModel) -> tuple[nn.Module, Any]:
@@ -181,15 +188,26 @@ def _translated(translate: Callable[[], Any], into: str, model: TrainedModel) ->
         ) from error
 
 
-def _to(path: str | Path, put: Callable[[Path], object]) -> Path:
+def to_file(
+    path: str | Path,
+    put: Callable[[Path], object],
+    *,
+    what: str = "model",
+    example: str = "run.model.save('model.safetensors')",
+) -> Path:
+    """The path, once ``put`` has written to it; its folder is made.
+
+    Raises:
+        SettingError: if it cannot be written.
+    """
     place = Path(path)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         put(place)
     except OSError as error:
         raise SettingError(
-            f"The model cannot be written to {str(path)!r} ({error.strerror or error}).",
+            f"The {what} cannot be written to {str(path)!r} ({error.strerror or error}).",
             "So it would be lost with the kernel.",
-            "Name a file in a folder that may be written: run.model.save('model.safetensors').",
+            f"Name a file in a folder that may be written: {example}.",
         ) from error
     return place

@@ -6,7 +6,7 @@ from fedlab_nb.records.holding import Holding
 from fedlab_nb.records.message import Message, Peek
 from fedlab_nb.records.round import Failure, Round, Scores, Traffic
 from fedlab_nb.records.schema import Column, Schema
-from fedlab_nb.records.snapshot import Access, Branch, Note, OwnerLine, Snapshot, Spending, Threat, WhatIf
+from fedlab_nb.records.snapshot import Access, Branch, Hop, Note, OwnerLine, Snapshot, Spending, Threat, WhatIf
 from fedlab_nb.records.state import State, Update
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Failure",
     "History",
     "Holding",
+    "Hop",
     "Message",
     "Note",
     "OwnerLine",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fedlab_nb.cards import card, one_line
 from fedlab_nb.records.history import History
@@ -167,12 +167,22 @@ class Branch:
     own: bool = False
 
 
+class Hop(NamedTuple):
+    """A kind of message that one party sent another."""
+
+    kind: str
+    sender: str
+    receiver: str
+    sealed: bool
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A run at one moment, ready to be drawn. ``left`` is the estimated seconds to the end, None if unknown.
 
     ``settings`` are those that the next round will have. ``branches`` are the rounds that a rewind left behind, or
-    those of the run that this one was forked from; ``before`` is the round that this run goes on from.
+    those of the run that this one was forked from; ``before`` is the round that this run goes on from. ``between`` is
+    what went from owner to owner, or to who opens, in the newest round: None where owners hold the same columns.
     """
 
     title: str
@@ -193,6 +203,7 @@ class Snapshot:
     settings: Mapping[str, float] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
     before: Round | None = None
+    between: tuple[Hop, ...] | None = None
 
     def __repr__(self) -> str:
         return one_line(f"Snapshot({self.title}: {self.state}, {self._round_words()}, {self.history!r})")

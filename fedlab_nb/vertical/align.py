@@ -168,5 +168,5 @@ class Line:
         percent = int(20 * share) * 5
         if perf_counter() - self._began > _PATIENCE and percent != self._shown:
             self._shown = percent
-            sys.stderr.write(f"\rAligning the owners' rows: {percent} %" + "\n" * (percent == 100))
-            sys.stderr.flush()
+            sys.stdout.write(f"\rAligning the owners' rows: {percent} %" + "\n" * (percent == 100))
+            sys.stdout.flush()

@@ -2,8 +2,8 @@
 
 Read descent/gradients.py for who sends what to whom, descent/links.py for how a residual falls into pieces.
 
-Source: Hardy et al. 2017, arXiv 1711.10677, section 4; for counts the hetero Poisson regression of FATE, which multiplies
-two owners' exponentials as well.
+Source: Hardy et al. 2017, arXiv 1711.10677, section 4; for counts the hetero Poisson regression of FATE, which
+multiplies two owners' exponentials as well.
 """
 
 from __future__ import annotations

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 class LogisticRegression(LinearModel):
     """P(label) = sigmoid(sum over owners of columns @ weights + intercept); of several classes each against the rest.
 
-    ``sigmoid`` says how residuals are worked out from sealed numbers: "sines" (two owners; within .006 of the sigmoid,
-    but for the one row in a thousand whose scores reach furthest), or "straight" (any number of owners; a straight
-    line, as in Hardy et al.). Left out, it is the first where there are two owners. Probabilities of predictions are
-    the sigmoid's own.
+    ``sigmoid`` says how residuals are worked out from sealed numbers: "sines" (two owners; within .0065 of the
+    sigmoid, but for the one row in a thousand whose scores reach furthest, and scores beyond 40), or "straight"
+    (any number of owners; a straight line, as in Hardy et al.). Left out, it is the first where there are two
+    owners. Probabilities of predictions are the sigmoid's own.
 
     ``woe`` is an answer of ``frame.training.woe`` or ``frame.training.select``: each owner then reads its columns in it
     as the weight of evidence of the bin that a value lies in, and no other columns (for ``fl.vertical.scorecard``).

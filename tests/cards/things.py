@@ -29,6 +29,7 @@ from fedlab_nb.records import (
     Update,
 )
 from fedlab_nb.records.message import Message
+from tests.cards.vertical_things import vertical_things
 
 EVIL = '<img src=x onerror="alert(1)">'
 TWO_LINES = "Clinic\n\tB </td></table>"
@@ -122,6 +123,7 @@ def things() -> dict[str, object]:
             f"{name}: message {kind} from {i}": federation.ledger.newest(kind, *rest)
             for i, (kind, *rest) in enumerate(crossings)
         }
+    found |= vertical_things(EVIL, TWO_LINES, WORD, NUMBER)
     run = fl.train(fl.Federation(owners()), fl.horizontal.Ditto(EvilModel()), num_rounds=1)
     found |= {"own model": run.personal(EVIL), "run with own models": run, "comparison": fl.compare({EVIL: run})}
     return found | _vertical() | _simple() | _strategies() | _parts() | _cryptographic() | _records()

@@ -49,7 +49,8 @@ def leaks(messages, columns):
                     sum(np.isclose(numbers, value, rtol=1e-9, atol=0).any() for value in wanted) if numbers.size else 0
                 )
                 inside = sum(value.tobytes() in data for value in wanted[: 40 if numbers.size else 4])
-                if not message.encrypted:  # four bytes would turn up in a long ciphertext by chance
+                # Four bytes turn up in a long ciphertext or key by chance.
+                if not message.encrypted and len(data) < 1 << 17:
                     inside += sum(np.float32(value).tobytes() in data for value in wanted)
                 if hits > 2 or inside:
                     found.append((message.kind, name))

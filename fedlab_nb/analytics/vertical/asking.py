@@ -18,11 +18,12 @@ import numpy as np
 from fedlab_nb.analytics.answers import Answer
 from fedlab_nb.analytics.questions.question import Floats
 from fedlab_nb.analytics.source import Source
+from fedlab_nb.analytics.vertical.training import Training, rows_asked
 from fedlab_nb.parties import Rows
 from fedlab_nb.parties.columns.fitting import check_products
 from fedlab_nb.parties.columns.road import charge, send
 from fedlab_nb.units import counted
-from fedlab_nb.vertical import Alignment, Factor, align, sums_of_products
+from fedlab_nb.vertical import Alignment, Factor, sums_of_products
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +92,7 @@ def ask_jointly(source: Source, purpose: str, columns: Sequence[str]) -> Iterato
     federation = source.federation
     owners = tuple(dict.fromkeys(owner_of(source, column) for column in columns))
     with federation.in_use():
-        alignment = align(federation)
+        alignment = rows_asked(source)
         charge(federation, purpose, owners)
         yield Joint(source, purpose, alignment, owners, federation.turn())
 
@@ -121,7 +122,7 @@ def joint_facts(source: Source, purpose: str, alignment: Alignment, left: str, r
     """How an answer about the rows in common was made, as what goes into its ``attrs``."""
     return {
         "question": purpose[:1].upper() + purpose[1:],
-        "rows": f"the {alignment.rows:,} rows that all owners have",
+        "rows": f"the {alignment.rows:,} rows that all owners have" + " to train on" * isinstance(source, Training),
         "mode": "exact",
         "epsilon": None,
         "delta": None,

@@ -9,8 +9,10 @@ from fedlab_nb.analytics.answers import Answer, Number, Standardiser
 from fedlab_nb.analytics.column import Groups, PrivateColumn
 from fedlab_nb.analytics.frame import Names, PrivateFrame
 from fedlab_nb.analytics.source import Source
-from fedlab_nb.analytics.vertical import evidence, relations, tables
+from fedlab_nb.analytics.vertical import evidence, relations, selection, tables
 from fedlab_nb.analytics.vertical.asking import joint_facts, owner_of
+from fedlab_nb.analytics.vertical.selection import Selection
+from fedlab_nb.analytics.vertical.training import Training, rows_asked
 from fedlab_nb.cards import folded, framed, pairs_html, panel
 from fedlab_nb.errors import RuleError
 from fedlab_nb.parties.columns.road import alignment_of
@@ -38,11 +40,19 @@ class VerticalFrame(PrivateFrame):
         with self._source.federation.in_use():
             return align(self._source.federation)
 
+    @property
+    def training(self) -> VerticalFrame:
+        """The same frame over the rows to train on: for what a model is made with, as it is scored on the others."""
+        made = self._of(Training.of(self._source))
+        assert isinstance(made, VerticalFrame)
+        return made
+
     def of(self, owner: str) -> PrivateFrame:
         """The columns of one owner, over the rows that all owners have: for all questions that need no other owner."""
         made = PrivateFrame(self._source.federation, owner=owner)
         kept = {name: self._source.columns[name] for name in made._source.columns if name in self._source.columns}  # noqa: SLF001
-        return PrivateFrame._of(replace(made._source, columns=kept))  # noqa: SLF001 - one frame, two files
+        source = replace(made._source, columns=kept)  # noqa: SLF001 - one frame, two files
+        return PrivateFrame._of(Training.of(source) if isinstance(self._source, Training) else source)  # noqa: SLF001
 
     def owner_of(self, column: str) -> str:
         """Who holds a column."""
@@ -62,7 +72,8 @@ class VerticalFrame(PrivateFrame):
     def count(self, *, epsilon: float | None = None) -> Number:
         """How many rows all owners have."""
         self._source.price(epsilon)
-        found = self.align()
+        with self._source.federation.in_use():
+            found = rows_asked(self._source)
         left = "the number of ids that all owners have, found by their alignment"
         facts = joint_facts(self._source, "the number of rows in common", found, left, "every owner, and the server")
         return Number(float(found.rows), 0.0, facts)
@@ -92,6 +103,30 @@ class VerticalFrame(PrivateFrame):
     ) -> Answer:
         """Information value of every owner's columns, the highest first, for one owner's ``target`` being ``event``."""
         return evidence.information(self.woe(target, event, bins, names, epsilon=epsilon))
+
+    def select(
+        self,
+        target: str,
+        event: object,
+        *,
+        iv: float = 0.02,
+        vif: float | None = None,
+        bins: int = 10,
+        names: Names = None,
+    ) -> Selection:
+        """Which columns tell enough of ``target`` being ``event``: those of an information value of ``iv`` or more.
+
+        With ``vif``, numeric columns go as well that others foretell: the highest information value first, each stays
+        if no variance inflation factor of those that stay gets above ``vif`` by it. Both are asked, and charged, as
+        ``woe`` and ``corr`` are. ``kept`` of the answer names the columns that stay. Ask ``frame.training`` where a
+        model is to be scored on held-out rows.
+        """
+        selection.check_limits(iv, vif)
+        weights = self.woe(target, event, bins, names)
+        asked = [str(name) for name in weights.index.unique("column")]
+        numeric = [name for name in asked if self._source.column(name).kind == "numeric"]
+        owners = {name: self.owner_of(name) for name in asked}
+        return selection.selected(weights, owners, numeric, iv, vif, self.corr)
 
     def describe(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
         """Count, mean, standard deviation and quartiles of numeric columns of one owner."""
@@ -176,6 +211,7 @@ class VerticalFrame(PrivateFrame):
         source = self._source
         found = alignment_of(source.federation)
         rows = "rows not looked for yet" if found is None else f"{found.rows:,} rows in common"
+        rows += ", those to train on" * isinstance(source, Training)
         columns = counted(len(source.columns), "column")
         return f"VerticalFrame({counted(len(source.names), 'owner')}, {columns}, {rows}, rows private)"
 
@@ -187,7 +223,9 @@ class VerticalFrame(PrivateFrame):
         rows.append(("Rows in common", "looked for at the first question" if found is None else f"{found.rows:,}"))
         rows.append(("Answers", "exact; what fewer than five rows stand behind is not shown"))
         body = pairs_html(rows) + folded("Columns", columns_html(list(source.columns.values())))
-        note = "Across owners: .corr(), .vif(), .crosstab(a, b), .woe(target, event), .iv(). Of one owner: .of(name)."
+        note = (
+            "Across owners: .corr(), .vif(), .crosstab(a, b), .woe(target, event), .select(). Of one owner: .of(name)."
+        )
         return framed(panel("Private frame over owners of different columns", body, note=note))
 
 

@@ -20,7 +20,18 @@ Example:
 """
 
 from fedlab_nb.crypto.linkage.compare import MARGIN, Links, best_pairs
-from fedlab_nb.crypto.linkage.filters import BITS, FILTER_BYTES, Filters, fields, filters_in
+from fedlab_nb.crypto.linkage.filters import BITS, FILTER_BYTES, Filters, fields, filters_in, texts_in
 from fedlab_nb.crypto.linkage.partner import Partner
 
-__all__ = ["BITS", "FILTER_BYTES", "MARGIN", "Filters", "Links", "Partner", "best_pairs", "fields", "filters_in"]
+__all__ = [
+    "BITS",
+    "FILTER_BYTES",
+    "MARGIN",
+    "Filters",
+    "Links",
+    "Partner",
+    "best_pairs",
+    "fields",
+    "filters_in",
+    "texts_in",
+]

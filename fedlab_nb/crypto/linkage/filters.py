@@ -51,6 +51,11 @@ def fields(texts: Sequence[str]) -> bytes:
     return _BETWEEN.join(texts).encode()
 
 
+def texts_in(row: bytes) -> tuple[str, ...]:
+    """The fields of one row, from what ``fields`` made of them."""
+    return tuple(row.decode().split(_BETWEEN))
+
+
 def made(key: bytes, rows: Sequence[bytes]) -> Filters:
     """The filters of ``rows`` (n,), each the ``fields`` of one row, in the same order.
 

@@ -35,8 +35,8 @@ def evaluator(scheme: CKKS) -> Any:
 
 
 def moved_up(coefficients: Floats, bits: int, wire: Wire) -> Words:
-    """Whole numbers (ring,) times 2**bits modulo each prime: (primes, ring) words, exact."""
-    words = np.empty((len(wire.primes), wire.ring), dtype=np.uint64)
+    """Whole numbers (n,) times 2**bits modulo each prime: (primes, n) words, exact."""
+    words = np.empty((len(wire.primes), len(coefficients)), dtype=np.uint64)
     for row, prime in zip(words, wire.primes, strict=True):
         row[:] = np.mod(coefficients.astype(np.int64), prime).astype(np.uint64)
         for start in range(0, bits, _BITS_AT_ONCE):

@@ -83,10 +83,10 @@ def sealed_columns(columns: Floats, plan: ProductPlan, zero: Zero, *, sender: st
     for column in np.moveaxis(whole, 1, 0).reshape(plan.left, plan.rows, plan.lanes):
         for start in range(0, plan.rows, plan.block):
             part = column[start : start + plan.block]
-            padded = np.zeros((wire.ring, plan.lanes))
-            padded[: len(part)] = part
-            lanes = (moved_up(lane, plan.scale_bits + k * plan.lane_bits, wire) for k, lane in enumerate(padded.T))
-            sealed.append(packed_with(zero(), sum(lanes, np.uint64(0)) % primes, plan.scheme))
+            lanes = (moved_up(lane, plan.scale_bits + k * plan.lane_bits, wire) for k, lane in enumerate(part.T))
+            words = np.zeros((len(wire.primes), wire.ring), dtype=np.uint64)
+            words[:, : len(part)] = sum(lanes, np.uint64(0)) % primes
+            sealed.append(packed_with(zero(), words, plan.scheme))
             breathe()
     return sealed
 
@@ -164,8 +164,8 @@ def _steps(columns: Floats, shape: tuple[int, ...], bits: int, sender: str) -> F
             "Rows are multiplied one by one, so each side must have the same ones, and every one of them a number.",
             "Align the owners again, and leave missing values out before numbers are multiplied.",
         )
-    steps: Floats = np.rint(np.ldexp(given, bits))
-    if (np.mean(np.ldexp(steps, -bits) ** 2, axis=0) > SLACK).any():
+    steps: Floats = np.rint(given * 2.0**bits)
+    if (np.einsum("i...,i...->...", steps, steps) > SLACK * len(steps) * 4.0**bits).any():
         raise EncryptionError(
             f"{sender!r} gave a column whose mean square is above 1.",
             "A sum beyond the planned range wraps, and every number in it is then wrong without any sign.",

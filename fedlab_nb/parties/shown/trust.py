@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.parties.federation import Federation
+from fedlab_nb.parties.shown.kinds import FOR_A_KEY, KINDS, family
 from fedlab_nb.privacy import (
     Account,
     Budget,
@@ -26,21 +27,6 @@ from fedlab_nb.records import Access, Message, PrivacyEvent, Spending, WhatIf
 from fedlab_nb.units import counted
 
 Word = Literal["own", "reads", "sealed", "never"]
-
-# What the table calls each kind of message in the ledger, in the order in which a reader asks.
-KINDS = {
-    "update": "one owner's update",
-    "sum of updates": "sum of updates",
-    "model": "the model",
-    "control variate": "the common control variate",
-    "moment": "one owner's statistics",
-    "sum of moments": "sum of statistics",
-    "category list": "one owner's categories",
-    "score count": "one owner's score counts",
-    "own score": "one owner's score",
-    "verdict": "one owner's noisy verdict",
-}
-
 
 # The purpose of the release that a strategy's noise multiplier is for.
 UPDATE = "a round's update"
@@ -61,7 +47,7 @@ def access(federation: Federation) -> tuple[Access, ...]:
     """Who sees what, read off the ledger: for each kind of thing what reached whom, how, and the newest of it."""
     crossings = [c for c in crossings_of(federation) if c.kind not in HANDSHAKE]
     rows = [Access("rows of an owner", "own", "never", "never")]
-    kinds = {crossing.kind for crossing in crossings}
+    kinds = {family(crossing.kind) for crossing in crossings}
     # Where nobody opens a sum for it, the server works it out itself from what all owners help with.
     together = {f"sum of {c.kind}s" for c in crossings if c.encrypted and from_an_owner(c, federation)}
     together -= {kind.removesuffix(", opened") for kind in kinds if kind.endswith(", opened")}
@@ -69,13 +55,14 @@ def access(federation: Federation) -> tuple[Access, ...]:
         if kind in together:
             rows.append(Access(name, "never", "reads", "never"))
         elif kind in kinds:
-            crossed = [c for c in crossings if c.kind in (kind, f"{kind}, opened")]
+            crossed = [c for c in crossings if family(c.kind) in (kind, f"{kind}, opened")]
             words = _owner(crossed, federation), _server(crossed), _key_holder(crossed)
             rows.append(Access(name, *words, samples=_samples(crossed, federation)))
         elif kind.startswith("sum of ") and kind.removeprefix("sum of ").removesuffix("s") in kinds:
             rows.append(Access(name, "never", "reads", "never"))
-    for kind in dict.fromkeys(c.kind for c in crossings if from_an_owner(c, federation) and c.kind not in KINDS):
-        crossed = [c for c in crossings if c.kind == kind]
+    others = (family(c.kind) for c in crossings if from_an_owner(c, federation))
+    for kind in dict.fromkeys(kind for kind in others if kind.removesuffix(", opened") not in KINDS):
+        crossed = [c for c in crossings if family(c.kind) == kind]
         words = _owner(crossed, federation), _server(crossed), _key_holder(crossed)
         rows.append(Access(f"{kind} of one owner", *words, samples=_samples(crossed, federation)))
     return tuple(rows)
@@ -84,6 +71,11 @@ def access(federation: Federation) -> tuple[Access, ...]:
 def crossings_of(federation: Federation) -> list[Crossing]:
     """The distinct ways in which something has crossed."""
     return [Crossing(*facts) for facts in federation.ledger.crossings]
+
+
+def has_key(party: str, federation: Federation) -> bool:
+    """True if this party handed out a public key, so that it has the secret one."""
+    return any(c.kind == "public key" and c.sender == party for c in crossings_of(federation))
 
 
 def from_an_owner(crossing: Crossing, federation: Federation) -> bool:
@@ -110,6 +102,9 @@ def _samples(
 
 
 def _owner(crossed: Sequence[Crossing], federation: Federation) -> Word:
+    between = [m for m in crossed if {m.sender, m.receiver} <= set(federation.names)]
+    if any(not m.encrypted or (family(m.kind) in FOR_A_KEY and has_key(m.receiver, federation)) for m in between):
+        return "reads"  # one owner has told another
     if any(m.sender in federation.names and not m.kind.endswith(", opened") for m in crossed):
         return "own"
     if any(m.sender in federation.names for m in crossed):

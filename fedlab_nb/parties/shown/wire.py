@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,7 +17,9 @@ from fedlab_nb.channel.compare.card import comparison_html, found_html, with_she
 from fedlab_nb.crypto import CKKS, SecAgg
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
 from fedlab_nb.errors import SettingError
+from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.federation import Federation
+from fedlab_nb.parties.shown.columns import read_by
 from fedlab_nb.records import Message, Peek
 from fedlab_nb.units import bytes_text, counted, listed, times_text
 from fedlab_nb.view.keyring import Route, keyring_svg, keyring_words
@@ -107,13 +109,15 @@ def wire(federation: Federation, number: int) -> WireView:
             "Take a number from federation.seen_by('server').frame(), after a first round.",
         )
     message, scheme = messages[number], federation.house.encrypt
+    of_columns = message.encrypted and is_vertical(federation.schema)
+    told = partial(read_by, message=message, federation=federation) if of_columns else None
     masked = message.kind in _OF_MASKS or _MASKED in message.peek.note
-    if masked and not isinstance(scheme, SecAgg):
+    if masked and not of_columns and not isinstance(scheme, SecAgg):
         # Numbers too wide for shares of a key go under masks that only all owners can take off.
         scheme = SecAgg(threshold=max(len(federation.names), 2))
     keys = "masks" if isinstance(scheme, SecAgg) else scheme.keys if scheme else ""
     copies = frozenset(m.receiver for m in messages if _what(m) == _what(message))
-    case = _Case(message, keys if message.encrypted else "", federation.names, copies, _opened(message, messages))
+    case = _Case(message, keys if message.encrypted else "", federation.names, copies, _opened(message, messages), told)
     sights = tuple(_sights(case, scheme))
     return WireView(replace(message, payload=None), federation.names, scheme, sights)
 
@@ -133,7 +137,7 @@ class _Case(NamedTuple):
     """A message with what decides who can read it.
 
     ``hidden`` says what hides it ("" if nothing does), ``copies`` who is sent the same thing, ``opened`` what came out
-    of a sealed sum.
+    of a sealed sum. ``told`` says what a party can do with it where owners hold different columns.
     """
 
     message: Message
@@ -141,11 +145,12 @@ class _Case(NamedTuple):
     owners: tuple[str, ...]
     copies: frozenset[str]
     opened: Peek | None
+    told: Callable[[str], tuple[str, str]] | None
 
 
 def _sights(case: _Case, scheme: Encryption | None) -> Iterator[Sight]:
     """What the parties can do with a message, in order: owners, server, key holder, whoever listens."""
-    tell = _sealed if case.hidden else _readable
+    tell = _sealed if case.hidden or case.told else _readable
     ends = (case.message.sender, case.message.receiver)
     for name in (n for n in case.owners if n in ends):
         yield tell(name, case)
@@ -180,6 +185,8 @@ def _sealed(party: str, case: _Case) -> Sight:
     message, hidden = case.message, case.hidden
     if not message.plain_nbytes:
         return _secret(party, message)
+    if case.told is not None:
+        return _of_columns(party, case, *case.told(party))
     if party in (LISTENER, SERVER):
         return Sight(party, "sealed", _WITHOUT[hidden], message.peek)
     if party == message.sender:
@@ -191,9 +198,12 @@ def _sealed(party: str, case: _Case) -> Sight:
         return Sight(party, "together", f"each gets a copy of the sum for itself, and {share.removeprefix('it ')}")
     if party == message.receiver:
         return Sight(party, "reads", "it is a sum, and it has the secret key", case.opened)
-    if party == KEY_HOLDER:
-        return Sight(party, "could", "it has the secret key; what protects owners is that only sums are sent to it")
-    return Sight(party, *_ANOTHER[hidden])
+    return Sight(party, *(_HOLDER if party == KEY_HOLDER else _ANOTHER[hidden]))
+
+
+def _of_columns(party: str, case: _Case, word: str, why: str) -> Sight:
+    """A message between owners of different columns."""
+    return Sight(party, word, why, {"sealed": case.message.peek, "reads": case.opened}.get(word))
 
 
 _WITHOUT = {
@@ -202,6 +212,7 @@ _WITHOUT = {
     "threshold": "nobody has the key, and it has no share of it",
     "masks": "masks hide the numbers until they cancel in the sum",
 }
+_HOLDER = "could", "it has the secret key; what protects owners is that only sums are sent to it"
 _ANOTHER = {
     "authority": ("never", "it is sent to others, and its public key would open nothing"),
     "owners": ("could", "it is sent to others, but it has the secret key, and could open a copy"),

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# As far as partial scores mostly reach, and how many sines are then within .006 of the sigmoid.
-REACH, WAVES = 5.0, 5
+# How far partial scores may reach, as owners tell each other; what reaches further is cut off. The first odd number of
+# sines from there up is within .0065 of the sigmoid.
+REACHES = (2.5, *(float(step * 2**double) for double in range(3) for step in (5, 7)), 40.0)
 
 
 class Link(Protocol):
@@ -120,12 +121,12 @@ class Sigmoid:
 
     sin(k w (a + b)) = cos(k w a) sin(k w b) + sin(k w a) cos(k w b), so that each sine is two products of what the two
     owners have, none of them above 1. Partial scores are cut off at ``reach``; ``waves`` sines are within ``error`` of
-    the sigmoid for all scores that can then come up. Owners tell each other roughly how far their scores reach (5, 10,
-    20, ...), and it takes so many more sines.
+    the sigmoid for all scores that can then come up. Owners tell each other roughly how far their scores reach (2.5, 5,
+    7, 10, 14, 20, 28 or 40), and it takes about as many sines.
     """
 
-    waves: int = WAVES
-    reach: float = REACH
+    waves: int = 5
+    reach: float = 5.0
     curvature: float = 0.25
     bounded: bool = True
 
@@ -141,13 +142,13 @@ class Sigmoid:
         return float(np.abs(self._sines(u) + 0.5 - 1 / (1 + np.exp(-u))).max())
 
     def reach_of(self, u: Floats) -> float:
-        """5, 10, 20, ...: the first beyond which there is no more than one row in a thousand."""
+        """The first of the ``REACHES`` beyond which there is no more than one row in a thousand, or the last."""
         far = float(np.quantile(np.abs(u), 0.999)) if len(u) else 0.0
-        return REACH * 2.0 ** max(0, int(np.ceil(np.log2(max(far, REACH) / REACH))))
+        return next((reach for reach in REACHES if reach >= far), REACHES[-1])
 
     def reaching(self, reach: float) -> Link:
-        """As many more sines as the reach is longer, so that they are as near to the sigmoid as before."""
-        return Sigmoid(round(WAVES * reach / REACH), reach)
+        """As many sines as keep it near to the sigmoid over that reach."""
+        return Sigmoid(int(reach) // 2 * 2 + 1, reach)
 
     def piece(self, u: Floats, y: Floats | None) -> Floats | None:  # noqa: ARG002 - one interface
         """1/2 - y where the label is."""

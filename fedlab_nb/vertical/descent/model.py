@@ -30,8 +30,8 @@ _SUMS = (
     "can be worked out from so many sums"
 )
 _REACH = (
-    "roughly how far the others' partial scores reach (for sines 5, 10, 20, ...; else the power of two at or above "
-    "their root mean square)"
+    "roughly how far the others' partial scores reach (for sines in steps from 2.5 to 40; else the power of two at or "
+    "above their root mean square)"
 )
 _SCORES = (
     "the other owners' partial scores in sum (with one other owner its own), in every round: after as many rounds as "
@@ -92,7 +92,7 @@ class LinearModel(VerticalStrategy):
                 )
 
     def _check_settings(self) -> None:
-        name, whole = type(self).__name__, self.batch_size is None or is_whole(self.batch_size)
+        name, size = type(self).__name__, self.batch_size
         check_setting(
             name, "lr", self.lr, fits=is_real(self.lr) and 0.0 < self.lr <= 2.0, wanted="a number above 0, up to 2",
             why="It is in parts of the longest step that is safe; beyond twice that, steps lead up again.",
@@ -104,7 +104,7 @@ class LinearModel(VerticalStrategy):
                 why="It holds weights back; below 0 it would drive them on without end.", example="0.001",
             )  # fmt: skip
         check_setting(
-            name, "batch_size", self.batch_size, fits=whole and (self.batch_size or 1) >= 1,
+            name, "batch_size", size, fits=size is None or (is_whole(size) and size >= 1),
             wanted="a whole number from 1 up, or None for all rows", why="It is how many rows a step is over.",
             example="256",
         )  # fmt: skip

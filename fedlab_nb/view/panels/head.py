@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from fedlab_nb.records import Snapshot
-from fedlab_nb.units import metric_name, number, seconds_text
+from fedlab_nb.records import Hop, Snapshot
+from fedlab_nb.units import listed, metric_name, number, seconds_text
 from fedlab_nb.view.draw.curves import Curve, curve, traffic_total
 from fedlab_nb.view.words import OWN_MODELS, chart_title, from_the_vault, line_words
 
@@ -90,6 +90,8 @@ def road_panel(snapshot: Snapshot) -> str:
     sealed = traffic_total(snapshot).sealed_bytes > 0
     crowd = f'Owners<span class="fl-dots" aria-hidden="true">{dots}</span>{more}'
     owners = f'<div class="fl-stop"><b>{crowd}</b> <span>{part}</span></div>'
+    if snapshot.between is not None:
+        return _road(owners + _columns_road(snapshot, snapshot.between))
     if not snapshot.history:
         hop, server, after = _hop("", "updates"), "adds the updates", ""
     elif from_the_vault(snapshot):
@@ -102,8 +104,35 @@ def road_panel(snapshot: Snapshot) -> str:
         after = _hop("fl-seal", "◆ sealed sum") + f'<div class="fl-stop"><b>{who}</b> <span>{how}</span></div>'
     else:
         hop, server, after = _hop("fl-maybe", "○ readable"), "reads what arrives, and adds it", ""
-    stops = f'{owners}{hop}<div class="fl-stop"><b>Server</b> <span>{server}</span></div>{after}'
+    return _road(f'{owners}{hop}<div class="fl-stop"><b>Server</b> <span>{server}</span></div>{after}')
+
+
+def _road(stops: str) -> str:
     return f'<section class="fl-card"><div class="fl-road" data-testid="road">{stops}</div></section>'
+
+
+def _columns_road(snapshot: Snapshot, between: tuple[Hop, ...]) -> str:
+    """Where owners hold different columns: what goes from one to another, and who opens sums of what is sealed."""
+    if not between:
+        return _hop("", "numbers of rows") + _stop("Each other", "nothing has crossed yet")
+    across = [hop for hop in between if hop.sender in snapshot.owners and hop.receiver in snapshot.owners]
+    readable = list(dict.fromkeys(hop.kind for hop in across if not hop.sealed))
+    sealed = any(hop.sealed for hop in across)
+    words = " ".join((["◆ sealed"] if sealed else []) + (["○ readable"] if readable else []))
+    opened = [hop.kind for hop in between if hop.sealed and hop.receiver not in snapshot.owners]
+    told = f"read: {listed(readable)}" if readable else "read nothing"
+    told += "; multiply what is sealed, without reading it" if sealed else ""
+    told += "; an owner with a key of its own opens sums" if sealed and not opened else ""
+    stops = _hop("fl-maybe" if readable else "fl-seal", words or "nothing") + _stop("Each other", told)
+    if opened:
+        padded = all(kind.startswith("padded") for kind in opened)
+        how = "opens sums under pads of their owner: random numbers" if padded else "opens sums"
+        stops += _hop("fl-seal", "◆ sealed sums") + _stop("Key holder", how)
+    return stops
+
+
+def _stop(who: str, what: str) -> str:
+    return f'<div class="fl-stop"><b>{who}</b> <span>{escape(what)}</span></div>'
 
 
 OPENERS = {

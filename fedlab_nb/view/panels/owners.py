@@ -27,7 +27,8 @@ def owners_panel(snapshot: Snapshot) -> str:
         columns.append((metric_name(snapshot.metric), lambda o: number(o.score)))
     if any(o.own_score is not None for o in lines):
         columns.append(("own model", lambda o: number(o.own_score)))
-    columns.append(("contribution", _contribution(sealed=traffic_total(snapshot).sealed_bytes > 0)))
+    if snapshot.between is None:
+        columns.append(("contribution", _contribution(sealed=traffic_total(snapshot).sealed_bytes > 0)))
     if any(o.epsilon_left is not None for o in lines):
         columns.append(("ε left", lambda o: epsilon_text(o.epsilon_left)))
     if any(o.seconds is not None for o in lines):
@@ -70,7 +71,7 @@ def _note(snapshot: Snapshot) -> str:
     parts = ["✕ dropped out: it sent no update in the newest round."] if any(o.dropped for o in lines) else []
     if any(o.share is not None for o in lines):
         parts.append("Contribution: the length (L2) of an owner's update among all readable ones of the newest round.")
-    elif traffic_total(snapshot).sealed_bytes:
+    elif traffic_total(snapshot).sealed_bytes and snapshot.between is None:
         parts.append(
             "Contribution: single updates are sealed; no party alone can tell how much an owner moved the model."
         )

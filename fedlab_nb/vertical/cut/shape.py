@@ -1,0 +1,38 @@
+"""How large the pieces of a split network are: fixed by what each owner's columns are, and a few widths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fedlab_nb.learn.split import Piece
+from fedlab_nb.vertical.shared import Setup
+
+# The most activations of a row, where nobody says how many.
+MOST = 8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The pieces under one ``setup``: ``cut`` activations of a row at most, ``hidden`` layers in each piece."""
+
+    setup: Setup
+    cut: int | None
+    hidden: tuple[int, ...]
+
+    def width(self, name: str) -> int:
+        """How many activations of a row an owner has: fewer than columns, where they cross."""
+        columns, wanted = len(self.setup.readings[name].encoding.inputs), self.cut or MOST
+        return wanted if name == self.setup.labels_at else min(wanted, columns - 1)
+
+    def bottom(self, name: str) -> Piece:
+        """The bottom model of one owner: only it, and whoever knows how it reads its columns, knows its first size."""
+        return Piece((len(self.setup.readings[name].inputs), *self.hidden, self.width(name)), bounded=True)
+
+    @property
+    def top(self) -> Piece:
+        """The top model: it reads its own bottom's activations, then those of the other owners in order."""
+        return Piece((sum(map(self.width, self.setup.owners)), *self.hidden, self.setup.outputs))
+
+    def size(self, name: str) -> int:
+        """How many weights an owner has: the one of the labels has those of its bottom, then those of the top."""
+        return self.bottom(name).size + (self.top.size if name == self.setup.labels_at else 0)

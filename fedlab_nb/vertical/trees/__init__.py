@@ -1,0 +1,1 @@
+"""Trees whose nodes ask columns of several owners: what SecureBoost is made of."""

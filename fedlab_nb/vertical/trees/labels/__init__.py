@@ -1,0 +1,1 @@
+"""What the owner of the labels does alone: gradients, which split wins, the values of leaves."""
