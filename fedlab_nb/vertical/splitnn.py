@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.errors import RoundError, RuleError, SettingError
-from fedlab_nb.learn.engine.plan import batches, seed_of
+from fedlab_nb.learn.engine.plan import batches
 from fedlab_nb.learn.split import descend, lead
 from fedlab_nb.parties import Federation
 from fedlab_nb.records import Round, State
@@ -40,6 +40,7 @@ from fedlab_nb.units import listed
 from fedlab_nb.vertical.cut import Defence
 from fedlab_nb.vertical.cut.noise import Noise, secret_from
 from fedlab_nb.vertical.cut.order import ACTIVATIONS, GRADIENTS, batch_order
+from fedlab_nb.vertical.cut.plain import plain_scores
 from fedlab_nb.vertical.cut.shape import Shape
 from fedlab_nb.vertical.shared import Meeting, Mine, Setup, VerticalStrategy
 from fedlab_nb.vertical.shared.strategy import COURSE, SCORES
@@ -158,7 +159,10 @@ class SplitNN(VerticalStrategy):
                 "Use fl.vertical.MaxNormNoise(), or another target.",
             )
         here, shape = self.labels_at, self._shape(setup)
-        weights = {name: at.own("first weights", partial(_start, shape), at=name) for name in at.names}
+        weights = {
+            name: at.own("first weights", lambda mine: shape.start(mine.name, setup.owners), at=name)
+            for name in at.names
+        }
         secret = at.own("secret", lambda _: secret_from(at.federation.noise(0, here, "defence")), at=here)
         return State(weights, {here: secret}, setup)
 
@@ -226,6 +230,12 @@ class SplitNN(VerticalStrategy):
 
         at.own("scores", score, at=here)
 
+    def plain(
+        self, columns: Mapping[str, Floats], y: Floats, new: Mapping[str, Floats], setup: Setup, num_rounds: int
+    ) -> Floats:
+        """The same network in one place, without a defence: see cut/plain.py."""
+        return plain_scores(self, columns, y, new, setup, num_rounds)
+
     def merged_scores(self, state: State, inputs: Mapping[str, Floats]) -> Floats:
         """The scores (n, outputs) of rows whose inputs (n, d) of all owners are in one pair of hands, as all parts."""
         setup: Setup = state.context  # type: ignore[assignment]
@@ -272,12 +282,3 @@ def _moved(weights: Floats, lr: float, gradient: Floats) -> Floats:
     """A step down; where it leaves the range of numbers, the next loss is none, which is refused."""
     with np.errstate(over="ignore", invalid="ignore"):
         return weights - lr * gradient
-
-
-def _start(shape: Shape, mine: Mine) -> Floats:
-    """An owner's first weights; those of the top come behind, where labels are."""
-    setup, place = shape.setup, shape.setup.owners.index(mine.name)
-    bottom = shape.bottom(mine.name).start(seed_of(setup.seed, place))
-    if mine.name != setup.labels_at:
-        return bottom
-    return np.concatenate([bottom, shape.top.start(seed_of(setup.seed, len(setup.owners)))])

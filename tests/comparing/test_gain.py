@@ -52,6 +52,21 @@ def test_what_alone_means_is_the_label_owners_columns_and_no_other(found):
     assert with_shop.scores["bank alone"] == gain.scores["bank alone"]
 
 
+OTHERS = [
+    fl.vertical.SplitNN("bank", cut=1),
+    fl.vertical.SecureBoost("bank", depth=2, bins=8),
+    fl.vertical.LogisticRegression("bank", batch_size=60),
+]
+
+
+@pytest.mark.parametrize("strategy", OTHERS)
+def test_every_strategy_loses_nothing_against_pooled_columns(strategy):
+    fed = federation(owners(parties=3))
+    gain = fl.gain(fed, strategy, num_rounds=2, consent=fed.names)
+    assert gain.apart < 1e-4
+    assert set(gain.scores) == {"bank alone", "federated", "pooled"}
+
+
 def test_a_protocol_that_loses_something_is_told_so():
     worse = Gain({"a alone": {"auc": 0.7}, "federated": {"auc": 0.79}, "pooled": {"auc": 0.8}}, History([]), 0.4)
     assert worse.verdict.startswith("Not lossless: AUC is 0.010 worse than with pooled columns")

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.learn.engine.plan import seed_of
 from fedlab_nb.learn.split import Piece
 from fedlab_nb.vertical.shared import Setup
+
+Floats = NDArray[np.float64]
 
 # The most activations of a row, where nobody says how many.
 MOST = 8
@@ -36,3 +43,10 @@ class Shape:
     def size(self, name: str) -> int:
         """How many weights an owner has: the one of the labels has those of its bottom, then those of the top."""
         return self.bottom(name).size + (self.top.size if name == self.setup.labels_at else 0)
+
+    def start(self, name: str, owners: Sequence[str]) -> Floats:
+        """The first weights of one of a run's ``owners``; those of the top come behind, where labels are."""
+        seed, place = self.setup.seed, owners.index(name)
+        bottom = self.bottom(name).start(seed_of(seed, place))
+        top = [self.top.start(seed_of(seed, len(owners)))] if name == self.setup.labels_at else []
+        return np.concatenate([bottom, *top])
