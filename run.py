@@ -58,8 +58,7 @@ def fingerprint() -> str:
 
 def is_ready(extra: str) -> bool:
     """Whether an earlier start has already installed all of this, ``extra`` included."""
-    stamp = VENV / "fedlab-stamp"
-    if not (stamp.is_file() and python_in(VENV).is_file()):
+    if not ((stamp := VENV / "fedlab-stamp").is_file() and python_in(VENV).is_file()):
         return False
     done, _, extras = stamp.read_text().partition(" ")
     return done == fingerprint() and extra in ("", extras)

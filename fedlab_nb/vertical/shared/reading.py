@@ -22,7 +22,7 @@ NOTHING = NumberCode("", 0.0, 1.0, -np.inf, np.inf)
 
 @dataclass(frozen=True)
 class Standard:
-    """Numbers in standard deviations from their mean, categories as 0 or 1."""
+    """Numbers in standard deviations from their mean, cut off 8 of them away, and categories as 0 or 1."""
 
     encoding: Encoding
 
@@ -42,6 +42,8 @@ class Standard:
 
 def standard_reading(features: pd.DataFrame, schema: Schema, owner: str) -> Standard:
     """Numbers in standard deviations from their mean over the owner's rows in common; a 0 or 1 for each category.
+
+    Numbers further than 8 standard deviations away are read as 8.
 
     A missing number counts as the mean, with a further input that is 1 there.
 
