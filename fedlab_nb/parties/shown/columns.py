@@ -30,7 +30,8 @@ _ONCE_CROSSED: dict[str, tuple[Threat, ...]] = {
     "partial score": (
         Threat(
             "the owner of the labels",
-            "of each row that is held out or predicted, what the other owner's columns add to its score",
+            "of each row that is held out or predicted, what the other owner's columns add to its score; after as many "
+            "rounds as that owner has inputs, these inputs of held-out rows but for an unknown mixing",
             None,
         ),
     ),
@@ -41,7 +42,9 @@ _ONCE_CROSSED: dict[str, tuple[Threat, ...]] = {
             None,
         ),
         Threat(
-            "the owner of the labels with another owner", "what the others' columns add to the score of each row", None
+            "the owner of the labels with all other owners but one",
+            "what this one's columns add to the score of each row",
+            None,
         ),
     ),
     "number of candidates": (

@@ -192,7 +192,8 @@ class VerticalStrategy(ABC):
             raise RuleError(
                 f"{type(self).__name__} was to predict {target.name!r}, which is {_KINDS[setup.task]}.",
                 f"It predicts {' or '.join(_KINDS[task] for task in self.tasks)}.",
-                "Choose another target, or another strategy of fl.vertical.",
+                "Choose another target, or another strategy of fl.vertical; few different whole numbers count as classes: "
+                f'frame["{target.name}"].astype(float) makes numbers of them.',
             )
         kind = f"{setup.task}, {len(setup.classes)} classes" if setup.classes else setup.task
         for name in ("server", *setup.others):

@@ -67,7 +67,7 @@ def test_leaks_of_a_protocol_are_on_the_card_once_they_have_crossed():
     assert "the other owner's columns add to its score" in logistic["the owner of the labels"][0]
     assert logistic["the key holder alone"] == ("nothing: it opens random numbers", None)
     assert "all other owners' columns together" in three["the owner of the labels"][0]
-    assert "the owner of the labels with another owner" in three
+    assert "the owner of the labels with all other owners but one" in three
     assert "which rows are together" in trees["another owner, of nodes that it divides"][0]
     assert "the key holder alone" not in trees
     assert trees["the owner with the key with an owner that multiplies"][1] is False
