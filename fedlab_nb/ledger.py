@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -102,27 +102,32 @@ class Ledger:
         self, number: int, sender: str, receivers: Sequence[str], kind: str, payload: Payload
     ) -> list[Message]:
         """Record that the same ``payload`` crossed from ``sender`` to each of ``receivers``, one message each."""
-        what, posted = Crossing.of(payload), []
-        encrypted = not what.peek.readable
+        what = Crossing.of(payload)
         with self._lock:
-            for receiver in receivers:
-                heads = len(self._messages), number, sender, receiver, kind, what.nbytes, what.plain_nbytes, encrypted
-                digest = digest_of(heads, what.peek, what.content, self._head)
-                message = Message(*heads, what.peek, digest, self._head, what.payload, what.content)
-                self._messages.append(message)
-                self._head = message.digest
-                self._crossings[kind, sender, receiver, encrypted] = message.number
-                self._forget(message.number, what.nbytes)
-                posted.append(message)
-        return posted
+            return [self._record(number, sender, receiver, kind, what) for receiver in receivers]
 
-    def _forget(self, number: int, size: int) -> None:
-        self._kept.append((number, size))
-        self._kept_bytes += size
+    def post_each(self, number: int, receiver: str, kind: str, payloads: Mapping[str, Payload]) -> list[Message]:
+        """Record what crossed to ``receiver`` from each sender: ``payloads`` are by sender."""
+        each = [(sender, Crossing.of(payload)) for sender, payload in payloads.items()]
+        with self._lock:
+            return [self._record(number, sender, receiver, kind, what) for sender, what in each]
+
+    def _record(self, number: int, sender: str, receiver: str, kind: str, what: Crossing) -> Message:
+        """One more message; whoever calls this holds the lock."""
+        encrypted = not what.peek.readable
+        heads = len(self._messages), number, sender, receiver, kind, what.nbytes, what.plain_nbytes, encrypted
+        digest = digest_of(heads, what.seen, self._head)
+        message = Message(*heads, what.peek, digest, self._head, what.payload, what.content)
+        self._messages.append(message)
+        self._head = digest
+        self._crossings[kind, sender, receiver, encrypted] = message.number
+        self._kept.append((message.number, what.nbytes))
+        self._kept_bytes += what.nbytes
         while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
             oldest, freed = self._kept.popleft()
             self._kept_bytes -= freed
-            self._messages[oldest] = replace(self._messages[oldest], payload=None)
+            self._messages[oldest] = self._messages[oldest].without_payload()
+        return message
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -183,13 +188,11 @@ class Ledger:
 
     def traffic(self, since: int = 0) -> dict[str, Traffic]:
         """Messages and bytes by kind, from message number ``since`` on."""
-        totals: dict[str, Traffic] = {}
+        totals: dict[str, tuple[int, int, int, bool]] = {}
         for m in self._messages[since:]:
-            t = totals.get(m.kind, Traffic(0, 0, 0, encrypted=False))
-            totals[m.kind] = Traffic(
-                t.messages + 1, t.nbytes + m.nbytes, t.plain_nbytes + m.plain_nbytes, t.encrypted or m.encrypted
-            )
-        return totals
+            messages, sent, plain, sealed = totals.get(m.kind, (0, 0, 0, False))
+            totals[m.kind] = messages + 1, sent + m.nbytes, plain + m.plain_nbytes, sealed or m.encrypted
+        return {kind: Traffic(*total) for kind, total in totals.items()}
 
     def seen_by(self, party: str) -> View:
         """All that ``party`` sent or received: its whole knowledge apart from its own rows and keys."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -49,20 +50,22 @@ Payload = NDArray[np.float64] | NDArray[np.float32] | str | bytes | SealedPayloa
 
 
 class Crossing(NamedTuple):
-    """A payload as the ledger needs it: worked out once, however many receive it."""
+    """A payload as the ledger needs it: worked out once, however many receive it; ``seen`` is its part of digests."""
 
     payload: object
     nbytes: int
     plain_nbytes: int
     peek: Peek
     content: str
+    seen: str
 
     @classmethod
     def of(cls, payload: Payload) -> Crossing:
         """The payload, a copy of it where others could still change it, and what is to be known of it."""
-        body = body_of(payload)
-        peek, plain = _peek(payload)
-        return cls(_frozen(payload), sum(len(part) for part in body), plain, peek, content_of(body))
+        kept = _frozen(payload)
+        body, (peek, plain) = body_of(kept), _peek(payload)
+        content = content_of(body)
+        return cls(kept, sum(map(len, body)), plain, peek, content, seen_of(peek, content))
 
 
 def body_of(payload: Payload | object) -> list[bytes | memoryview]:
@@ -70,7 +73,8 @@ def body_of(payload: Payload | object) -> list[bytes | memoryview]:
     if isinstance(payload, str | bytes):
         return [payload.encode() if isinstance(payload, str) else payload]
     if isinstance(payload, np.ndarray):
-        return [np.ascontiguousarray(payload).reshape(-1).view(np.uint8).data]
+        line = payload if payload.ndim == 1 and payload.flags.c_contiguous else np.ravel(payload)
+        return [line.view(np.uint8).data]
     return [payload.payload] if hasattr(payload, "restore") else list(payload.parts)  # type: ignore[attr-defined]
 
 
@@ -82,23 +86,42 @@ def content_of(body: Sequence[bytes | memoryview]) -> str:
     return whole.hexdigest()
 
 
-def digest_of(heads: Sequence[object], peek: Peek, content: str, previous: str) -> str:
-    """The hash over every field of a message but its payload, for which ``content`` stands.
+def seen_of(peek: Peek, content: str) -> str:
+    """The part of a digest's text that is the same whoever sends or receives a payload."""
+    return f'{_json([peek.readable, peek.head, peek.shape, peek.note])}, "{content}"'
 
-    ``heads`` are its number, round, sender, receiver, kind, sizes, and whether it is encrypted.
+
+def digest_of(heads: Sequence[object], seen: str, previous: str) -> str:
+    """The hash over every field of a message but its payload, for which the content's hash in ``seen`` stands.
+
+    ``heads`` are its number, round, sender, receiver, kind, sizes, and whether it is encrypted. What is hashed is JSON:
+    [heads, [readable, head, shape, note], content, previous].
     """
-    seen = peek.readable, peek.head, peek.shape, peek.note
-    return hashlib.sha256(json.dumps([heads, seen, content, previous], default=str).encode()).hexdigest()
+    text = ", ".join([str(part) if type(part) is int else _word(part) for part in heads])
+    return hashlib.sha256(f'[[{text}], {seen}, "{previous}"]'.encode()).hexdigest()
 
 
 def digest_again(m: Message) -> str:
     """The digest that a message must have, from what stands in it."""
     heads = m.number, m.round, m.sender, m.receiver, m.kind, m.nbytes, m.plain_nbytes, m.encrypted
-    return digest_of(heads, m.peek, m.content, m.previous)
+    return digest_of(heads, seen_of(m.peek, m.content), m.previous)
+
+
+_json = json.JSONEncoder(default=str).encode
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _word(part: object) -> str:
+    """A name, a kind or a yes as JSON: the same few in all messages."""
+    return _json(part)
 
 
 def _frozen(payload: Payload) -> object:
+    """The payload, or a copy where it is an array that its sender may still write to."""
     if not isinstance(payload, np.ndarray):
+        return payload
+    flags = payload.flags
+    if flags.owndata and flags.c_contiguous and not flags.writeable:
         return payload
     kept = payload.copy()
     kept.setflags(write=False)
@@ -108,7 +131,8 @@ def _frozen(payload: Payload) -> object:
 def _peek(payload: Payload) -> tuple[Peek, int]:
     """What the receiver finds on opening it, and the bytes that the same content takes in the clear."""
     if isinstance(payload, np.ndarray):
-        return Peek(True, tuple(float(v) for v in payload.flat[:8]), payload.shape), payload.nbytes
+        head = (payload[:8] if payload.ndim == 1 else payload.flat[:8]).tolist()
+        return Peek(True, tuple(map(float, head)), payload.shape), payload.nbytes
     if isinstance(payload, str):
         return Peek(True, payload[:120], (len(payload),)), len(payload.encode())
     if isinstance(payload, bytes):

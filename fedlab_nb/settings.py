@@ -9,6 +9,9 @@ import numpy as np
 
 from fedlab_nb.errors import SettingError
 
+# Of a tuple in an error.
+MOST_SHOWN = 4
+
 
 def is_whole(value: object, least: int = 0) -> TypeGuard[int]:
     """True for a whole number of at least ``least``; True and False are none.
@@ -38,7 +41,13 @@ def check_setting(name: str, setting: str, value: object, *, fits: bool, wanted:
     >>> check_setting("Krum", "attackers", 1, fits=True, wanted="a whole number", why="It counts.", example="2")
     """
     if not fits:
-        given = repr(value) if isinstance(value, int | float | str | np.number) else type(value).__name__
         raise SettingError(
-            f"{name} has {setting}={given}, not {wanted}.", why, f"Choose a value such as {setting}={example}."
+            f"{name} has {setting}={_given(value)}, not {wanted}.", why, f"Choose a value such as {setting}={example}."
         )
+
+
+def _given(value: object) -> str:
+    """A number, a text, or a short tuple of them as it is written; of anything else its kind."""
+    shown = (int, float, str, np.number)
+    short = isinstance(value, tuple) and len(value) <= MOST_SHOWN and all(isinstance(each, shown) for each in value)
+    return repr(value) if short or isinstance(value, shown) else type(value).__name__

@@ -15,6 +15,7 @@ from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.errors import VaultError
 from fedlab_nb.ledger import GENESIS
 from fedlab_nb.parties import Federation
+from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.shown.threats import threats
 from fedlab_nb.parties.shown.trust import access
@@ -70,7 +71,10 @@ class Book:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that an audit is computed from, taken at the time ``at`` (seconds since 1970)."""
+    """Everything that an audit is computed from, taken at the time ``at`` (seconds since 1970).
+
+    ``vertical`` says that owners hold different columns; ``labelled`` is then the owner with the target, "" if none.
+    """
 
     at: float
     parties: tuple[Party, ...]
@@ -82,6 +86,8 @@ class Evidence:
     book: Book
     access: tuple[Access, ...]
     threats: tuple[Threat, ...]
+    vertical: bool
+    labelled: str
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,6 +98,11 @@ class Evidence:
     def ledger_head(self) -> str:
         """The digest of the newest message: it vouches for all of them."""
         return self.crossings[-1].digest if self.crossings else GENESIS
+
+    @cached_property
+    def key_givers(self) -> tuple[str, ...]:
+        """Who handed out a public key, and so has the secret one: the key holder, or owners."""
+        return tuple(dict.fromkeys(c.sender for c in self.crossings if c.kind == "public key"))
 
     @cached_property
     def answers(self) -> tuple[Crossing, ...]:
@@ -151,6 +162,8 @@ def evidence(federation: Federation) -> Evidence:
         # Who saw what is looked up in the ledger by number: in one that was altered there is nothing to look up.
         access=tuple(replace(row, samples=(None, None, None)) for row in access(federation)) if holds else (),
         threats=threats(federation),
+        vertical=is_vertical(schema),
+        labelled=next((owner.name for owner in federation.owners if owner.target), "") if is_vertical(schema) else "",
     )
 
 

@@ -17,6 +17,8 @@ DECISION = (
 def encryption(evidence: Evidence) -> str:
     """Whether encryption is in force, and how many answers of owners were readable one by one."""
     house, answers, readable = evidence.house, len(evidence.answers), evidence.readable
+    if evidence.vertical:
+        return _encryption_of_columns(evidence)
     if house.encrypt is None:
         return f"No encryption is in force: the server could read all {counted(answers, 'answer')} of single owners."
     kinds = listed(sorted({repr(c.kind) for c in readable})) or "none"
@@ -26,8 +28,21 @@ def encryption(evidence: Evidence) -> str:
     )
 
 
+def _encryption_of_columns(evidence: Evidence) -> str:
+    """The same where owners send to each other: who could read an answer is whoever it was sent to."""
+    scheme, readable = evidence.house.encrypt, evidence.readable
+    kinds = listed(sorted({repr(c.kind) for c in readable})) or "none"
+    force = f"Encryption is in force ({scheme_name(scheme)})" if scheme else "No encryption is in force"
+    return (
+        f"{force}: {len(evidence.answers) - len(readable)} of {counted(len(evidence.answers), 'answer')} of single "
+        f"owners crossed sealed or masked; readable one by one, for whoever they were sent to: {kinds}."
+    )
+
+
 def opening(evidence: Evidence) -> str:
     """Who can open sums, and how many single updates were sent to a key holder."""
+    if evidence.vertical:
+        return _opening_of_columns(evidence)
     sent = sum(c.receiver == "key holder" for c in evidence.answers)
     return {
         "none": "There are no keys: nothing is sealed.",
@@ -36,6 +51,25 @@ def opening(evidence: Evidence) -> str:
         "threshold": "Nobody has the secret key: a sum opens only if every owner of the round helps.",
         "masks": "There is no secret key: masks cancel in the sum, and enough owners together can take them off.",
     }[evidence.house.hiding]
+
+
+def _opening_of_columns(evidence: Evidence) -> str:
+    """Who handed out keys where owners multiply each other's sealed numbers, and what the key holder was sent."""
+    keys = [giver for giver in evidence.key_givers if giver in evidence.names]
+    told = [f"{listed([repr(name) for name in keys])}: a secret key of its own each, for sums sent to it."] if keys else []
+    if "key holder" in evidence.key_givers:
+        told.append(f"The key holder has a secret key; it {opened_by_holder(evidence)}.")
+    return " ".join(told) or "No key was handed out so far."
+
+
+def opened_by_holder(evidence: Evidence) -> str:
+    """What reached the key holder where owners hold different columns: of padded numbers it learns nothing."""
+    got = [c for c in evidence.crossings if c.receiver == "key holder" and c.encrypted]
+    padded = sum(c.kind.startswith("padded ") for c in got)
+    return (
+        f"got {counted(len(got) - padded, 'sealed sum')}, and {counted(padded, 'sealed gradient')} under pads: random "
+        "numbers to it"
+    )
 
 
 def mechanism(evidence: Evidence) -> str:

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.aggregate import total
 from fedlab_nb.channel.opening import Tensors
 from fedlab_nb.crypto import Plan
 from fedlab_nb.ledger import Ledger
-from fedlab_nb.records import Update
 
 Floats = NDArray[np.float64]
+
+# Owners' numbers that are rounded, recorded and added in one go: memory for all of them at once is asked for nowhere.
+_AT_ONCE = 64
 
 
 class PlainChannel:
@@ -39,7 +40,17 @@ class PlainChannel:
     ) -> Floats:
         """The sum (d,) of each owner's numbers on the plan's grid, the same to the bit as any sealed one."""
         with self._ledger.stage("add"):
-            gridded = [Update(plan.grid(vector), 1.0) for vector in vectors.values()]
-            for name, update in zip(vectors, gridded, strict=True):
-                self._ledger.post(number, name, "server", kind, update.value)
-            return total(gridded).value
+            summed: Floats | None = None
+            names = [*vectors]
+            for first in range(0, len(names), _AT_ONCE):
+                sent = {name: _fixed(plan.grid(vectors[name])) for name in names[first : first + _AT_ONCE]}
+                self._ledger.post_each(number, "server", kind, sent)
+                for vector in sent.values():
+                    summed = vector.copy() if summed is None else np.add(summed, vector, out=summed)
+            return np.zeros(0) if summed is None else summed
+
+
+def _fixed(vector: Floats) -> Floats:
+    """What nobody writes to any more: the ledger keeps it as it is."""
+    vector.setflags(write=False)
+    return vector

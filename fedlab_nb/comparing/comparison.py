@@ -62,6 +62,17 @@ class Lane:
     epsilons: tuple[float | None, ...]
     planned: int | None = None
 
+    @property
+    def same(self) -> bool:
+        """True if all seeds gave the same scores in every round, to the bit: then they tell nothing of chance."""
+        first, *others = ([(record.number, dict(record.metrics)) for record in run] for run in self.runs)
+        return bool(others) and any(scores for _, scores in first) and all(other == first for other in others)
+
+    @property
+    def told(self) -> tuple[History, ...]:
+        """The runs that an interval over seeds is about: one, where all are the same."""
+        return self.runs[:1] if self.same else self.runs
+
     def facts(self, metric: str, target: float | None) -> Facts:
         """The line of the table."""
         reach = [] if target is None else [rounds_to(run, metric, target) for run in self.runs]
@@ -69,7 +80,7 @@ class Lane:
         return Facts(
             self.name,
             len(self.runs),
-            mean_of([final(run, metric) for run in self.runs]),
+            mean_of([final(run, metric) for run in self.told]),
             median(reach) if reach else None,
             sum(map(math.isfinite, reach)) if reach else None,
             sum(record.sent for run in self.runs for record in run) / len(self.runs),
@@ -81,7 +92,7 @@ class Lane:
 
     def means(self, metric: str) -> Iterator[tuple[int, Mean]]:
         """The mean by round, over all runs in which the metric was released at all."""
-        levels = [found for run in self.runs if (found := level(run, metric))]
+        levels = [found for run in self.told if (found := level(run, metric))]
         for at in sorted(set.intersection(*(set(found) for found in levels)) if levels else ()):
             yield at, mean_of([found[at] for found in levels])
 

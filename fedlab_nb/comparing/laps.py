@@ -153,6 +153,12 @@ class Laps:
     def _reading(self, references: Sequence[Reference]) -> Iterator[str]:
         if self._private:
             yield "Epsilon is the most that one run cost an owner, by itself; all of them add up in its account."
+        for name, runs in self.played.items():
+            if Lane(name, tuple(run for run, _ in runs), ()).same:
+                yield (
+                    f"{name}: all {len(runs)} seeds gave the same scores to the bit. They count as one run: there is "
+                    "no interval, and seeds=1 is enough. Nothing is told of how it would do on other rows."
+                )
         if self._rehearsed:
             yield "Rehearsals: their noise can be repeated and protects nobody, so that they cost no epsilon."
         if references and self._training is not None:

@@ -71,8 +71,16 @@ def training_like(strategy: Strategy, federation: Federation, num_rounds: int) -
     """Plain training with the model and the local settings of ``strategy``.
 
     Raises:
+        RuleError: if owners hold different columns.
         SettingError: if it has no model to train.
     """
+    if federation.schema.id is not None:
+        raise RuleError(
+            "alone= or pooled= was given, and the owners hold different columns of the same rows.",
+            "Both train on whole rows, and no owner has one; only the owner of the labels could train alone.",
+            "Leave both out, and measure each strategy against that owner alone, and against pooled columns: "
+            "fl.gain(federation, strategy, consent=federation.names).",
+        )
     model = getattr(strategy, "model", None)
     if model is None:
         raise SettingError(
@@ -96,18 +104,15 @@ def check_alone(federation: Federation) -> None:
     """Refuse to train owners alone where their models must not be seen.
 
     Raises:
-        RuleError: under encryption or a privacy mechanism, and where owners hold different columns.
+        RuleError: under encryption or a privacy mechanism.
     """
     house = federation.house
     hidden = "encrypted" if house.encrypt is not None else "protected by noise" if house.protect is not None else ""
-    if hidden or federation.schema.id is not None:
+    if hidden:
         raise RuleError(
-            "alone=True was asked for, and "
-            + (f"what owners send is {hidden}." if hidden else "the owners hold different columns of the same rows."),
+            f"alone=True was asked for, and what owners send is {hidden}.",
             "A model that an owner trains alone is shown to all others, who score it on their held-out rows: that is "
-            "just what is hidden here."
-            if hidden
-            else "Most of them have no target, so that alone they could train nothing.",
+            "just what is hidden here.",
             "Compare over fl.Federation(owners) without protection, whose scores equal those under encryption to the "
             "bit, or leave alone= out.",
         )
@@ -170,9 +175,9 @@ def table_as_owners(table: object, federation: Federation) -> tuple[DataOwner, D
             "Pass the table that the owners were made of, if it is yours: pooled=table; or leave pooled= out.",
         )
     shares = {owner.held_out for owner in federation.owners}
-    if len(shares) > 1 or federation.schema.id is not None:
+    if len(shares) > 1:
         raise SettingError(
-            "pooled= was asked for, and the owners hold out different shares of their rows, or different columns.",
+            "pooled= was asked for, and the owners hold out different shares of their rows.",
             "The pooled model could not be scored on the same rows as the federated ones.",
             "Use the same held_out for all owners, or leave pooled= out.",
         )

@@ -15,7 +15,7 @@ from fedlab_nb.contracts.trying.trial import ROUNDS, SEED, Trial, check_finite, 
 from fedlab_nb.crypto import CKKS
 from fedlab_nb.data import encoding as enc
 from fedlab_nb.data.samples import invented
-from fedlab_nb.errors import FedLabError
+from fedlab_nb.errors import FedLabError, RuleError
 from fedlab_nb.horizontal.prepare import Setup
 from fedlab_nb.parties import DataOwner, Federation, Rows
 from fedlab_nb.parties.matrix import NEEDS
@@ -40,16 +40,31 @@ def check_strategy(strategy: Strategy, federation: Federation | None = None) -> 
     A law that cannot be tried, such as encryption where the strategy says that it needs to read single updates, is
     listed as not tried. What work beside one owner's rows hands to the server by a variable of its own, no check sees.
 
+    Raises:
+        RuleError: a strategy for owners of different columns, which ``fl.gain`` measures.
+
     >>> import fedlab_nb as fl
     >>> check_strategy(fl.FedAvg(fl.models.logistic()))
     Report(the strategy FedAvg(logistic()): all 13 laws hold)
     """
+    _check_same_columns(strategy)
     case = _Case(Trial(strategy, Village.like(federation)))
     laws = [Law(sentence, trial) for sentence, trial, tried in case.laws if tried]
     untried = tuple(sentence for sentence, _, tried in case.laws if not tried)
     with chance_put_back():
         report = examine(f"the strategy {called(strategy)}", laws)
     return replace(report, untried=(*report.untried, *untried))
+
+
+def _check_same_columns(strategy: object) -> None:
+    if hasattr(strategy, "labels_at"):
+        name = strategy.__name__ if inspect.isclass(strategy) else type(strategy).__name__
+        raise RuleError(
+            f"{name} was given, a strategy for owners of different columns.",
+            "The laws that are tried here are about sums over owners of the same columns.",
+            "Measure it against the same algorithm on pooled columns: fl.gain(federation, strategy, "
+            "consent=federation.names).",
+        )
 
 
 @dataclass(frozen=True)

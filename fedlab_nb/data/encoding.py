@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +58,14 @@ class Encoding:
 
     inputs: tuple[NumberCode | CategoryCode, ...]
     target: NumberCode | CategoryCode
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Worked out once: owners' rows are looked up by it, for every owner in every round."""
+        return hash((self.inputs, self.target))
 
     @property
     def task(self) -> Task:

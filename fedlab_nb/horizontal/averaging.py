@@ -91,7 +91,7 @@ class Averaging:
 
     def local(self, at: LocalRound) -> dict[str, Floats]:
         """Beside the rows: what each owner of the round sends, here the change (d,) of its weights."""
-        return {name: end.weights - at.weights for name, end in at.train(self.rule(at.lr)).items()}
+        return at.changes(self.rule(at.lr))
 
     def serve(self, state: State, mean: Floats, came: float) -> tuple[Floats, Memory]:  # noqa: ARG002 - some need it
         """At the server: the new weights (d,) and what it remembers, from the mean of what was sent.

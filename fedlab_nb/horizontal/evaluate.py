@@ -115,7 +115,7 @@ def _summed(
 def _exact(federation: Federation, setup: Setup, counting: Counting, release: PrivacyEvent) -> Scores:
     """The scores over all rows, and those that each owner tells of itself."""
     total = _summed(federation, counting, release)
-    own = {name: _both(counting.card, counts, setup) for name, counts in counting.counts.items()}
+    own = dict(zip(counting.counts, _both(counting.card, np.array([*counting.counts.values()]), setup), strict=True))
     answers = federation.hear(
         "own score",
         lambda name, _: np.array([*own[name].values()]),
@@ -124,16 +124,19 @@ def _exact(federation: Federation, setup: Setup, counting: Counting, release: Pr
         debits=dict.fromkeys(own, ()),
     )
     by_owner = {name: dict(zip(own[name], np.asarray(a).tolist(), strict=True)) for name, a in answers.items()}
-    return Scores(_both(counting.card, total, setup), by_owner={n: s for n, s in by_owner.items() if s})
+    return Scores(_both(counting.card, total[None], setup)[0], by_owner={n: s for n, s in by_owner.items() if s})
 
 
-def _both(card: Scorecard, counts: Floats, setup: Setup) -> dict[str, float]:
-    """The scores of the common model, and, where counts of personal models follow, those of these."""
-    scores = _in_units(card.read(counts[: card.size]), setup)
-    if counts.size == card.size:
-        return scores
-    own = _in_units(card.read(counts[card.size :]), setup)
-    return scores | {f"personal_{name}": value for name, value in own.items()}
+def _both(card: Scorecard, counts: Floats, setup: Setup) -> list[dict[str, float]]:
+    """For each line (size,): the scores of the common model, and, where counts of personal models follow, of these."""
+    common = [_in_units(scores, setup) for scores in card.read_each(counts[:, : card.size])]
+    if counts.shape[1] == card.size:
+        return common
+    own = [_in_units(scores, setup) for scores in card.read_each(counts[:, card.size :])]
+    return [
+        scores | {f"personal_{name}": value for name, value in personal.items()}
+        for scores, personal in zip(common, own, strict=True)
+    ]
 
 
 def _own_verdicts(

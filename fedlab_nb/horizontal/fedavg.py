@@ -34,7 +34,7 @@ class FedAvg(Averaging):
 
     def local(self, at: LocalRound) -> dict[str, Floats]:
         """Beside the rows: train the model that was sent, and send what that did to its weights."""
-        return {name: end.weights - at.weights for name, end in at.train(self.rule(at.lr)).items()}
+        return at.changes(self.rule(at.lr))
 
     def serve(self, state: State, mean: Floats, came: float) -> tuple[Floats, Memory]:  # noqa: ARG002 - some need it
         """At the server: add the mean of what was sent."""

@@ -1,5 +1,11 @@
 """Models, local training and metrics: the only room that knows torch."""
 
+import os
+
+# Intel's library for matrix products otherwise picks its way by where numbers happen to lie in memory, so that an
+# owner's last bits could depend on who is trained beside it. It reads this at its first product; it costs no time.
+os.environ.setdefault("MKL_CBWR", "AUTO")
+
 from fedlab_nb.learn.engine import SGD, Batch, Job, Rule, Trained
 from fedlab_nb.learn.local import Executor, Learner
 from fedlab_nb.learn.metrics import Scorecard, area_under_curve, probabilities

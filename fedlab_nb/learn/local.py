@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Array = NDArray[np.float32] | NDArray[np.int64]
 Executor = Literal["auto", "sequential", "stacked"]
+T = TypeVar("T")
 
 
 class Learner:
@@ -85,8 +86,14 @@ class Learner:
 
     def train(self, jobs: Sequence[Job], rule: Rule, *, epochs: int, batch_size: int | None) -> list[Trained]:
         """What becomes of each job's weights, in order, after ``epochs`` passes in minibatches of ``batch_size``."""
+        return self.each(jobs, rule, lambda trained: trained, epochs=epochs, batch_size=batch_size)
+
+    def each(
+        self, jobs: Sequence[Job], rule: Rule, take: Callable[[Trained], T], *, epochs: int, batch_size: int | None
+    ) -> list[T]:
+        """What ``take`` makes of each job's result, in order, as soon as it is there: only that is held of all."""
         with _alone():
-            return list(self._engine.run(jobs, rule, epochs=epochs, batch_size=batch_size))
+            return [take(trained) for trained in self._engine.run(jobs, rule, epochs=epochs, batch_size=batch_size)]
 
     def clipped(self, jobs: Sequence[Job], *, clip: float) -> list[Floats]:
         """For each job the sum (d,) over its rows of loss gradients, each scaled to a norm of ``clip`` at most.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import astuple, replace
@@ -138,24 +137,42 @@ class Books:
         """
         paid: list[tuple[str, PrivacyEvent]] = []
         charged, coming = [], []
-        for name in dict.fromkeys([*debits, *(ahead or {})]):
-            prepaid = Counter({event: len(self._ahead.get((name, event), ())) for event in debits.get(name, ())})
-            used = [event for event in debits.get(name, ()) if _take(prepaid, event)]
+        holder, later = self.holder if _freezes(house) else "", ahead or {}
+        for name in dict.fromkeys([*debits, *later]):
+            used, due = self._prepaid(name, debits.get(name, ()))
             paid += [(name, event) for event in used]
-            due = list((Counter(debits.get(name, ())) - Counter(used)).elements())
-            later = list((ahead or {}).get(name, ()))
-            coming += [None] * len(due) + [(name, event) for event in later]
-            events = tuple(_bare(event) if house.noise_seed is not None else event for event in (*due, *later))
-            held_out = self.owners[name].held_out
-            holder = self.holder if _freezes(house) else ""
-            bound = self.binding(name, house)
-            charged.append(Debit(name, self.data[name], held_out, events, bound, holder=holder))
+            coming += [None] * len(due) + [(name, event) for event in later.get(name, ())]
+            events = (*due, *later.get(name, ()))
+            if house.noise_seed is not None:
+                events = tuple(_bare(event) for event in events)
+            if events:
+                owner, bound = self.owners[name], self.binding(name, house)
+                charged.append(Debit(name, self.data[name], owner.held_out, events, bound, holder=holder))
         first = self.vault.charge(charged)
-        numbers = [self._ahead[what].pop(0) for what in paid]
+        numbers = [self._release(what) for what in paid]
         for number, what in enumerate(coming, first):
             if what is not None:
                 self._ahead.setdefault(what, []).append(number)
         return min([first, *numbers]) if first and numbers else first or min(numbers, default=0)
+
+    def _prepaid(self, name: str, events: Sequence[PrivacyEvent]) -> tuple[list[PrivacyEvent], list[PrivacyEvent]]:
+        """Those of an owner's releases that were debited ahead, and the others."""
+        if not self._ahead:
+            return [], [*events]
+        used: list[PrivacyEvent] = []
+        due: list[PrivacyEvent] = []
+        for event in events:
+            ahead = self._ahead.get((name, event), ())
+            (used if used.count(event) < len(ahead) else due).append(event)
+        return used, due
+
+    def _release(self, what: tuple[str, PrivacyEvent]) -> int:
+        """The number of the entry that was debited ahead for this release, which takes place now."""
+        numbers = self._ahead[what]
+        number = numbers.pop(0)
+        if not numbers:
+            del self._ahead[what]
+        return number
 
     def forget_ahead(self) -> None:
         """A new run begins: what an earlier one had paid ahead and not released stays spent."""
@@ -208,11 +225,6 @@ class Books:
 def _freezes(house: House) -> bool:
     """True if the plans of runs are frozen and paid beforehand; a rehearsal pays nothing."""
     return isinstance(house.protect, RowLevelDP) and house.protect.frozen and house.noise_seed is None
-
-
-def _take(available: Counter[PrivacyEvent], event: PrivacyEvent) -> bool:
-    available[event] -= 1
-    return available[event] >= 0
 
 
 def _bare(event: PrivacyEvent) -> PrivacyEvent:

@@ -142,7 +142,7 @@ class Account:
 
         With ``run`` they are some of that run's, whose plan is debited as a whole before its first release.
         """
-        kind = replace(event, round=0)
+        kind = replace(event, round=0) if event.round else event
         if run:
             self._frozen = (self._frozen or FrozenPlan(run, share)).with_reserved(kind)
         self._tally.add(kind, share, times, run=run)

@@ -29,8 +29,10 @@ def with_share(
     With ``step`` the noise is exact: ``value`` is rounded to multiples of ``step`` first, and the noise, drawn in whole
     steps, is made larger by as much as the rounding can add to the sensitivity sd / ``noise_multiplier``.
     """
+    if not np.any(sd):
+        return value
     deviations = np.broadcast_to(np.asarray(sd, dtype=np.float64), value.shape)
-    if step is None or not deviations.any():
+    if step is None:
         return value + gaussian_share(noise_source(seed, *path), value.size, sd, shares)
     least = float(deviations[deviations > 0.0].min())
     growth = growth_by_rounding(value.size, step, least, noise_multiplier)

@@ -66,6 +66,12 @@ class Message:
             f"{self.nbytes:,} bytes, {self.peek}"
         )
 
+    def without_payload(self) -> Message:
+        """The same message as it is kept where memory is short: its head and its hashes."""
+        bare = object.__new__(Message)
+        vars(bare).update(vars(self), payload=None)
+        return bare
+
     @property
     def mark(self) -> Html:
         """Sealed or readable: symbol and word, never colour alone."""

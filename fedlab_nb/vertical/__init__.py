@@ -45,3 +45,7 @@ __all__ = [
     "scorecard",
     "sums_of_products",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -22,7 +22,7 @@ from fedlab_nb.parties import Federation
 from fedlab_nb.records import Column, Round, State
 from fedlab_nb.records.schema import Task
 from fedlab_nb.vertical.descent.links import Exponential, Identity, Link
-from fedlab_nb.vertical.descent.model import LinearModel
+from fedlab_nb.vertical.descent.model import LinearModel, step_words
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
 from fedlab_nb.vertical.shared.reading import number_code
 from fedlab_nb.vertical.shared.strategy import SCORES
@@ -46,13 +46,15 @@ def _counts(target: pd.Series) -> Floats | None:
 class LinearRegression(LinearModel):
     """label = sum over owners of columns @ weights + intercept, by least squares; any number of owners.
 
+    Who learns what stands on the card that a notebook shows of it, and in ``learns``. Source: Hardy et al. 2017.
+
     Example:
         >>> LinearRegression(labels_at="works", l2=0.0)
-        LinearRegression(labels_at='works', lr=1.0, l2=0.0, l1=0.0, batch_size=None, key_holder=True)
+        LinearRegression(labels_at='works', l2=0.0)
     """
 
     title: ClassVar[str] = "Vertical linear regression"
-    formula: ClassVar[str] = "each owner: w ← w − step · turn · (mean over rows of (u − y) · columns + l2 · w)"
+    formula: ClassVar[str] = step_words("u − y")
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
 
     def link(self, owners: int) -> Link:  # noqa: ARG002 - one interface
@@ -67,13 +69,15 @@ class PoissonRegression(LinearModel):
     Counts are in units of their mean, which only their owner knows. A safe step is not known beforehand where residuals
     are exponentials: if the loss rises, use a smaller ``lr``.
 
+    Who learns what stands on the card that a notebook shows of it, and in ``learns``. Source: Hardy et al. 2017.
+
     Example:
         >>> PoissonRegression(labels_at="clinic", lr=0.5)
-        PoissonRegression(labels_at='clinic', lr=0.5, l2=0.001, l1=0.0, batch_size=None, key_holder=True)
+        PoissonRegression(labels_at='clinic', lr=0.5)
     """
 
     title: ClassVar[str] = "Vertical Poisson regression"
-    formula: ClassVar[str] = "each owner: w ← w − step · turn · (mean over rows of (exp(u) − y) · columns + l2 · w)"
+    formula: ClassVar[str] = step_words("exp(u) − y")
     tasks: ClassVar[tuple[Task, ...]] = ("regression",)
 
     def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:

@@ -10,7 +10,7 @@ Source: Hardy et al. 2017, arXiv 1711.10677, section 4; links.py has what stands
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from fedlab_nb.errors import RuleError
@@ -19,7 +19,7 @@ from fedlab_nb.records import Round, Schema, State
 from fedlab_nb.records.schema import Task
 from fedlab_nb.settings import check_setting
 from fedlab_nb.vertical.descent.links import Link, Sigmoid, Straight
-from fedlab_nb.vertical.descent.model import LinearModel
+from fedlab_nb.vertical.descent.model import LinearModel, step_words
 from fedlab_nb.vertical.scorecard.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class LogisticRegression(LinearModel):
     ``woe`` is an answer of ``frame.training.woe`` or ``frame.training.select``: each owner then reads its columns in it
     as the weight of evidence of the bin that a value lies in, and no other columns (for ``fl.vertical.scorecard``).
 
+    Who learns what stands on the card that a notebook shows of it, and in ``learns``. Source: Hardy et al. 2017.
+
     Example:
         >>> LogisticRegression(labels_at="bank", l2=0.01).l2
         0.01
@@ -47,7 +49,7 @@ class LogisticRegression(LinearModel):
     woe: Evidence | None = None
 
     title: ClassVar[str] = "Vertical logistic regression"
-    formula: ClassVar[str] = "each owner: w ← w − step · turn · (mean over rows of (sigmoid(u) − y) · columns + l2 · w)"
+    formula: ClassVar[str] = step_words("sigmoid(u) − y")
     tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass")
     learns: ClassVar[tuple[tuple[str, str], ...]] = (
         *LinearModel.learns,
@@ -93,6 +95,10 @@ class LogisticRegression(LinearModel):
     def read(self, features: pd.DataFrame, schema: Schema, owner: str) -> Any:
         """How an owner reads its own columns: standardised, or as the weights of evidence of their bins."""
         return self.woe.reading(schema) if self.woe is not None else super().read(features, schema, owner)
+
+    def kept_with_parts(self) -> LogisticRegression:
+        """Without weights of evidence: each owner has those of its own columns in its reading, and no others."""
+        return replace(self, woe=None)
 
     def link(self, owners: int) -> Link:
         """Sines for two owners, else a straight line."""

@@ -12,9 +12,9 @@ leaf's value stays with G. To predict, G leads rows down the trees, and asks as 
 
 Who learns what, if all follow the protocol:
     G    how many candidates H has; of each, whose column and edge it does not know, the sums of g and h over the rows
-         that go left, in every node. From these, and the g and h that it has, it may work out which rows these are,
-         above all in small nodes, where rows differ much, or from the difference of two candidates; and so, in which
-         order a hidden column puts rows. It learns which rows each split of H sends left, or that it would be few.
+         that go left, in every node; for each split, which rows go left, or that it would be few. From sums and its own
+         g and h it can work out which rows go left by any candidate, so in which order a hidden column puts rows: in
+         small nodes at once, of all rows after many trees (least squares: of 472 rows 98 % after 30 trees).
     H    nothing of the labels, but for nodes that it divides: that these rows are together, and are likelier to have
          the same label the deeper the node is. How many nodes there are in each level; which of its candidates won.
     the server    how good the model is on held-out rows.
@@ -71,8 +71,9 @@ FIXED = "fixed settings"
 """In a state's memory: depth, bins and min_rows, by which candidates and trees were made (3,)."""
 _LEADER = (
     "how many candidates each other owner has; of each, whose column and edge it does not know, the sums of g and h "
-    "over the rows of a node that go left, from which it may work out which rows these are, above all in small nodes, "
-    "and in which order a hidden column puts rows; for each split which rows go left, or that fewer than min_rows would"
+    "over the rows of a node that go left: from them it can work out which rows these are, and in which order a hidden "
+    "column puts rows, in small nodes at once, of some hundred rows nearly all after 30 trees; for each split which go "
+    "left, or that fewer than min_rows would"
 )
 _OTHER = (
     "how many nodes each level has, and which of its candidates win; for nodes that it divides, which rows are "
@@ -94,6 +95,8 @@ class SecureBoost(VerticalStrategy):
     largest gradients would tell of labels. With ``complete_secure`` the first tree asks only columns of the owner of
     the labels, after which gradients tell less of labels. ``patience`` is after how many rounds that are no better on
     held-out rows no more trees are grown: predictions then come from the trees up to the best round.
+
+    Who learns what stands on the card that a notebook shows of it, and in ``learns``. Source: Cheng et al. 2021.
 
     Example:
         >>> SecureBoost(labels_at="bank", depth=2).depth

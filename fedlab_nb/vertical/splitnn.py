@@ -71,6 +71,8 @@ class SplitNN(VerticalStrategy):
     a hidden layer at least, and an owner with a single column is refused. That keeps columns from crossing as they are.
     It is no proof that nothing of them can be worked out.
 
+    Who learns what stands on the card that a notebook shows of it, and in ``learns``. Source: Vepakomma et al. 2018.
+
     Raises:
         SettingError: for settings that cannot work.
     """
@@ -82,7 +84,7 @@ class SplitNN(VerticalStrategy):
     defence: Defence | None = None
 
     title: ClassVar[str] = "Split neural network"
-    formula: ClassVar[str] = "f(x) = top(tanh bottom_1(x_1), ..., tanh bottom_k(x_k)); w_k <- w_k - lr dloss/dw_k"
+    formula: ClassVar[str] = "f(x) = top(tanh bottom_1(x_1), ..., tanh bottom_k(x_k)); w_k ← w_k − lr · dloss/dw_k"
     multiplies: ClassVar[bool] = False
     learns: ClassVar[tuple[tuple[str, str], ...]] = (
         (

@@ -11,9 +11,11 @@ Who learns what, if all follow the protocol:
     A    in each round its own gradient: inputs times units sums over the rows in common, of no single row; and the
         score of each row that is held out and in common, which is a weighted sum of B's representation of it.
     B    in each round its own gradient: inputs times units sums over the rows in common, in which labels and A's
-        representation of these rows are mixed. There must be more rows in common than inputs, as sums could be solved
-        for rows otherwise; many rounds over few rows may let B guess labels all the same. Scores of B's own rows, where
-        it asks for them: with as many as there are units it knows the direction p as well, a mean over A's rows.
+        representation of these rows are mixed. Where these are more sums than rows, or come to more over the rounds, B
+        can solve them for labels: with 10 inputs, 8 units and closeness of .01 or less all 60 of 60 after three rounds
+        (with 0 after one). A larger closeness mixes in more that B does not know; it is no proof. There must be more
+        rows in common than inputs, which keeps only the simplest way shut. Scores of B's own rows, where it asks for
+        them: with as many as there are units it knows the direction p as well, a mean over A's rows.
     the key holder    nothing: each owner has a key of its own here.
     the server    each round's score on the rows held out.
 
@@ -60,6 +62,8 @@ class Transfer(VerticalStrategy):
     rows that A has, also those that B has not. Law: each round is one step of rate ``lr`` down the gradient of the loss
     in overlap/sides.py, as if all numbers were in one place; ``penalty`` is its weight of squared weights.
 
+    Who learns what stands on the card that a notebook shows of it, and in ``learns``. Source: Liu et al. 2018.
+
     Raises:
         SettingError: for settings that cannot work.
     """
@@ -70,7 +74,7 @@ class Transfer(VerticalStrategy):
     penalty: float = 1e-3
 
     title: ClassVar[str] = "Federated transfer learning"
-    formula: ClassVar[str] = "f(x_B) = p . tanh(x_B W_B), p = mean of y tanh(x_A W_A); W <- W - lr dL/dW"
+    formula: ClassVar[str] = "f(x_B) = p . tanh(x_B W_B), p = mean of y tanh(x_A W_A); W ← W − lr · dL/dW"
     tasks: ClassVar[tuple[Task, ...]] = ("binary",)
     learns: ClassVar[tuple[tuple[str, str], ...]] = (
         (
@@ -83,8 +87,9 @@ class Transfer(VerticalStrategy):
         (
             "the other owner",
             (
-                "each round its own gradient, sums over rows in common in which labels are mixed: over many rounds and "
-                "few rows it may guess some; with scores of its own rows, the direction that labels give"
+                "each round its own gradient, inputs times units sums over rows in common in which labels are mixed: "
+                "if few rows are in common, or closeness is small, it can work out labels; with scores of its own "
+                "rows, the direction that labels give"
             ),
         ),
         ("the key holder", "nothing: each owner seals under a key of its own"),
@@ -192,12 +197,13 @@ class Transfer(VerticalStrategy):
         here, (there,) = self.labels_at, setup.others
         p, parts = record.state.weights[here][-self.width :], record.state.weights[there]
         X = setup.readings[there].read(frame)
-        number = federation.turn()
-        charge(federation, "scores of the other owner's rows", federation.names, number=number)
-        at = Meeting(federation, align(federation), setup, number)
-        trip = Sums(at, here, there, "scores of own rows", self.width, len(X), kinds=SCORES_APART)
         u = represent(X, self._matrix(parts, setup, there))
-        scores = at.own("scores", sums_for(trip, lambda _: p, lambda _: u.T), at=there)
+        with federation.in_use():
+            number = federation.turn()
+            charge(federation, "scores of the other owner's rows", federation.names, number=number)
+            at = Meeting(federation, align(federation), setup, number)
+            trip = Sums(at, here, there, "scores of own rows", self.width, len(X), kinds=SCORES_APART)
+            scores = at.own("scores", sums_for(trip, lambda _: p, lambda _: u.T), at=there)
         said = np.array(setup.classes, dtype=object)[(scores > 0.0).astype(int)]
         return pd.DataFrame({"prediction": said, "score": scores}, index=frame.index)
 

@@ -1,4 +1,4 @@
-"""What local training costs: one thread, processor time, all in one process and by turns. For a person to read.
+"""What local training and whole rounds cost: one thread, processor time, one process, by turns. For a person to read.
 
 python run.py bench engine
 """
@@ -9,15 +9,17 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+import fedlab_nb as fl
 from fedlab_nb.learn.engine import SGD, Engine, Job, Sequential, Stacked, plan
 from fedlab_nb.learn.engine.flat import flat_weights
 
@@ -179,6 +181,41 @@ def table(loads: list[Workload], repeats: int) -> Iterator[str]:
         yield f"{load.name:<10}" + "".join(f"{taken[h]:>12.2f}" for h in heads) + f"{ratio:>17.2f}x{over:>13.2f}x"
 
 
+def federation_of(load: Workload) -> tuple[fl.Federation, Workload]:
+    """Owners with a quarter of rows more, about so many of which are held out; and the workload of what is trained."""
+    rng, names = np.random.default_rng(0), [f"x{i}" for i in range(load.inputs)]
+    declared = {
+        "bounds": dict.fromkeys(names, (-6.0, 6.0)),
+        "categories": {"y": [f"class {c}" for c in range(load.classes)]},
+    }
+    owners = []
+    for i, n in enumerate(round(1.25 * size) for size in load.sizes):
+        frame = pd.DataFrame(rng.normal(size=(n, load.inputs)), columns=names)
+        frame["y"] = [f"class {c}" for c in rng.integers(0, load.classes, n)]
+        owners.append(fl.DataOwner(f"{load.name} {i}", frame, target="y", held_out=0.2, **declared))
+    trained = [o._inside(lambda rows: len(rows.training[1]), stage="bench") for o in owners]
+    return fl.Federation(owners), replace(load, sizes=tuple(trained))
+
+
+def whole(load: Workload, repeats: int) -> str:
+    """A round with ledger, journal, scores and record beside the training alone, by the careful loop and by ours."""
+    federation, real = federation_of(load)
+    made = load.build()
+    strategy = fl.FedAvg(lambda *_: copy.deepcopy(made), lr=LR, local_epochs=load.epochs, batch_size=load.batch)
+    if load.classes == 2:  # two classes have one output
+        strategy = replace(strategy, model=fl.models.mlp(64))
+    history = fl.rounds(federation, strategy, num_rounds=1_000_000)
+    rows = real.rows()
+    ways = {
+        "careful": careful(real, rows),
+        "stacked": ours(real, rows, Stacked),
+        "round": lambda: next(history) and None,
+    }
+    taken = milliseconds(ways, repeats)
+    ratio = taken["careful"] / taken["round"]
+    return f"{load.name:<10}" + "".join(f"{taken[name]:>12.2f}" for name in ways) + f"{ratio:>17.2f}x"
+
+
 def private(load: Workload, rows: list[tuple[np.ndarray, np.ndarray]], repeats: int) -> str:
     """One step on all rows of each owner, plain and with every row's gradient clipped."""
     module = load.build()
@@ -234,6 +271,9 @@ def main() -> None:
     loads = [load for load in WORKLOADS if not names or load.name in names]
     for line in table(loads, repeats):
         sys.stdout.write(line + "\n")
+    sys.stdout.write(f"\n{'ms':<10}{'careful':>12}{'stacked':>12}{'whole round':>12}{'careful/round':>18}\n")
+    for load in loads:
+        sys.stdout.write(whole(load, repeats) + "\n")
     sys.stdout.write(f"\n{'ms a step':<10}{'plain':>12}{'clipped':>12}\n")
     for load in loads:
         sys.stdout.write(private(load, load.rows(), repeats) + "\n")

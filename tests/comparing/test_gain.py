@@ -89,6 +89,9 @@ def test_what_has_no_plain_form_is_refused():
     with pytest.raises(RuleError) as caught:
         fl.gain(federation(owners()), fl.FedAvg(fl.models.logistic()))
     assert_teaches(caught, "FedAvg", "fl.compare")
+    with pytest.raises(RuleError) as caught:
+        fl.gain(federation(owners()), fl.vertical.SecureBoost("bank", patience=2))
+    assert_teaches(caught, "patience=2")
     with pytest.raises(SettingError) as caught:
         fl.gain([1], STRATEGY)
     assert_teaches(caught, "list")

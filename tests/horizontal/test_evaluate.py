@@ -32,7 +32,7 @@ def test_exact_scores_are_those_of_all_held_out_rows_together(make, encrypt):
     exact = strategy.model_of(history[-1].state).evaluate(pooled(owners, "held_out"))
     assert history[-1].metrics["accuracy"] == exact["accuracy"]
     assert history[-1].metrics["loss"] == pytest.approx(exact["loss"], abs=1e-5)
-    # The released curve has a thousand bins of log-odds.
+    # The released curves have bins of log-odds.
     assert history[-1].metrics["auc"] == pytest.approx(exact["auc"], abs=2e-3)
     for owner in owners:
         own = strategy.model_of(history[-1].state).evaluate(pooled([owner], "held_out"))

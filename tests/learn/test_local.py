@@ -427,3 +427,19 @@ def test_the_arrays_that_are_given_stay_as_they_were(architecture):
     clipped_of(learner, weights, X, y, clip=0.1)
     learner.scores(weights, X)
     assert all(now.tobytes() == then.tobytes() for now, then in zip((X, y, weights), copies, strict=True))
+
+
+@pytest.mark.parametrize("executor", ["sequential", "stacked"])
+@pytest.mark.parametrize("hidden", [4, 5000])
+def test_results_are_read_in_64_bits_as_often_as_asked_and_may_be_taken_one_by_one(executor, hidden):
+    learner = Learner(mlp(hidden), INPUTS, 1, "binary", executor)
+    weights = initial_weights(mlp(hidden), INPUTS, 1, seed=0)
+    jobs = [Job((0, 1, i), *rows("binary", n, seed=i), weights) for i, n in enumerate((7, 3, 9))]
+    ends = learner.train(jobs, SGD(0.1), epochs=1, batch_size=4)
+    taken = learner.each(jobs, SGD(0.1), lambda end: end.weights - weights, epochs=1, batch_size=4)
+    for end, change in zip(ends, taken, strict=True):
+        assert end.weights.dtype == np.float64
+        assert np.array_equal(end.weights, end.weights.astype(np.float32))
+        assert np.array_equal(end.weights, end.weights)
+        assert np.array_equal(end.weights - weights, change)
+        assert change.any()

@@ -57,6 +57,30 @@ def test_exact_scores_of_several_classes_are_scikit_learns(spread):
     assert found["auc"] == pytest.approx(oracle.roc_auc_score(y, chances, multi_class="ovr"), abs=2e-3)
 
 
+@pytest.mark.parametrize(("classes", "off"), [(3, 1e-3), (10, 2e-3), (40, 2e-3)])
+@pytest.mark.parametrize("spread", [0.003, 0.1, 1.0, 6.0])
+def test_the_area_of_many_classes_is_as_exact_as_is_said(classes, off, spread):
+    rng = np.random.default_rng(1)
+    y = np.concatenate([np.arange(classes), rng.integers(0, classes, 3000)])
+    scores = spread * (rng.normal(size=(len(y), classes)) + np.eye(classes)[y])
+    card = Scorecard("multiclass", "exact", classes)
+    exact = oracle.roc_auc_score(y, probabilities(scores), multi_class="ovr")
+    assert card.read(card.count(scores, y))["auc"] == pytest.approx(exact, abs=off)
+    assert card.size == 3 + 2 * classes * max(2000 // classes, 200)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("detail", DETAILS)
+def test_owners_counted_and_read_together_are_as_one_by_one(task, detail):
+    scores, y = outcomes(task, 90)
+    card, rows = Scorecard(task, detail, outputs_of(task)), [40, 0, 1, 49]
+    ends = np.cumsum(rows)
+    together = card.count_each(scores, y, rows)
+    alone = [card.count(scores[end - n : end], y[end - n : end]) for n, end in zip(rows, ends, strict=True)]
+    assert np.array_equal(together, alone)
+    assert card.read_each(together) == [card.read(counts) for counts in alone]
+
+
 def test_exact_scores_of_numbers_are_scikit_learns():
     scores, y = outcomes("regression", 300)
     found = released("regression", "exact", scores, y)

@@ -1,4 +1,6 @@
+import hashlib
 import itertools
+import json
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -154,6 +156,44 @@ def test_the_sender_may_go_on_using_its_array():
     weights[:] = 0.0
     assert ledger.messages[0].payload.tolist() == [1.0, 2.0]
     assert ledger.verify()
+
+
+def test_an_array_that_nobody_may_write_to_is_kept_as_it_is():
+    ledger, weights = Ledger(), np.arange(5.0)
+    weights.setflags(write=False)
+    assert ledger.post(1, "A", "server", "update", weights).payload is weights
+    part = weights[1:3]
+    assert ledger.post(1, "A", "server", "update", part).payload is not part, "whoever holds the whole may open it"
+    assert ledger.verify()
+
+
+STRANGE = (np.array([np.nan, np.inf, -0.0]), np.arange(12.0).reshape(3, 4).T, np.zeros((0, 2)), 'é "\u2028\n', b"\x00")
+
+
+@pytest.mark.parametrize("payload", [*STRANGE, np.arange(3, dtype=np.float32) / 3, FakeSealed()], ids=repr)
+@pytest.mark.parametrize("sender", ["A", '"é\\'])
+@pytest.mark.parametrize("number", [1, np.int64(1)], ids=repr)
+def test_a_digest_is_the_hash_of_all_fields_as_json(payload, sender, number):
+    ledger = Ledger()
+    ledger.post_all(number, sender, ["B", "C"], "kind", payload)
+    for m in ledger.messages:
+        heads = m.number, m.round, m.sender, m.receiver, m.kind, m.nbytes, m.plain_nbytes, m.encrypted
+        seen = m.peek.readable, m.peek.head, m.peek.shape, m.peek.note
+        text = json.dumps([heads, seen, m.content, m.previous], default=str)
+        assert m.digest == hashlib.sha256(text.encode()).hexdigest()
+    assert ledger.verify()
+
+
+def test_messages_of_many_senders_are_those_that_each_would_have_sent():
+    sent = {"A": np.arange(3.0), "B": "text", "C": FakeSealed()}
+    together, one_by_one = Ledger(), Ledger()
+    posted = together.post_each(1, "server", "update", sent)
+    for name, payload in sent.items():
+        one_by_one.post(1, name, "server", "update", payload)
+    assert tuple(posted) == together.messages
+    assert [m.digest for m in together.messages] == [m.digest for m in one_by_one.messages]
+    assert together.crossings == one_by_one.crossings
+    assert together.verify()
 
 
 def test_each_party_sees_its_own_messages_and_no_others():

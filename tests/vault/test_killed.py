@@ -81,7 +81,7 @@ def debits(path):
 MOMENTS = {
     "before the debit": (Vault, "charge", False),
     "after the debit": (Vault, "charge", True),
-    "while messages go": (Ledger, "post", False),
+    "while messages go": (Ledger, "_record", False),
     "before it is kept": (Books, "keep", False),
     "after it is kept": (Books, "keep", True),
 }

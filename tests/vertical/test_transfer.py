@@ -251,5 +251,5 @@ def test_columns_are_read_by_all_rows_of_their_owner():
 
 def test_who_learns_what_is_on_the_card():
     shown = Transfer("bank")._repr_html_()
-    assert "it may guess some" in shown
+    assert "it can work out labels" in shown
     assert "nothing: each owner seals under a key of its own" in shown

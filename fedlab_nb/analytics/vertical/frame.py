@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from fedlab_nb.analytics.answers import Answer, Number, Standardiser
-from fedlab_nb.analytics.column import Groups, PrivateColumn
+from fedlab_nb.analytics.column import GroupedColumn, Groups, PrivateColumn
 from fedlab_nb.analytics.frame import Names, PrivateFrame
 from fedlab_nb.analytics.source import Source
 from fedlab_nb.analytics.vertical import evidence, relations, selection, tables
 from fedlab_nb.analytics.vertical.asking import joint_facts, owner_of
 from fedlab_nb.analytics.vertical.selection import Selection
+from fedlab_nb.analytics.vertical.together import beside, stacked
 from fedlab_nb.analytics.vertical.training import Training, rows_asked
 from fedlab_nb.cards import folded, framed, pairs_html, panel
 from fedlab_nb.errors import RuleError
@@ -27,8 +29,8 @@ class VerticalFrame(PrivateFrame):
     ``fl.PrivateFrame(federation)`` makes it where owners have ids. Which rows are in common the owners find out at the
     first question. Across owners it answers ``corr``, ``crosstab``, ``woe`` and ``iv``, exactly, under
     ``encrypt=fl.CKKS("deep")``: one owner seals, another multiplies, and the key holder opens sums and keeps back what
-    fewer than five rows stand behind. Every other question is about columns of one owner: that owner answers it, and
-    the server reads the answer.
+    fewer than five rows stand behind. ``describe``, ``quantile`` and ``missing`` are about single columns, and each
+    owner answers for its own; every other question is about columns of one owner. The server reads these answers.
 
     Exact answers count as not protected, and two of them can differ by one row.
     """
@@ -63,11 +65,11 @@ class VerticalFrame(PrivateFrame):
             return self.of(self.owner_of(key))[key]
         if isinstance(key, list):
             return super().__getitem__(key)
-        raise _across("rows that meet a condition")
+        raise self._condition()
 
     def query(self, condition: str) -> PrivateFrame:  # noqa: ARG002 - the frame's signature
         """Refused: which rows meet a condition on one owner's column is nobody else's to know."""
-        raise _across("rows that meet a condition")
+        raise self._condition()
 
     def count(self, *, epsilon: float | None = None) -> Number:
         """How many rows all owners have."""
@@ -129,8 +131,9 @@ class VerticalFrame(PrivateFrame):
         return selection.selected(weights, owners, numeric, iv, vif, self.corr)
 
     def describe(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
-        """Count, mean, standard deviation and quartiles of numeric columns of one owner."""
-        return self._only(names, "describe").describe(names, epsilon=epsilon)
+        """Count, mean, standard deviation and quartiles of numeric columns, each of them as its owner answers."""
+        wanted = self._source.numeric(names)
+        return beside([self.of(owner).describe(own, epsilon=epsilon) for owner, own in self._held(wanted)], wanted)
 
     def value_counts(self, column: str, *, epsilon: float | None = None) -> Answer:
         """How many rows have each value of a column, the most frequent first."""
@@ -143,8 +146,9 @@ class VerticalFrame(PrivateFrame):
     def quantile(
         self, names: Names = None, q: float | Sequence[float] = (0.25, 0.5, 0.75), *, epsilon: float | None = None
     ) -> Answer:
-        """Quantiles of numeric columns of one owner: one row for each ``q``."""
-        return self._only(names, "quantile").quantile(names, q, epsilon=epsilon)
+        """Quantiles of numeric columns, each of them as its owner answers: one row for each ``q``."""
+        wanted = self._source.numeric(names)
+        return beside([self.of(owner).quantile(own, q, epsilon=epsilon) for owner, own in self._held(wanted)], wanted)
 
     def cov(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
         """Covariances of numeric columns of one owner."""
@@ -158,12 +162,14 @@ class VerticalFrame(PrivateFrame):
         return relations.inflation(self.corr(wanted, epsilon=epsilon))
 
     def groupby(self, by: str | Sequence[str]) -> Groups:
-        """Groups by the values of columns of one owner."""
-        return self._only(by, "groupby").groupby(by)
+        """Groups by the values of columns of one owner, for questions about its other columns."""
+        own = self._only(by, "groupby")
+        return OwnGroups(own.groupby(by).source, tuple(self._source.named(by)), self)
 
     def missing(self, *, epsilon: float | None = None) -> Answer:
-        """Missing values by column, of one owner's columns."""
-        return self._only(None, "missing").missing(epsilon=epsilon)
+        """Missing values by owner and column: a row for each column, with the number of rows in common."""
+        answers = [self.of(owner).missing(epsilon=epsilon) for owner, _ in self._held(self._source.columns)]
+        return stacked(answers)
 
     def standardise(self, names: Names = None, *, epsilon: float | None = None) -> Standardiser:
         """Centre and scale of numeric columns of one owner."""
@@ -192,7 +198,11 @@ class VerticalFrame(PrivateFrame):
 
     def drift(self, names: Names = None, bins: int = 10, *, epsilon: float | None = None) -> Answer:  # noqa: ARG002
         """Refused: it compares owners by the same columns."""
-        raise _across("drift()")
+        raise RuleError(
+            "drift() was asked of owners that hold different columns.",
+            "It compares how one and the same column is distributed at different owners, and here each has one owner.",
+            f"{self._ask_one()}, for example its histogram().",
+        )
 
     def _sides(self) -> Mapping[str, Source]:
         return {name: self._side(name) for name in self._source.federation.names}
@@ -204,8 +214,30 @@ class VerticalFrame(PrivateFrame):
         """The frame of the one owner of these columns."""
         owners = dict.fromkeys(self.owner_of(name) for name in self._source.named(names))
         if len(owners) > 1:
-            raise _across(f"{asked}()", tuple(owners))
+            raise self._across(f"{asked}()", tuple(owners))
         return self.of(next(iter(owners)))
+
+    def _held(self, names: Iterable[str]) -> list[tuple[str, list[str]]]:
+        """These columns by their owners, in the order of the owners."""
+        held = [(each, [name for name in names if self.owner_of(name) == each]) for each in self._source.names]
+        return [(owner, own) for owner, own in held if own]
+
+    def _ask_one(self, owners: Sequence[str] = ()) -> str:
+        return f"Ask one owner: frame.of({json.dumps((*owners, *self._source.names)[0], ensure_ascii=False)})"
+
+    def _across(self, asked: str, owners: tuple[str, ...]) -> RuleError:
+        return RuleError(
+            f"{asked} was asked about columns that lie at {listed(map(repr, owners), most=3)}.",
+            "No owner has all of these columns, and this question is no sum of products of two owners' columns.",
+            f"{self._ask_one(owners)}. Across owners ask corr(), vif(), crosstab(), woe() or iv().",
+        )
+
+    def _condition(self) -> RuleError:
+        return RuleError(
+            "Rows that meet a condition were asked for, across owners of different columns.",
+            "Which rows meet a condition on one owner's column is nobody else's to know.",
+            f"{self._ask_one()}, with a condition on its own columns. Across owners ask crosstab(), woe() or iv().",
+        )
 
     def __repr__(self) -> str:
         source = self._source
@@ -229,11 +261,18 @@ class VerticalFrame(PrivateFrame):
         return framed(panel("Private frame over owners of different columns", body, note=note))
 
 
-def _across(asked: str, owners: tuple[str, ...] = ()) -> RuleError:
-    named = f" of {' and '.join(map(repr, owners[:3]))}" if owners else ""
-    first = owners[0] if owners else "bank"
-    return RuleError(
-        f"{asked} was asked about columns{named} that lie at different owners.",
-        "No owner has all of these columns, and this question is no sum of products of two owners' columns.",
-        f'Ask one owner: frame.of("{first}"). Across owners ask corr(), vif(), crosstab(), woe() or iv().',
-    )
+@dataclass(frozen=True, eq=False, repr=False)
+class OwnGroups(Groups):
+    """Groups by one owner's columns, which say at whom another column lies."""
+
+    frame: VerticalFrame
+
+    def __getitem__(self, column: str) -> GroupedColumn:
+        owner, other = self.frame.owner_of(self.keys[0]), self.frame.owner_of(column)
+        if owner != other:
+            raise RuleError(
+                f"Rows are grouped by {listed(self.keys)} at {owner!r}, and {column!r} lies at {other!r}.",
+                "Which row is in which group only its owner knows, so that another owner cannot average by group.",
+                f"Group by a column of {other!r}; across owners ask corr(), or crosstab() of two columns.",
+            )
+        return super().__getitem__(column)

@@ -112,9 +112,9 @@ def _span(first: str, last: str) -> str:
 
 def _recipients(evidence: Evidence, name: str) -> str:
     sent = [c for c in evidence.answers if c.sender == name]
-    hidden = "hidden" if evidence.house.encrypt is None else travels(evidence.house.encrypt)
+    hidden = "sealed or masked" if evidence.vertical else travels(evidence.house.encrypt)
     how = Counter((c.receiver, hidden if c.encrypted else "readable") for c in sent)
     told = [f"{receiver} ({counted(number, 'answer')}, {word})" for (receiver, word), number in how.items()]
-    opened = {c.sender for c in evidence.crossings if c.kind.endswith(", opened")}
+    opened = {c.sender for c in evidence.crossings if c.kind.startswith("sum of ") and c.kind.endswith(", opened")}
     told += [f"{opener} (sums, opened)" for opener in sorted(opened)]
     return "; ".join(told) or "nobody in this ledger"

@@ -62,6 +62,11 @@ def _sampling(evidence: Evidence) -> str:
 
 def _lying_server(evidence: Evidence) -> str:
     house = evidence.house
+    if evidence.vertical:
+        return (
+            "The server finds the rows in common: one that lies may leave rows out or name wrong ones, which spoils the "
+            "result. Identities that it passes on are believed unless owners compare the fingerprint of the public key."
+        )
     if house.encrypt is None:
         return "The server reads every answer as it is: it need not lie, and no owner has to help it."
     liars = [f"{r.who} ({r.how})" for r in readers(house.encrypt, len(evidence.parties)) if "lies" in r.who]
@@ -75,6 +80,10 @@ def _lying_server(evidence: Evidence) -> str:
 
 def _colluding(evidence: Evidence) -> str:
     house = evidence.house
+    if evidence.vertical:
+        pairs = [t for t in evidence.threats if " with " in t.who or " put together " in t.who]
+        told = "; ".join(f"{t.who}: {t.could_read}" for t in pairs) or "no two parties are known to learn more together"
+        return f"No noise is left against anybody who puts knowledge together. Known: {told}."
     together = "; ".join(f"{r.who} ({r.how})" for r in readers(house.encrypt, len(evidence.parties)))
     reads = f"Single updates are readable by: {together}."
     if house.protect is None:

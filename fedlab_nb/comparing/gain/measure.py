@@ -147,8 +147,8 @@ def gain(
         setup: Setup = last.state.context  # type: ignore[assignment]
         if not setup.held_out:
             raise SettingError(
-                "No row in common is held out.",
-                "Models are compared on rows that none of them has learned from.",
+                f"{setup.held_out} of the rows in common are held out, or too few to be scored.",
+                "Models are compared on rows that none of them has learned from, five or more.",
                 "Make owners with held_out=0.2, or with more rows in common.",
             )
         return _compared(federation, strategy, history, setup, federation.turn(), pooled=bool(consent))
@@ -209,6 +209,12 @@ def _check(federation: Federation, strategy: VerticalStrategy, consent: Sequence
             f"The federation is {type(federation).__name__}.",
             "Without it there is nobody to learn together.",
             'Pass fl.Federation(owners, encrypt=fl.CKKS("deep")).',
+        )
+    if getattr(strategy, "patience", None) is not None:
+        raise RuleError(
+            f"A gain was asked for with patience={strategy.patience}.",  # type: ignore[attr-defined]
+            "It ends with the round that is best on held-out rows, and then compares models on these same rows.",
+            "Leave patience out, and choose num_rounds.",
         )
     named = (consent,) if isinstance(consent, str) else tuple(consent)
     missing = [name for name in federation.names if name not in named]

@@ -191,9 +191,12 @@ class Plan:
 
         Owners call it with and without encryption, so that both roads give equal bits.
         """
-        steps = np.rint(np.ldexp(np.asarray(values, dtype=np.float64), self.grid_bits))
-        rounded: NDArray[np.float64] = np.ldexp(steps, -self.grid_bits) + 0.0
-        return rounded
+        # A product with a power of two is exact, and many times as fast as ldexp; in place, so that little is touched.
+        steps = np.asarray(np.multiply(values, math.ldexp(1.0, self.grid_bits), dtype=np.float64))
+        np.rint(steps, out=steps)
+        steps *= math.ldexp(1.0, -self.grid_bits)
+        steps += 0.0
+        return steps
 
     def check(self, values: ArrayLike, *, sender: str, tensors: Tensors = ()) -> NDArray[np.float64]:
         """``values`` as (d,) float64, if they may be sealed under this plan.

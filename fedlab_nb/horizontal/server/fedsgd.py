@@ -35,7 +35,7 @@ class FedSGD(Averaging):
     def local(self, at: LocalRound) -> dict[str, NDArray[np.float64]]:
         """Beside the rows: one step on all of them, and what it did to the weights."""
         at.batch_size = None  # all rows of an owner in one step
-        return {name: end.weights - at.weights for name, end in at.train(self.rule(at.lr), epochs=1).items()}
+        return at.changes(self.rule(at.lr), epochs=1)
 
     def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:
         """Refuse what would need several local steps, and what no strategy could do.

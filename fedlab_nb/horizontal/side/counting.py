@@ -59,11 +59,9 @@ class Counting:
     def _count(
         self, data: Mapping[str, tuple[NDArray[np.float32], NDArray[np.generic]]], weights: Floats | None = None
     ) -> dict[str, Floats]:
-        whole = np.concatenate([X for X, _ in data.values()])
-        outputs = self._learner.scores(self._weights if weights is None else weights, whole) if len(whole) else None
-        found, start = {}, 0
-        for name, (X, y) in data.items():
-            here = outputs[start : start + len(X)] if outputs is not None else None
-            found[name] = self.card.count(here, y) if here is not None and len(X) else np.zeros(self.card.size)
-            start += len(X)
-        return found
+        rows = [len(X) for X, _ in data.values()]
+        if not sum(rows):
+            return {name: np.zeros(self.card.size) for name in data}
+        whole, truth = (np.concatenate([own[part] for own in data.values()]) for part in (0, 1))
+        outputs = self._learner.scores(self._weights if weights is None else weights, whole)
+        return dict(zip(data, self.card.count_each(outputs, truth, rows), strict=True))

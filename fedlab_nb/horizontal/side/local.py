@@ -74,6 +74,13 @@ class LocalRound:
         trained = self.learner.train(jobs, rule, epochs=epochs or self.epochs, batch_size=self.batch_size)
         return dict(zip(self.names, trained, strict=True))
 
+    def changes(self, rule: Rule, *, epochs: int | None = None) -> dict[str, Floats]:
+        """The change (d,) that training the model that was sent makes at each owner; no more is held of it."""
+        jobs = [Job(self._key(name), *self._data[name], self.weights) for name in self.names]
+        epochs, size = epochs or self.epochs, self.batch_size
+        found = self.learner.each(jobs, rule, lambda end: end.weights - self.weights, epochs=epochs, batch_size=size)
+        return dict(zip(self.names, found, strict=True))
+
     def losses(self, weights: ByOwner | None = None) -> dict[str, float]:
         """Each owner's mean loss on its own training rows, at its own ``weights`` (left out: the model sent)."""
         at = {name: self.weights if weights is None else weights[name] for name in self.names}

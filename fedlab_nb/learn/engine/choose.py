@@ -191,11 +191,12 @@ def _timed(
 
 def _apart(a: Trained, b: Trained) -> float:
     """The largest difference of two results' weights, against the largest weight if that is above 1."""
-    both = np.isfinite(a.weights)
-    if not np.array_equal(both, np.isfinite(b.weights)):
+    first, second = a.weights, b.weights
+    both = np.isfinite(first)
+    if not np.array_equal(both, np.isfinite(second)):
         return float("inf")
-    scale = max(1.0, float(np.abs(a.weights[both]).max(initial=0.0)))
-    return float(np.abs(a.weights - b.weights)[both].max(initial=0.0)) / scale
+    scale = max(1.0, float(np.abs(first[both]).max(initial=0.0)))
+    return float(np.abs(first - second)[both].max(initial=0.0)) / scale
 
 
 def _device(device: Device) -> torch.device:

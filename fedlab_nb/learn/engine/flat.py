@@ -41,6 +41,11 @@ def load_weights(module: nn.Module, weights: Floats) -> None:
             start += tensor.numel()
 
 
+def in_64_bits(numbers: NDArray[np.floating]) -> Floats:
+    """These numbers, or a copy of them, in 64 bits."""
+    return numbers.astype(np.float64, copy=False)
+
+
 def trainable(module: nn.Module) -> int:
     """How many of the vector's numbers are parameters: the first ones."""
     return sum(p.numel() for p in module.parameters())

@@ -42,13 +42,24 @@ class Job:
         return len(self.X)
 
 
-@dataclass(frozen=True, eq=False)
 class Trained:
-    """What came out of a job: ``weights`` (d,), how many ``steps`` it took, and what its rule kept (p,) by name."""
+    """What came out of a job: ``weights`` (d,), how many ``steps`` it took, and what its rule kept (p,) by name.
 
-    weights: Floats
-    steps: int
-    kept: Mapping[str, Floats] = field(default_factory=dict)
+    It holds the numbers of the run itself, which are mostly of 32 bits.
+    """
+
+    __slots__ = ("_read", "kept", "steps")
+
+    def __init__(self, read: Callable[[], Floats], steps: int, kept: Mapping[str, Floats]) -> None:
+        self._read, self.steps, self.kept = read, steps, kept
+
+    @property
+    def weights(self) -> Floats:
+        """The weights in 64 bits, read anew each time: for many owners at once they would fill the memory."""
+        return self._read()
+
+    def __repr__(self) -> str:
+        return f"Trained({self.steps} steps)"
 
 
 class Batch(Protocol):

@@ -56,18 +56,17 @@ def collect(
     check_noise(kind, house, debits, noise_sd, updates)
     terms = terms_of_sum(house, (len(owners), len(updates), 0), bound, noise_sd, None)
     federation.books.charge(debits, house, ahead)
-    found = {}
+    if payload is not None:
+        for name, update in updates.items():
+            ledger.post(number, name, "server", kind, payload(name))
+            ledger.post(number, name, "server", "weight", np.array([update.weight]))
+        return updates
+    vectors = {}
     for name, update in updates.items():
         at = number, federation.names.index(name), kind
-        vector = terms.plan.grid(noisy(house, terms, update, noise_sd, debits[name], at))
-        if payload is None:
-            ledger.post(number, name, "server", kind, vector)
-            found[name] = read_sum(vector)
-            continue
-        ledger.post(number, name, "server", kind, payload(name))
-        ledger.post(number, name, "server", "weight", np.array([update.weight]))
-        found[name] = update
-    return found
+        vectors[name] = terms.plan.grid(noisy(house, terms, update, noise_sd, debits[name], at))
+    ledger.post_each(number, "server", kind, vectors)
+    return {name: read_sum(vector) for name, vector in vectors.items()}
 
 
 def _check_readable(federation: Federation, kind: str) -> None:

@@ -33,16 +33,7 @@ def joined_schema(owners: Sequence[DataOwner]) -> Schema:
         )
     _check_ids(owners)
     _check_links(owners)
-    holders: dict[str, str] = {}
-    for owner in owners:
-        for name in [column.name for column in owner.schema.features] + [owner.target] * bool(owner.target):
-            if name in holders:
-                raise SchemaError(
-                    f"{holders[name]!r} and {owner.name!r} both have a column {name!r}.",
-                    "Questions and models name columns, and would not know whose is meant.",
-                    f'Rename it at one of them, for example frame.rename(columns={{"{name}": "{owner.name} {name}"}}).',
-                )
-            holders[name] = owner.name
+    _check_names(owners)
     labelled = [owner for owner in owners if owner.target]
     if len(labelled) > 1:
         raise SchemaError(
@@ -54,6 +45,34 @@ def joined_schema(owners: Sequence[DataOwner]) -> Schema:
     features = tuple(column for owner in owners for column in owner.schema.features)
     target = labelled[0].schema.target if labelled else NO_TARGET
     return Schema(features, target, owners[0].schema.id, owners[0].schema.linked_by)
+
+
+def _check_names(owners: Sequence[DataOwner]) -> None:
+    holders: dict[str, DataOwner] = {}
+    for owner in owners:
+        for name in _named(owner):
+            if name in holders:
+                raise _both_have(name, holders[name], owner)
+            holders[name] = owner
+
+
+def _named(owner: DataOwner) -> list[str]:
+    return [column.name for column in owner.schema.features] + [owner.target] * bool(owner.target)
+
+
+def _both_have(name: str, first: DataOwner, other: DataOwner) -> SchemaError:
+    """With the line that renames all columns of one of them but its id; that of an owner without a target."""
+    both = [each for each in _named(first) if each in _named(other)]
+    at = first if other.target and not first.target else other
+    kept = f"c in {list(at.id)!r}" if isinstance(at.id, tuple) else f"c == {at.id!r}"
+    prefixed = "f" + repr(f"{at.name} ".replace("{", "{{").replace("}", "}}") + "{c}")
+    return SchemaError(
+        f"{first.name!r} and {other.name!r} both have a column {name!r}"
+        + (f", and {len(both) - 1} more of the same names." if len(both) > 1 else "."),
+        "Questions and models name columns, and would not know whose is meant.",
+        f"Rename those of {at.name!r}: frame = frame.rename(columns=lambda c: c if {kept} else {prefixed})"
+        + (f"; its target is then {f'{at.name} {at.target}'!r}." if at.target else "."),
+    )
 
 
 def _check_ids(owners: Sequence[DataOwner]) -> None:

@@ -11,10 +11,19 @@ from fedlab_nb.records import Message, Threat
 # What follows once such messages have crossed, from whoever sent them to whoever is named.
 _ONCE_CROSSED: dict[str, tuple[Threat, ...]] = {
     "padded gradient": (
-        Threat("each owner", "its own gradient at every step: sums over rows in common, and no row", None),
+        Threat(
+            "each owner",
+            "its own gradient at every step: sums over rows in common; the fewer rows for each input, the more of "
+            "labels and scores can be worked out from them",
+            None,
+        ),
     ),
     "representation pieces": (
-        Threat("each owner", "over many steps and few rows in common it may guess some of the labels", None),
+        Threat(
+            "the owner without labels",
+            "sums in which labels are mixed, at every step: if few rows are in common it can work out labels",
+            False,
+        ),
     ),
     "direction of labels": (
         Threat(
@@ -50,9 +59,9 @@ _ONCE_CROSSED: dict[str, tuple[Threat, ...]] = {
     "number of candidates": (
         Threat(
             "the owner of the labels",
-            "sums over the rows that each split of another owner sends left, not knowing which column it asks; from "
-            "sums over few rows it may work out which rows they are",
-            None,
+            "sums over the rows that each split of another owner sends left, not knowing which column it asks; in "
+            "small nodes, or after many trees, it can work out which rows they are",
+            False,
         ),
     ),
     "left or right": (

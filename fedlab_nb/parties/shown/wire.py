@@ -63,6 +63,7 @@ class WireView:
     owners: tuple[str, ...]
     scheme: Encryption | None
     sights: tuple[Sight, ...]
+    of_columns: bool = False
 
     @property
     def numbers(self) -> int:
@@ -80,8 +81,11 @@ class WireView:
         return pd.DataFrame(rows, columns=["who", "can", "why", "finds"]).set_index("who")
 
     def comparison(self) -> ChannelComparison | None:
-        """As many invented numbers in several ways, at most 4,096 from at most 5 owners; None if it holds none."""
-        if not self.numbers:
+        """As many invented numbers in several ways, at most 4,096 from at most 5 owners.
+
+        None if it holds no numbers, or where owners hold different columns: nothing is added there.
+        """
+        if not self.numbers or self.of_columns:
             return None
         return _compared(min(len(self.owners), MOST_OWNERS), min(self.numbers, MOST_NUMBERS), self.scheme)
 
@@ -109,7 +113,8 @@ def wire(federation: Federation, number: int) -> WireView:
             "Take a number from federation.seen_by('server').frame(), after a first round.",
         )
     message, scheme = messages[number], federation.house.encrypt
-    of_columns = message.encrypted and is_vertical(federation.schema)
+    vertical = is_vertical(federation.schema)
+    of_columns = message.encrypted and vertical
     told = partial(read_by, message=message, federation=federation) if of_columns else None
     masked = message.kind in _OF_MASKS or _MASKED in message.peek.note
     if masked and not of_columns and not isinstance(scheme, SecAgg):
@@ -119,7 +124,7 @@ def wire(federation: Federation, number: int) -> WireView:
     copies = frozenset(m.receiver for m in messages if _what(m) == _what(message))
     case = _Case(message, keys if message.encrypted else "", federation.names, copies, _opened(message, messages), told)
     sights = tuple(_sights(case, scheme))
-    return WireView(replace(message, payload=None), federation.names, scheme, sights)
+    return WireView(replace(message, payload=None), federation.names, scheme, sights, vertical)
 
 
 def _opened(message: Message, messages: tuple[Message, ...]) -> Peek | None:
@@ -150,7 +155,7 @@ class _Case(NamedTuple):
 
 def _sights(case: _Case, scheme: Encryption | None) -> Iterator[Sight]:
     """What the parties can do with a message, in order: owners, server, key holder, whoever listens."""
-    tell = _sealed if case.hidden or case.told else _readable
+    tell = _sealed if case.message.encrypted else _readable
     ends = (case.message.sender, case.message.receiver)
     for name in (n for n in case.owners if n in ends):
         yield tell(name, case)
@@ -187,6 +192,9 @@ def _sealed(party: str, case: _Case) -> Sight:
         return _secret(party, message)
     if case.told is not None:
         return _of_columns(party, case, *case.told(party))
+    if not hidden:
+        word = {message.sender: "own"}.get(party, "never" if party in case.owners and party != message.receiver else "sealed")
+        return Sight(party, word, message.peek.note or "it was sealed before it was sent, by no scheme in force here")
     if party in (LISTENER, SERVER):
         return Sight(party, "sealed", _WITHOUT[hidden], message.peek)
     if party == message.sender:
@@ -245,9 +253,6 @@ def _compared(owners: int, numbers: int, scheme: Encryption | None) -> ChannelCo
 def wire_card(view: WireView) -> str:
     """The card of one message on the wire: its way as a picture, who reads what, and the same size in other ways."""
     m = view.message
-    held, how = keyring(view.scheme, view.owners), travels(view.scheme)
-    route = Route(m.sender, m.receiver, m.encrypted)
-    picture = image(keyring_svg(held, how, route), keyring_words(held, how, route))
     size = bytes_text(m.nbytes)
     if m.encrypted and m.plain_nbytes:
         size += f", {times_text(m.nbytes / m.plain_nbytes)} the {bytes_text(m.plain_nbytes)} in the clear"
@@ -256,14 +261,34 @@ def wire_card(view: WireView) -> str:
         ("Round", m.round or "0, before the first one"),
         ("Holds", counted(view.numbers, "number") if view.numbers else "no numbers of an owner"),
         ("Size", size),
-        ("Scheme", scheme_name(view.scheme)),
+        ("Hidden by", _hidden_by(view)) if view.of_columns else ("Scheme", scheme_name(view.scheme)),
     ]
     body = (
-        f'<div class="fl-pair"><div class="fl-diagram">{picture}</div><div>{pairs_html(facts)}</div></div>'
+        f'<div class="fl-pair">{_picture(view)}<div>{pairs_html(facts)}</div></div>'
         f'<div class="fl-vs"><table class="fl-wire"><tbody>{"".join(map(_line, view.sights))}</tbody></table></div>'
         + _below(view.comparison())
     )
     return with_sheet(panel(f"On the wire: message {m.number}, {m.kind}", body, note=_NOTE))
+
+
+def _picture(view: WireView) -> str:
+    """Who holds which key, and the message's way; none where owners of columns make keys as a method needs them."""
+    if view.of_columns:
+        return ""
+    m, held, how = view.message, keyring(view.scheme, view.owners), travels(view.scheme)
+    route = Route(m.sender, m.receiver, m.encrypted)
+    drawn = image(keyring_svg(held, how, route), keyring_words(held, how, route))
+    return f'<div class="fl-diagram">{drawn}</div>'
+
+
+def _hidden_by(view: WireView) -> str:
+    """What hides a message between owners of different columns, whatever scheme is in force."""
+    m = view.message
+    if not m.encrypted:
+        return "nothing"
+    known = {"masked ids": "owners' secret numbers", "partial score, masked": "masks that cancel in the sum"}
+    key = "pads of whoever it is sent to" if m.kind.endswith(", opened") else scheme_name(view.scheme)
+    return known.get(m.kind) or (key if m.plain_nbytes else m.peek.note)
 
 
 def _line(sight: Sight) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from fedlab_nb.errors import SettingError
 from fedlab_nb.privacy.account import Account, Debit, counted_by, trial
 from fedlab_nb.privacy.budget import Budget
 from fedlab_nb.privacy.guard.frozen import FrozenPlan
 from fedlab_nb.privacy.guard.refusals import not_the_first, plan_too_large, taken_over
-from fedlab_nb.privacy.vault.journal import Kind, Row, alike
+from fedlab_nb.privacy.vault.journal import Kind, Row, alike, event_of, read_release, release_of
 from fedlab_nb.records import PrivacyEvent
 
-Lines = list[tuple[Kind, Mapping[str, Any]]]
+Lines = list[tuple[Kind, str]]
 AccountOf = Callable[[str], Account]
 
 
@@ -34,20 +33,38 @@ def charged(debits: Sequence[Debit], account_of: AccountOf, left: Mapping[str, s
     plans: dict[str, FrozenPlan | None] = {}
     due: list[Debit] = []
     lines: Lines = []
+    written: dict[int, str] = {}  # many owners release the same at once
     for debit in debits:
-        plan, rest = plans.get(debit.data, account_of(debit.data).frozen), Counter(debit.events)
-        if plan is not None and debit.holder:
-            unpaid, plans[debit.data] = plan.due(debit.events, debit.held_out)
-            rest = Counter(unpaid)
-            if len(unpaid) < len(debit.events):
-                _check_goes_on(debit, plan, account_of(debit.data))
-        due.append(replace(debit, events=tuple(rest.elements())))
+        unpaid = Counter(_unpaid(debit, plans, account_of)) if debit.holder else None
+        due.append(debit if unpaid is None else replace(debit, events=tuple(unpaid.elements())))
         for event in debit.events:
-            rest[event] -= 1
-            facts = _facts(debit, event)
-            lines.append(("debit", facts) if rest[event] >= 0 else ("begun", {**facts, "holder": debit.holder}))
-    trial((debit, account_of(debit.data)) for debit in due)
+            text = written.get(id(event)) or written.setdefault(id(event), event_of(event))
+            facts = debit.owner, debit.data, debit.held_out, text
+            if unpaid is None or unpaid[event] > 0:
+                lines.append(("debit", release_of(*facts)))
+            else:
+                lines.append(("begun", release_of(*facts, holder=debit.holder)))
+            if unpaid is not None:
+                unpaid[event] -= 1
+    trial((debit, account_of(debit.data)) for debit in _to_try(due))
     return lines
+
+
+def _unpaid(debit: Debit, plans: dict[str, FrozenPlan | None], account_of: AccountOf) -> Sequence[PrivacyEvent]:
+    """What its data's frozen plan has not paid for; ``plans`` are by data, as earlier debits leave them."""
+    plan = plans.get(debit.data, account_of(debit.data).frozen)
+    if plan is None:
+        return debit.events
+    unpaid, plans[debit.data] = plan.due(debit.events, debit.held_out)
+    if len(unpaid) < len(debit.events):
+        _check_goes_on(debit, plan, account_of(debit.data))
+    return unpaid
+
+
+def _to_try(debits: Sequence[Debit]) -> list[Debit]:
+    """Those that a budget could refuse: not unprotected releases of data that none binds."""
+    bound = {debit.data for debit in debits if debit.budget is not None}
+    return [d for d in debits if d.data in bound or any(event.mechanism != "none" for event in d.events)]
 
 
 def reserved(debits: Sequence[Debit], account_of: AccountOf, left: Mapping[str, str]) -> Lines:
@@ -69,7 +86,11 @@ def reserved(debits: Sequence[Debit], account_of: AccountOf, left: Mapping[str, 
         often = Counter(replace(event, round=0) for event in debit.events)
         new.append(replace(debit, events=tuple(replace(e, times=n * e.times) for e, n in often.items())))
     trial((debit, account_of(debit.data)) for debit in new)
-    return [("debit", {**_facts(debit, event), "run": debit.run}) for debit in new for event in debit.events]
+    return [
+        ("debit", release_of(debit.owner, debit.data, debit.held_out, event_of(event), run=debit.run))
+        for debit in new
+        for event in debit.events
+    ]
 
 
 def take_in(
@@ -95,9 +116,8 @@ def take_in(
         else:
             answers[facts["question"]] = facts["digest"]
     for body, times in debits.items():
-        facts = json.loads(body)
-        event, run = PrivacyEvent(**facts["event"]), facts.get("run", "")
-        account_of(facts["data"]).add(event, facts["held_out"], times, run=run)
+        data, held_out, event, run = read_release(body)
+        account_of(data).add(event, held_out, times, run=run)
     for facts in begun:  # after the plans that they are part of
         account_of(facts["data"]).begin(PrivacyEvent(**facts["event"]), facts["holder"])
 
@@ -118,8 +138,3 @@ def _check_goes_on(debit: Debit, plan: FrozenPlan, account: Account) -> None:
         raise taken_over(debit.owner)
     if debit.budget is not None and not account.tally.fits(debit.budget):
         raise plan_too_large(debit.owner, account.spent(debit.budget.delta), debit.budget)
-
-
-def _facts(debit: Debit, event: PrivacyEvent) -> dict[str, Any]:
-    """What the journal keeps of a release."""
-    return {"owner": debit.owner, "data": debit.data, "held_out": debit.held_out, "event": asdict(event)}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from fedlab_nb.cards import card, code, one_line
@@ -67,11 +68,11 @@ def chained(last: bytes, number: int, at: float, kind: str, body: str) -> bytes:
     return hashlib.sha256(last + f"{number} {at!r} {kind} {body}".encode()).digest()
 
 
-def rows(last: bytes, number: int, entries: Iterable[tuple[Kind, Mapping[str, Any]]]) -> list[Row]:
-    """New lines after line ``number`` with digest ``last``."""
+def rows(last: bytes, number: int, entries: Iterable[tuple[Kind, str]]) -> list[Row]:
+    """New lines after line ``number`` with digest ``last``; each entry is its kind and its body."""
     made: list[Row] = []
-    for kind, facts in entries:
-        number, at, body = number + 1, time.time(), json.dumps(facts, separators=(",", ":"))
+    for kind, body in entries:
+        number, at = number + 1, time.time()
         last = chained(last, number, at, kind, body)
         made.append((number, at, kind, body, last))
     return made
@@ -96,6 +97,49 @@ def checked(name: str, last: bytes, number: int, found: Iterable[Row]) -> list[R
 def entry(row: Row) -> Entry:
     """A line as it is read."""
     return Entry(row[0], row[1], row[2], json.loads(row[3]), row[4].hex())  # type: ignore[arg-type]
+
+
+body_of = json.JSONEncoder(separators=(",", ":")).encode
+"""The body of a line as it is written: its facts as JSON."""
+
+
+def event_of(event: PrivacyEvent) -> str:
+    """A release as it is written into a body."""
+    return body_of(vars(event))
+
+
+def release_of(owner: str, data: str, held_out: float, event: str, **more: str) -> str:
+    """The body of a debit of ``event`` (as ``event_of`` writes it) or of its beginning: ``body_of`` all of this."""
+    head = f'{{"owner":{_word(owner)},"data":{_word(data)},"held_out":{_word(held_out)}'
+    return head + f"{_EVENT}{event}{''.join([f',{_word(name)}:{_word(fact)}' for name, fact in more.items()])}}}"
+
+
+def read_release(body: str) -> tuple[str, float, PrivacyEvent, str]:
+    """What a debit's body says: the data, the share of it that is held out, the release, the run that is frozen."""
+    # Quotes in names are written as \\", so that this can be nothing but the key.
+    head, found, rest = body.partition(_EVENT)
+    return (*_data(f"{head}}}"), *_release(f'{{"event":{rest}')) if found else (*_data(body), *_release(body))
+
+
+_EVENT = ',"event":'
+
+
+@lru_cache(maxsize=4096)
+def _data(body: str) -> tuple[str, float]:
+    facts = json.loads(body)
+    return facts["data"], facts["held_out"]
+
+
+@lru_cache(maxsize=1024)
+def _release(body: str) -> tuple[PrivacyEvent, str]:
+    facts = json.loads(body)
+    return PrivacyEvent(**facts["event"]), facts.get("run", "")
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _word(fact: str | float) -> str:
+    """A name or a number as JSON: the same few in most lines."""
+    return body_of(fact)
 
 
 def alike(body: str) -> str:

@@ -22,7 +22,7 @@ from fedlab_nb.privacy.budget import Budget
 from fedlab_nb.privacy.meters import Meter, RenyiMeter
 from fedlab_nb.privacy.vault.charging import Lines, charged, reserved, take_in
 from fedlab_nb.privacy.vault.file import File, checked_path
-from fedlab_nb.privacy.vault.journal import Entry, Row, broken, checked, entry, rows
+from fedlab_nb.privacy.vault.journal import Entry, Row, body_of, broken, checked, entry, rows
 from fedlab_nb.units import counted
 
 # In memory, answers beyond this many bytes are not kept: asking such a question again costs again.
@@ -142,7 +142,7 @@ class Vault:
         facts: dict[str, Any] = {"owner": owner, "data": data, "unit": unit, "order": order, "set_aside": aside}
         if budget is not None:
             facts |= {"epsilon": budget.epsilon, "delta": budget.delta}
-        self._append(lambda: [("opened", facts)])
+        self._append(lambda: [("opened", body_of(facts))])
 
     def agreement(self, data: str) -> Budget | None:
         """What was agreed on last for this data; None if nothing was, or no limit."""
@@ -191,7 +191,7 @@ class Vault:
         facts = {"question": question, "debit": debit, "digest": _digest(form, data)}
 
         def entries() -> Lines:
-            return [] if question in self._answers else [("answer", facts)]
+            return [] if question in self._answers else [("answer", body_of(facts))]
 
         if self.path is not None or self._kept + len(data) <= MEMORY_BYTES:
             self._append(entries, (question, form, data))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +16,9 @@ from fedlab_nb.errors import RuleError
 from fedlab_nb.parties import Federation
 from fedlab_nb.records import Round, State
 from fedlab_nb.settings import check_setting, is_real, is_whole
-from fedlab_nb.vertical.descent.gradients import READY, Places, Step, gradient, reach, with_ones
+from fedlab_nb.units import counted
+from fedlab_nb.vertical.align import FEWEST
+from fedlab_nb.vertical.descent.gradients import READY, Places, Step, gradient, labels_of, reach, with_ones
 from fedlab_nb.vertical.descent.links import Link
 from fedlab_nb.vertical.descent.masks import add_up_scores
 from fedlab_nb.vertical.descent.plain import plain_scores
@@ -27,7 +30,7 @@ Floats = NDArray[np.float64]
 
 _SUMS = (
     "no residual by itself, but the fewer rows there are for each of its inputs, the more of labels and partial scores "
-    "can be worked out from so many sums"
+    "can be worked out from so many sums, also of several runs"
 )
 _REACH = (
     "roughly how far the others' partial scores reach (for sines in steps from 2.5 to 40; else the power of two at or "
@@ -39,15 +42,23 @@ _SCORES = (
 )
 
 
+def step_words(residual: str) -> str:
+    """A step in a line, for the card of a strategy whose residual this is, with u for a row's score."""
+    step = f"w ← w − lr · S · (mean over rows of ({residual}) · columns + l2 · w)"
+    return f"each owner: {step}; S: how long a step is that fits its columns"
+
+
 @dataclass(frozen=True, repr=False)
 class LinearModel(VerticalStrategy):
     """Scores that are sums of columns times weights: each owner has the weights of its own columns.
 
     A round is one step over all rows in common, with Nesterov's momentum; with a ``batch_size`` it is one pass over
-    them in batches of so many rows or a few more, one plain step each. Batches are the same in every round, in another
-    order: sums over ever other rows could in the end be solved for the residual of each. ``lr`` is in parts of the
-    longest step that is safe. ``l1`` and ``l2`` hold weights back, the intercept excepted. ``key_holder=False``: two
-    owners do without one, each with a key of its own.
+    them in batches of so many rows or a few more, one plain step each. Batches are the same in every round and run, in
+    another order: sums over ever other rows could in the end be solved for the residual of each (so could those of
+    runs with ever other sizes). Each step is over five rows of every class or more: of fewer, who has columns could
+    tell whose rows they are from its gradient alone. ``lr`` is in parts of the longest step that is safe. ``l1`` and
+    ``l2`` hold weights back, the intercept excepted. ``key_holder=False``: two owners do without one, each with a key
+    of its own.
     """
 
     lr: float = 1.0
@@ -59,7 +70,7 @@ class LinearModel(VerticalStrategy):
     learns: ClassVar[tuple[tuple[str, str], ...]] = (
         ("an owner", f"its own weights and gradient at every step: {_SUMS}; {_REACH}"),
         ("the owner of the labels", f"of held-out and predicted rows {_SCORES}"),
-        ("who opens (the key holder; without one, the other owner)", "nothing: it opens random numbers"),
+        ("whoever opens sums (the key holder; without one, the other owner)", "nothing: it opens random numbers"),
         ("everybody", "what is predicted, how many inputs each owner has, over how many rows steps are"),
         ("the server", "the scores"),
     )
@@ -123,6 +134,8 @@ class LinearModel(VerticalStrategy):
             others += inputs * (name != at.labels_at)
             weights[name] = np.zeros(inputs * outputs)
         _check_hidden(others, outputs, " and ".join(at.others))
+        parts = [places for _, places, _ in self.batches(at.setup.seed, 1, at.rows)]
+        at.own("rows of each class", partial(_check_classes, at=at, parts=parts), at=self.labels_at)
         return State(weights, {f"before: {name}": w for name, w in weights.items()}, at.setup)
 
     def advance(self, at: Meeting, state: State, *, last: bool) -> State:  # noqa: ARG002 - all rounds are alike
@@ -173,12 +186,15 @@ class LinearModel(VerticalStrategy):
         return 0.0 if self.batch_size else (number - 1) / (number + 2)
 
     def batches(self, run: int, number: int, all_rows: int) -> Iterator[tuple[str, Places, int]]:
-        """Batches of round ``number``: label, places among the rows in common, number of rows. All owners know them."""
+        """Batches of round ``number``: label, places among the rows in common, number of rows. All owners know them.
+
+        Only their order follows from the seed of the ``run``: what is in them is the same in all runs.
+        """
         count = max(all_rows // self.batch_size, 1) if self.batch_size else 1
         if count == 1:
             yield "1", slice(None), all_rows
             return
-        parts = np.array_split(_shuffled(all_rows, f"batches {run}"), count)
+        parts = np.array_split(_shuffled(all_rows, "batches"), count)
         for turn, place in enumerate(_shuffled(count, f"order {run} {number}"), 1):
             yield str(turn), parts[place], len(parts[place])
 
@@ -210,10 +226,26 @@ def _shaped(flat: Floats, at: Meeting) -> Floats:
 def _check_enough(inputs: int, rows: int, owner: str) -> None:
     if rows <= inputs:
         raise RuleError(
-            f"A step is over {rows} rows, and {owner!r} has {inputs} inputs.",
+            f"A step is over {counted(rows, 'row')}, and {owner!r} has {counted(inputs, 'input')}.",
             "Its gradient would be as many sums as there are rows or more: solved for, they tell the residual of every "
             "row, and with it the label.",
             "Use a larger batch_size, fewer columns, or owners with more rows in common.",
+        )
+
+
+def _check_classes(mine: Mine, at: Meeting, parts: Sequence[Places]) -> None:
+    """Beside the labels: refuse steps over few rows of a class; nobody is told which class, or how many rows."""
+    if at.setup.task == "regression":
+        return
+    y, count = labels_of(mine).astype(np.int64), len(at.setup.classes)
+    there = np.bincount(y, minlength=count) > 0  # a declared class without any row has nobody to hide
+    if min(int(np.bincount(y[places], minlength=count)[there].min()) for places in parts) < FEWEST:
+        raise RuleError(
+            f"A step is over fewer than {FEWEST} rows of a class that {mine.name!r} knows.",
+            "All weights are zero at first, and a gradient is then the sum of all rows less that of the class: whoever "
+            "has columns could tell whose rows these are.",
+            "Leave rare classes out or put some together, use a larger batch_size, or bring owners together that have "
+            "more rows in common.",
         )
 
 

@@ -162,16 +162,18 @@ def federation_of(
     Raises:
         SettingError: neither or both, or something else.
     """
-    if (given is None) == (not frames):
+    if isinstance(given, Federation) and not frames:
+        return given
+    fits = given is None or (isinstance(given, Sequence) and all(isinstance(owner, DataOwner) for owner in given))
+    if (given is None) == (not frames) or not fits:
+        both = "owners and frames by name" if frames else f"something of type {type(given).__name__}"
         raise SettingError(
-            "A joint prediction was asked of nobody." if given is None else "Owners and frames were given.",
+            f"A joint prediction was asked of {'nobody' if given is None else both}.",
             "It is about rows that owners of different columns have in common.",
             "Give a federation or a list of DataOwners; or, by the owners' names, frames with the id: "
             f"{', '.join(f'{name}=...' for name in setup.owners)}.",
         )
-    if isinstance(given, Federation):
-        return given
-    owners = list(given) if given is not None else [_owner(name, f, setup, labelled) for name, f in frames.items()]
+    owners = list(given) if isinstance(given, Sequence) else [_owner(n, f, setup, labelled) for n, f in frames.items()]
     return Federation(owners, encrypt=CKKS("deep") if strategy.multiplies else None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.cards import framed, one_line, pairs_html, panel, table_html
-from fedlab_nb.errors import SchemaError
+from fedlab_nb.cards import Card, framed, one_line, pairs_html, panel, table_html
+from fedlab_nb.errors import RuleError, SchemaError
 from fedlab_nb.parties import DataOwner, Federation
 from fedlab_nb.records import State
 from fedlab_nb.records.schema import Task
@@ -96,7 +96,8 @@ class VerticalModel:
 
         Returns:
             One row for each, in the order and with the ids of the owner of the labels: "prediction" is the class or
-            the number, and of classes there is the "probability of" each.
+            the number, and of classes there is the "probability of" each. Where rows were linked, the ids are the
+            fields as they were compared: without spaces, signs and capital letters.
 
         Raises:
             SettingError, SchemaError, RuleError: other owners or columns than the model was trained with.
@@ -158,6 +159,40 @@ class VerticalModel:
             SettingError: a federation of other owners.
         """
         return merged(self.parts, federation, consent)
+
+    def tree(self, number: int = 0, *, shown: Collection[str] | None = None) -> Card:
+        """A picture of tree ``number`` of SecureBoost, as those see it who have the parts of the owners ``shown``.
+
+        Left out, that is the owner of the labels: others' questions are handles then.
+
+        Raises:
+            RuleError: a model without trees.
+            SettingError: there is no such tree.
+        """
+        card: Card = self._of_trees("tree")(self.state, number, shown=shown)
+        return card
+
+    def importance(self, federation: Federation, *, hide_names: bool = True) -> pd.DataFrame:
+        """What the splits of each column have won in SecureBoost's trees, as their owners tell; the greatest first.
+
+        Others' columns are numbers ("shop feature 3") unless all agree not to hide their names.
+
+        Raises:
+            RuleError: a model without trees.
+            RoundError: naming the owner that fails.
+        """
+        found: pd.DataFrame = self._of_trees("importance")(federation, self.state, hide_names=hide_names)
+        return found
+
+    def _of_trees(self, asked: str) -> Any:
+        """What the strategy has for it; only one that grows trees does."""
+        if not hasattr(self.strategy, asked):
+            raise RuleError(
+                f"{asked} was asked for, and this is a model of {type(self.strategy).__name__}, which has no trees.",
+                "Gains and pictures are of the splits that trees are made of.",
+                "Train with fl.vertical.SecureBoost; of others, run.model.parts has each owner's weights.",
+            )
+        return getattr(self.strategy, asked)
 
     def _joint(self, rows: Asked, frames: Mapping[str, pd.DataFrame]) -> Joint:
         return joint_scores(self.strategy, self.state, self._federation(rows, frames, labelled=False))

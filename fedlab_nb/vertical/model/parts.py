@@ -121,7 +121,7 @@ def parts_of(strategy: VerticalStrategy, state: State) -> dict[str, ModelPart]:
     return {
         name: ModelPart(
             name,
-            strategy,
+            strategy.kept_with_parts(),
             origin,
             _kept(state.weights.get(name, np.zeros(0))),
             setup.readings[name],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.data.columns import as_numbers
+from fedlab_nb.data.columns import as_numbers, as_values
 from fedlab_nb.data.encoding import CategoryCode, Encoding, NumberCode, encode
 from fedlab_nb.errors import SchemaError
 from fedlab_nb.parties.split import observed
@@ -35,9 +36,12 @@ class Standard:
         """The inputs (n, d) of each row.
 
         Raises:
-            SchemaError: a column is missing.
+            SchemaError: a column is missing, or has numbers where there was text, or the other way round.
         """
-        return encode(features, self.encoding).astype(np.float64)
+        found = encode(features, self.encoding).astype(np.float64)
+        for code in self.encoding.inputs:
+            check_spelling(features[code.name], code)
+        return found
 
 
 def standard_reading(features: pd.DataFrame, schema: Schema, owner: str) -> Standard:
@@ -70,6 +74,44 @@ def target_code(target: pd.Series, column: Column, owner: str) -> CategoryCode |
             "Choose another target, or bring owners together that have more rows in common.",
         )
     return CategoryCode(column.name, classes)
+
+
+def check_known(target: pd.Series, code: CategoryCode | NumberCode, owner: str) -> None:
+    """Refuse held-out labels of classes that no row to train on has.
+
+    Raises:
+        SchemaError: there are some; none is quoted.
+    """
+    if isinstance(code, CategoryCode) and not target.isin(code.values).all():
+        raise SchemaError(
+            f"The target {code.name!r} of {owner!r} has a class in held-out rows that no row to train on has.",
+            "Models could never be right about these rows, and scores would have no number for them.",
+            f"Leave such rows out at {owner!r}, or declare all classes: fl.DataOwner(..., categories="
+            f"{{{code.name!r}: [...]}}).",
+        )
+
+
+def check_spelling(values: pd.Series, code: CategoryCode | NumberCode) -> None:
+    """Refuse categories that are all numbers where they were all text, or the other way round: none would be known.
+
+    Raises:
+        SchemaError: naming the column.
+    """
+    if isinstance(code, NumberCode):
+        return
+    given, known = (_texts(each) for each in (as_values(values.dropna()), code.values))
+    if len(given | known) > 1 and len(given) == len(known) == 1:
+        kinds = {True: "text", False: "numbers"}
+        raise SchemaError(
+            f"The column {code.name!r} holds {kinds[given.pop()]}, and categories that are {kinds[known.pop()]} are "
+            "known of it.",
+            "The number 1 and the text '1' are no common category: every row would count as one of an unknown kind.",
+            f"Convert it, for example frame[{code.name!r}].astype(str), to what it was in training.",
+        )
+
+
+def _texts(values: Iterable[object]) -> set[bool]:
+    return {isinstance(value, str) for value in values}
 
 
 def _code(values: pd.Series, column: Column, owner: str) -> NumberCode | CategoryCode:

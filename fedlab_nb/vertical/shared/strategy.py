@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.cards import card, one_line
 from fedlab_nb.data.encoding import CategoryCode, NumberCode
 from fedlab_nb.errors import RoundError, RuleError, SettingError
 from fedlab_nb.parties import Federation, Rows
@@ -25,8 +24,9 @@ from fedlab_nb.records import Column, Round, Schema, Scores, Spending, State
 from fedlab_nb.records.schema import Task
 from fedlab_nb.vertical.align import FEWEST, align
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
-from fedlab_nb.vertical.shared.reading import standard_reading, target_code
+from fedlab_nb.vertical.shared.reading import check_known, standard_reading, target_code
 from fedlab_nb.vertical.shared.scores import metrics
+from fedlab_nb.vertical.shared.words import strategy_card, strategy_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +83,10 @@ class VerticalStrategy(ABC):
             "Predict together instead: run.model.predict(federation).",
         )
 
+    def kept_with_parts(self) -> VerticalStrategy:
+        """The settings as every owner keeps them with its part: without what is about single owners' columns."""
+        return self
+
     def memory_of(self, state: State, owner: str) -> Mapping[str, Floats]:
         """What of the state's memory ``owner`` keeps with its part of the model: what stands under its own name."""
         return {owner: state.memory[owner]} if owner in state.memory else {}
@@ -117,6 +121,7 @@ class VerticalStrategy(ABC):
                 f'Name the column at its owner, fl.DataOwner({self.labels_at!r}, ..., target="..."), or correct '
                 "labels_at.",
             )
+        self._check_foreseen(federation.schema.target)
         if self.multiplies:
             check_products(federation.house.encrypt, type(self).__name__)
 
@@ -134,7 +139,10 @@ class VerticalStrategy(ABC):
         return _with_course(self.advance(self.meeting(state, federation, number), state, last=last), course)
 
     def evaluate(self, state: State, federation: Federation, number: int, *, last: bool) -> Scores:  # noqa: ARG002
-        """How good the model is on held-out rows in common, as the owner of the labels tells the server."""
+        """How good the model is on held-out rows in common, as the owner of the labels tells the server.
+
+        Of fewer than five such rows there is no score: it would be about single people.
+        """
         setup: Setup = state.context  # type: ignore[assignment]
         if not setup.held_out:
             return Scores()
@@ -166,8 +174,15 @@ class VerticalStrategy(ABC):
         return VerticalModel(self, state)
 
     def meeting(self, state: State, federation: Federation, number: int) -> Meeting:
-        """The owners over the rows to train on; rows are looked for again if this federation has not done so yet."""
-        return Meeting(federation, align(federation), state.context, number)  # type: ignore[arg-type]
+        """The owners over the rows to train on; rows are looked for again if this federation has not done so yet.
+
+        Raises:
+            RoundError: they are other rows than the run began with.
+        """
+        alignment = align(federation)
+        setup: Setup = state.context  # type: ignore[assignment]
+        own(federation, "rows in common", partial(_check_same, alignment=alignment, setup=setup), at=self.labels_at)
+        return Meeting(federation, alignment, setup, number)
 
     def _setup(self, federation: Federation, alignment: Alignment, seed: int) -> Setup:
         schemas = {owner.name: owner.schema for owner in federation.owners}
@@ -176,10 +191,11 @@ class VerticalStrategy(ABC):
             return self.read(alignment.of(rows).training[0], schemas[name], name)
 
         def labels(rows: Rows) -> tuple[Any, int, int]:
-            mine = alignment.of(rows)
-            sides = len(mine.training[0]), len(mine.held_out[0])
+            mine, sides = alignment.of(rows), _sides(alignment, rows)
             _check_rows(sides[0], self.labels_at)
-            return self.read_labels(mine.training[1], schemas[self.labels_at].target, self.labels_at), *sides
+            code = self.read_labels(mine.training[1], schemas[self.labels_at].target, self.labels_at)
+            check_known(mine.held_out[1], code, self.labels_at)
+            return code, *sides
 
         target, rows, held_out = own(federation, "reading of the labels", labels, at=self.labels_at)
         readings = {
@@ -188,26 +204,35 @@ class VerticalStrategy(ABC):
         }
         setup = Setup(self.labels_at, federation.names, federation.schema, seed, rows, held_out, target, readings,
                       secrets.token_hex(8))  # fmt: skip
-        if setup.task not in self.tasks:
-            raise RuleError(
-                f"{type(self).__name__} was to predict {target.name!r}, which is {_KINDS[setup.task]}.",
-                f"It predicts {' or '.join(_KINDS[task] for task in self.tasks)}.",
-                "Choose another target, or another strategy of fl.vertical; few different whole numbers count as classes: "
-                f'frame["{target.name}"].astype(float) makes numbers of them.',
-            )
+        self._check_task(target.name, setup.task)
         kind = f"{setup.task}, {len(setup.classes)} classes" if setup.classes else setup.task
         for name in ("server", *setup.others):
             federation.ledger.post(0, self.labels_at, name, "task", kind)
         return setup
 
+    def _check_foreseen(self, target: Column) -> None:
+        """Refuse a target of the wrong kind where its schema tells, unless the strategy reads labels in its own way."""
+        if type(self).read_labels is not VerticalStrategy.read_labels:
+            return
+        if target.kind == "numeric":
+            self._check_task(target.name, "regression")
+        elif target.categories is not None and len(target.categories) > 1:
+            self._check_task(target.name, "binary" if len(target.categories) == 2 else "multiclass")
+
+    def _check_task(self, target: str, task: Task) -> None:
+        if task not in self.tasks:
+            raise RuleError(
+                f"{type(self).__name__} was to predict {target!r}, which is {_KINDS[task]}.",
+                f"It predicts {' or '.join(_KINDS[one] for one in self.tasks)}.",
+                "Choose another target or strategy of fl.vertical. Few different whole numbers count as classes: "
+                f'frame["{target}"].astype(float) makes numbers of them.',
+            )
+
     def __repr__(self) -> str:
-        return one_line(f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in vars(self).items())})")
+        return strategy_words(self)
 
     def _repr_html_(self) -> str:
-        rows = [("Labels at", self.labels_at), ("In a line", self.formula)]
-        rows += [(name, repr(value)) for name, value in vars(self).items() if name != "labels_at"]
-        rows += [(f"What {who} learns", what) for who, what in self.learns]
-        return card(self.title, [row for row in rows if row[1]], "Each owner keeps its own part of the model.")
+        return strategy_card(self)
 
 
 _KINDS: dict[Task, str] = {"binary": "two classes", "multiclass": "several classes", "regression": "a number"}
@@ -222,6 +247,24 @@ def _course(state: State, number: int, settings: Mapping[str, object]) -> Floats
     said = repr((number, sorted(settings.items()), state.memory[COURSE].tolist()))
     digest = hashlib.blake2b(said.encode(), digest_size=6).digest()
     return np.array([number, int.from_bytes(digest, "big")], dtype=np.float64)
+
+
+def _sides(alignment: Alignment, rows: Rows) -> tuple[int, int]:
+    """How many rows in common there are to train on, and to score; fewer than five are not scored."""
+    mine = alignment.of(rows)
+    held_out = len(mine.held_out[0])
+    return len(mine.training[0]), held_out if held_out >= FEWEST else 0
+
+
+def _check_same(rows: Rows, alignment: Alignment, setup: Setup) -> None:
+    if _sides(alignment, rows) != (setup.rows, setup.held_out):
+        raise RoundError(
+            setup.labels_at,
+            "start",
+            "The owners have another number of rows in common than when this run began.",
+            "A round goes on with what owners found out about those rows, and would be about others.",
+            "Go on with a federation of the same rows, or start anew without after=.",
+        )
 
 
 def _check_rows(count: int, owner: str) -> None:

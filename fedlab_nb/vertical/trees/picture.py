@@ -21,12 +21,14 @@ def tree_card(state: State, number: int, shown: Collection[str]) -> Card:
     root = _node(state, setup, forest, number, 0, shown)
     turn = f"round {number // len(forest.base) + 1}"
     of = f", class {setup.classes[number % len(forest.base)]}" if len(forest.base) > 1 else ""
-    title = f"A tree of {turn}{of}: what it adds to the score"
+    title = f"A tree of {turn}{of}"
+    score = f"log-odds of {setup.target.name} = {setup.classes[1]}" if setup.task == "binary" else "score"
+    adds = f"What it adds to the {score} is at its ends."
     words, drawing = said(root, setup.owners), tree_svg(title, root, setup.owners)
     width = drawing.partition('viewBox="0 0 ')[2].partition(" ")[0]
     body = f'<div style="max-width:{width}px">{image(drawing, words)}</div>'
-    note = "Questions of owners whose names are not to be shown have numbers that only they can read."
-    return Card(f"{title}. {words}", framed(panel("A tree, and who asks what", body, note=note)))
+    note = f"{adds} Questions of owners whose names are not to be shown have numbers that only they can read."
+    return Card(f"{title}. {adds} {words}", framed(panel("A tree, and who asks what", body, note=note)))
 
 
 def _node(state: State, setup: Setup, forest: Forest, tree: int, node: int, shown: Collection[str]) -> Split | Leaf:

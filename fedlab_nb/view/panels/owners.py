@@ -77,7 +77,7 @@ def _note(snapshot: Snapshot) -> str:
         )
     if any(o.own_score is not None for o in lines):
         parts.append(f"Own model: the {metric_name(snapshot.metric)} of the model that an owner has for itself.")
-    if snapshot.history and all(o.rows is None for o in lines):
+    if snapshot.history and snapshot.between is None and all(o.rows is None for o in lines):
         parts.append("Numbers of rows were not released.")
     if snapshot.history and all(o.score is None for o in lines):
         parts.append(f"No owner's own {metric_name(snapshot.metric)} has been released yet.")

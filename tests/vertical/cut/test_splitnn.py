@@ -207,9 +207,7 @@ def test_what_parties_learn_is_on_the_card():
     shown = SplitNN("bank", defence=Marvell())._repr_html_()
     assert "groups rows by label almost without error" in shown
     assert "work back to columns" in shown
-    assert repr(SplitNN("bank", cut=2)) == (
-        "SplitNN(labels_at='bank', cut=2, hidden=(16,), lr=0.1, batch_size=32, defence=None)"
-    )
+    assert repr(SplitNN("bank", cut=2)) == "SplitNN(labels_at='bank', cut=2)"
 
 
 def test_joint_predictions_are_those_of_the_parts():

@@ -244,7 +244,8 @@ def _without(name, column):
     ("asked", "error", "words"),
     [
         (lambda: model().predict(), SettingError, ["nobody", "bank"]),
-        (lambda: model().predict(owners_of_new(), bank=frames()["bank"]), SettingError, ["Owners and frames"]),
+        (lambda: model().predict(owners_of_new(), bank=frames()["bank"]), SettingError, ["owners and frames"]),
+        (lambda: model().predict(frames()["bank"]), SettingError, ["type DataFrame", "frames with the id", "bank=..."]),
         (lambda: model().predict(bank=frames()["bank"]), SettingError, ["owner"]),
         (lambda: model().predict(owners_of_new("trees")), SettingError, ["post", "same owners"]),
         (lambda: model().predict(_without("shop", "spent")), SchemaError, ["'spent'", "same columns"]),

@@ -76,7 +76,7 @@ def test_leaks_of_a_protocol_are_on_the_card_once_they_have_crossed():
     assert "groups rows by label" in words
     assert "multiplies" not in words
     assert "nothing of another's" not in words
-    assert "may guess some of the labels" in " ".join(line.could_read for line in threats(case("transfer")[0]))
+    assert "it can work out labels" in " ".join(line.could_read for line in threats(case("transfer")[0]))
 
 
 def test_a_part_that_was_given_away_is_on_the_card():

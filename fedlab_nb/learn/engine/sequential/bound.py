@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedlab_nb.learn.engine.dropout import Keyed
 from fedlab_nb.learn.engine.flat import parts
@@ -62,15 +63,12 @@ class Bound:
         for buffer, first in self._constants:
             buffer.copy_(first)
 
-    def read(self) -> Floats:
-        """The weights (d,) in 64 bits."""
+    def read(self) -> NDArray[np.floating]:
+        """A copy of the weights (d,), as numbers of 32 or 64 bits."""
         import torch
 
-        read, end = np.empty(sum(t.numel() for t in (self.flat, *self.running))), 0
-        for t in (self.flat, *self.running):
-            start, end = end, end + t.numel()
-            torch.from_numpy(read)[start:end].copy_(t.reshape(-1))
-        return read
+        whole = torch.cat([self.flat, *(t.reshape(-1) for t in self.running)]).cpu()
+        return np.asarray((whole if whole.dtype == torch.float32 else whole.double()).numpy())
 
     def tensor(self, array: Array) -> Tensor:
         """An array of its own as a tensor beside the weights; whole numbers stay whole."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.learn.engine import plan
+from fedlab_nb.learn.engine.flat import in_64_bits
 from fedlab_nb.learn.engine.job import SGD, Floats, Job, Pull, Rule, Trained
 from fedlab_nb.learn.engine.losses import mean_loss
 from fedlab_nb.learn.engine.sequential import single
@@ -106,7 +107,7 @@ class Sequential:
                         rule.step(bound.flat[None], seen, kept)
                 step += 1
         left = {name: tensor[0].double().cpu().numpy().copy() for name, tensor in kept.items()}
-        return Trained(bound.read(), step, left)
+        return Trained(partial(in_64_bits, bound.read()), step, left)
 
 
 class _Owner:

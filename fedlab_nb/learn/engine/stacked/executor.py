@@ -9,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from fedlab_nb.errors import SettingError
+from fedlab_nb.learn.engine.flat import in_64_bits
 from fedlab_nb.learn.engine.job import SGD, Floats, Job, Rule, Trained
 from fedlab_nb.learn.engine.programs import compiled
 from fedlab_nb.learn.engine.programs.norm import BatchNorm
@@ -34,7 +35,6 @@ _PASSING_BYTES = 16_000_000
 
 # Results of so many bytes are held back at most, so that they can be given in the order in which they were asked for.
 _WINDOW_BYTES = 32_000_000
-
 
 # Weights of an owner that take more are read one owner at a time.
 _READ_BYTES = 200_000
@@ -115,7 +115,7 @@ class Stacked:
         alike: dict[tuple[int, bool], list[int]] = {}
         for i, job in enumerate(jobs):
             alike.setdefault((width(len(job), size), job.offset is None), []).append(i)
-        done: dict[int, Callable[[], Trained]] = {}
+        done: dict[int, Trained] = {}
         following = 0
         for (wide, _), members in alike.items():
             members.sort(key=lambda i: -len(jobs[i]))
@@ -126,11 +126,11 @@ class Stacked:
                 minibatches = Minibatches(chunk, like, epochs=epochs, size=size, width=wide, fewest=self._fewest)
                 done |= zip(places, self._chunk(minibatches, rule, like), strict=False)
                 while following in done:
-                    yield done.pop(following)()
+                    yield done.pop(following)
                     following += 1
 
-    def _chunk(self, minibatches: Minibatches, rule: Rule, like: Like) -> list[Callable[[], Trained]]:
-        """Train these owners; what comes out of it is read where it is asked for."""
+    def _chunk(self, minibatches: Minibatches, rule: Rule, like: Like) -> list[Trained]:
+        """Train these owners."""
         import torch
 
         jobs = minibatches.jobs
@@ -147,14 +147,29 @@ class Stacked:
                     k = minibatch.owners
                     rule.step(weights.flat[:k], owners, {name: tensor[:k] for name, tensor in kept.items()})
         left = {name: tensor.double().cpu().numpy() for name, tensor in kept.items()}
-        # Of large models one at a time: memory for all of a chunk in 64 bits would be asked for and cleared first.
-        read = weights.read(0, len(jobs)) if 8 * self.weights < _READ_BYTES else None
+        reads = self._reads(weights, len(jobs))
+        return [
+            Trained(read, steps, {name: lines[k] for name, lines in left.items()})
+            for k, (read, steps) in enumerate(zip(reads, minibatches.steps, strict=True))
+        ]
 
-        def trained(k: int, steps: int) -> Trained:
-            vector = weights.read(k, k + 1)[0] if read is None else read[k]
-            return Trained(vector, steps, {name: lines[k] for name, lines in left.items()})
+    def _reads(self, weights: Weights, owners: int) -> list[Callable[[], Floats]]:
+        """How each owner's weights are read, in 64 bits.
 
-        return [partial(trained, k, steps) for k, steps in enumerate(minibatches.steps)]
+        Those of large models stay as they lie until they are asked for; those of small ones are read all together.
+        """
+        import torch
+
+        if 8 * self.weights >= _READ_BYTES and self._device.type == "cpu":
+            return [partial(_line, weights, k) for k in range(owners)]
+        dtype = torch.float32 if self._dtype == torch.float32 else torch.float64
+        return [partial(in_64_bits, line) for line in weights.read(0, owners, dtype)]
+
+
+def _line(weights: Weights, k: int) -> Floats:
+    import torch
+
+    return in_64_bits(weights.read(k, k + 1, torch.float64)[0])
 
 
 def _accompanied(jobs: list[Job], fewest: int) -> list[Job]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,7 +87,8 @@ class Rows:
             tape = self._network.forward(x, views, seen)
             d = slopes(self._task, tape.outputs, y).mul_(seen.share)
             found = [_in_64_bits(slope) for slope in self._network.backward(tape, d, views)]
-            squares = torch.stack([slope.program.squares(slope.d, slope.kept) for slope in found]).sum(0)
+            # One after the other: a sum over a first axis adds up in another order at another owner's place.
+            squares = reduce(torch.add, [slope.program.squares(slope.d, slope.kept) for slope in found])
             fine = squares.isfinite()
             if not bool(fine.all()):
                 found = [_finite(slope) for slope in found]

@@ -55,17 +55,16 @@ class Weights:
         """The parameters (K, p), each in its own shape."""
         return split(flat, self._network.shapes)
 
-    def read(self, first: int, last: int) -> Floats:
-        """The weights of these owners (n, d), in 64 bits."""
+    def read(self, first: int, last: int, dtype: torch.dtype) -> NDArray[np.floating]:
+        """The weights of these owners (n, d) as numbers of 32 or 64 bits."""
         import torch
 
         tensors, end = [*self._parameters, *self._buffers], 0
-        read = np.empty((last - first, sum(t[0].numel() for t in tensors)))
-        into = torch.from_numpy(read)
+        read = torch.empty(last - first, sum(t[0].numel() for t in tensors), dtype=dtype)
         for t in tensors:
             start, end = end, end + t[0].numel()
-            into[:, start:end].view(last - first, *t.shape[1:]).copy_(t[first:last])
-        return read
+            read[:, start:end].view(last - first, *t.shape[1:]).copy_(t[first:last])
+        return np.asarray(read.numpy())
 
     def _spread(self, part: Tensor, order: Sequence[int]) -> Tensor:
         """A copy (K, ...) of its own for every owner, its axes in this order in memory."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fedlab_nb.data.columns import as_numbers, as_values
 from fedlab_nb.data.encoding import CategoryCode, Encoding, NumberCode
 from fedlab_nb.errors import SchemaError
+from fedlab_nb.vertical.shared.reading import check_spelling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,8 @@ class TreeReading:
                 "The trees ask for the same columns that they were grown on.",
                 "Add them (missing values are allowed), or rename the columns that you have.",
             )
+        for code in self.encoding.inputs:
+            check_spelling(features[code.name], code)
         columns = [_read(features[code.name], code) for code in self.encoding.inputs]
         return np.concatenate(columns, axis=1) if columns else np.zeros((len(features), 0))
 
