@@ -56,7 +56,9 @@ def opening(evidence: Evidence) -> str:
 def _opening_of_columns(evidence: Evidence) -> str:
     """Who handed out keys where owners multiply each other's sealed numbers, and what the key holder was sent."""
     keys = [giver for giver in evidence.key_givers if giver in evidence.names]
-    told = [f"{listed([repr(name) for name in keys])}: a secret key of its own each, for sums sent to it."] if keys else []
+    told = (
+        [f"{listed([repr(name) for name in keys])}: a secret key of its own each, for sums sent to it."] if keys else []
+    )
     if "key holder" in evidence.key_givers:
         told.append(f"The key holder has a secret key; it {opened_by_holder(evidence)}.")
     return " ".join(told) or "No key was handed out so far."

@@ -65,8 +65,8 @@ class Lane:
     @property
     def same(self) -> bool:
         """True if all seeds gave the same scores in every round, to the bit: then they tell nothing of chance."""
-        first, *others = ([(record.number, dict(record.metrics)) for record in run] for run in self.runs)
-        return bool(others) and any(scores for _, scores in first) and all(other == first for other in others)
+        scores = [[(record.number, dict(record.metrics)) for record in run] for run in self.runs]
+        return len(scores) > 1 and any(told for _, told in scores[0]) and all(one == scores[0] for one in scores)
 
     @property
     def told(self) -> tuple[History, ...]:
@@ -209,7 +209,7 @@ class Comparison:
         from fedlab_nb.comparing.words import title
         from fedlab_nb.view.compare.chart import Chart, Level, Line, Spot
 
-        most = max((len(lane.runs) for lane in self.lanes), default=1)
+        most = max((len(lane.told) for lane in self.lanes), default=1)
         lines = [
             Line(lane.name, tuple(Spot(at, m.value, m.low, m.high) for at, m in lane.means(self.metric)))
             for lane in self.lanes

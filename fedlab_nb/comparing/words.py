@@ -97,7 +97,7 @@ def _cells(found: Comparison, n: int) -> list[object]:
 
 def _notes(found: Comparison) -> list[str]:
     """How the numbers are to be read, and what happened."""
-    several = max((len(lane.runs) for lane in found.lanes), default=1) > 1
+    several = max((len(lane.told) for lane in found.lanes), default=1) > 1
     read = (
         "± is half a 95 % t interval for the mean over seeds: the luck of starts and batches, not of which rows are "
         "held out. Where two intervals overlap, luck may have ranked the lines. Bytes, time and owners' scores are "

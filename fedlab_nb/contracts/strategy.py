@@ -58,9 +58,8 @@ def check_strategy(strategy: Strategy, federation: Federation | None = None) -> 
 
 def _check_same_columns(strategy: object) -> None:
     if hasattr(strategy, "labels_at"):
-        name = strategy.__name__ if inspect.isclass(strategy) else type(strategy).__name__
         raise RuleError(
-            f"{name} was given, a strategy for owners of different columns.",
+            f"{type(strategy).__name__} was given, a strategy for owners of different columns.",
             "The laws that are tried here are about sums over owners of the same columns.",
             "Measure it against the same algorithm on pooled columns: fl.gain(federation, strategy, "
             "consent=federation.names).",

@@ -24,11 +24,7 @@ PAPER = "#fff"
 def federation_words(holdings: Sequence[Holding]) -> str:
     """The picture in one sentence or two: for screen readers, and where there is no picture."""
     owners = [h for h in holdings if h.role == "owner"]
-    rest = ". ".join(
-        f"The {h.party} {h.powers}, and sends the {h.sends.removeprefix('the ')} ({h.material})"
-        for h in holdings
-        if h.role != "owner"
-    )
+    rest = ". ".join(f"The {h.party} {_does(h)} ({h.material})" for h in holdings if h.role != "owner")
     keys = _shared(h.material for h in owners) or "different keys"
     sends = _shared(h.sends for h in owners) or "different things"
     return (
@@ -37,9 +33,17 @@ def federation_words(holdings: Sequence[Holding]) -> str:
     )
 
 
+def _does(holding: Holding) -> str:
+    """What a party without rows does, in words: with updates, where there are any, and what it sends."""
+    if not holding.powers:
+        return f"sends {holding.sends}"
+    return f"{holding.powers}, and sends the {holding.sends.removeprefix('the ')}"
+
+
 def federation_svg(holdings: Sequence[Holding]) -> str:
     """The parties of a federation as one SVG of plain shapes and text, readable on light and on dark paper.
 
+    Where the server neither adds nor reads (owners of different columns), owners are drawn to exchange with each other.
     Each owner is a bar as wide as the columns that it holds, so that equal columns stand above each other; below it are
     the server and the key holder with what they can do. Classes (``fl-d-owner``, ...) let a page choose other colours.
     """
@@ -164,6 +168,8 @@ def _boxes(owners: Sequence[Holding], others: Sequence[Holding], top: float) -> 
     """The arrows below the owners, the server, the key holder, and where they end."""
     server = next(h for h in others if h.role == "server")
     keeper = next((h for h in others if h.role == "key holder"), None)
+    if not server.may:
+        return _beside(owners, server, keeper, top)
     floor = top + 50
     width = WIDTH if keeper is None else BOX_WIDTH
     sends = _shared(h.sends for h in owners) or "updates"
@@ -191,6 +197,29 @@ def _boxes(owners: Sequence[Holding], others: Sequence[Holding], top: float) -> 
     return "".join(parts), floor + BOX_HEIGHT + 1
 
 
+def _beside(owners: Sequence[Holding], server: Holding, keeper: Holding | None, top: float) -> tuple[str, float]:
+    """The same where owners exchange among themselves, and the server only finds rows and passes identities on."""
+    exchange, floor = top + 18, top + 76
+    sends = _shared(h.sends for h in owners) or "numbers, each in its way"
+    parts = [
+        _arrow(WIDTH / 2, exchange, 0, exchange),
+        _arrow(WIDTH / 2, exchange, WIDTH, exchange),
+        text(WIDTH / 2, exchange + 16, f"between owners: {sends}", size=12, anchor="middle", room=WIDTH),
+        _arrow(22, top + 42, 22, floor - 5),
+        *_lines(32, top + 58, "ids masked, or pseudonyms; scores", 150),
+        _box(server, 0, floor, WIDTH if keeper is None else BOX_WIDTH, SERVER),
+    ]
+    if keeper is not None:
+        left = WIDTH - BOX_WIDTH
+        if keeper.key == "secret key":
+            parts += [
+                _arrow(left + 22, top + 42, left + 22, floor - 5),
+                *_lines(left + 32, top + 58, "sealed numbers", 130),
+            ]
+        parts.append(_box(keeper, left, floor, BOX_WIDTH, KEEPER))
+    return "".join(parts), floor + BOX_HEIGHT + 1
+
+
 def _box(holding: Holding, x: float, y: float, width: float, colour: str) -> str:
     """A party without rows: its name, what it can do, and its key."""
     kind = "keeper" if holding.role == "key holder" else "server"
@@ -200,7 +229,7 @@ def _box(holding: Holding, x: float, y: float, width: float, colour: str) -> str
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{BOX_HEIGHT}" rx="7" fill="{colour}" '
         f'class="fl-d-{kind}"/>'
         + text(start, y + 20, holding.party[:1].upper() + holding.party[1:], size=13, weight=650, fill=PAPER)
-        + text(start, y + 39, holding.powers, size=12, fill=PAPER, room=width - 18)
+        + text(start, y + 39, holding.powers or f"sends {holding.sends}", size=12, fill=PAPER, room=width - 18)
         + icon
         + text(
             start + 21 * bool(icon), y + 58, holding.material, size=12, fill=PAPER, room=width - 18 - 21 * bool(icon)

@@ -10,6 +10,7 @@ from fedlab_nb.audit.words import DECISION, EVIDENCE
 from fedlab_nb.privacy import Vault, epsilon
 from tests.audit.common import BUDGET, OPEN, SECRETS, Words, event, federation, owners, release, tell_lists
 from tests.audit.test_verify import edit
+from tests.vertical.common import federation as vertical
 
 # What a report must never claim.
 CLAIMS = re.compile(r"\b(in)?(compliant|complies|comply|compliance|gdpr-proof|secured?|securely)\b", re.IGNORECASE)
@@ -279,3 +280,55 @@ def test_a_long_table_is_folded_and_the_card_of_an_auditor_is_small():
     assert repr(auditor) == "Auditor(40 messages in the ledger, 40 lines in the journal)"
     assert "no row, no key" in auditor._repr_html_()
     assert auditor.report().markdown().startswith("## Audit report")
+
+
+def of_columns(strategy=None, **settings):
+    fed = vertical(**settings)
+    next(fl.rounds(fed, strategy or fl.vertical.LogisticRegression("bank"), num_rounds=1))
+    return fed, Auditor(fed).report()
+
+
+def role(made, party):
+    return next(row[1:] for s in made.sections if s.title.startswith("Roles") for row in s.rows if row[0] == party)
+
+
+def test_of_different_columns_the_owner_of_the_labels_is_the_guest_and_the_server_adds_nothing():
+    fed, made = of_columns()
+    assert role(made, "bank")[1] == "guest: it has the labels"
+    assert role(made, "shop")[1] == "host"
+    assert "finds the rows in common" in role(made, "server")[0]
+    padded = sum(m.kind == "padded gradient" for m in fed.ledger.messages)
+    got = f"got 0 sealed sums, and {padded} sealed gradients under pads: random numbers to it"
+    assert role(made, "key holder") == ("coordinator: holds the key", "arbiter", got)
+    assert got in cell(made, "The key")
+    assert "sealed update" not in flat(made)
+    assert "sends the model" not in flat(made)
+    assert "key holder with the server" not in flat(made)
+    assert "the key holder with an owner that multiplies" in cell(made, "Parties that collude")
+    assert "sums, opened" not in flat(made)
+    assert "finds the rows in common" in cell(made, "A server that lies")
+
+
+def test_of_different_columns_keys_are_those_that_were_handed_out():
+    _, own = of_columns(fl.vertical.LogisticRegression("bank", key_holder=False))
+    assert role(own, "key holder")[0] == "coordinator: has handed out no key"
+    assert "a secret key of its own each" in cell(own, "The key")
+    assert "The key holder has a secret key" not in flat(own)
+    _, plain = of_columns(fl.vertical.SplitNN("bank", cut=2), encrypt=None)
+    assert "No key was handed out" in cell(plain, "The key")
+    assert "the server could read all" not in flat(plain)
+    assert "The server reads every answer" not in flat(plain)
+    assert "readable one by one, for whoever they were sent to: 'activation gradients', 'activations'" in flat(plain)
+
+
+def test_parts_of_a_model_that_were_given_by_consent_are_told():
+    fed = vertical()
+    strategy = fl.vertical.LogisticRegression("bank")
+    record = next(fl.rounds(fed, strategy, num_rounds=1))
+
+    def told():
+        return role(Auditor(fed).report(), "whoever runs this notebook")[2]
+
+    assert told().endswith("its own part of a model")
+    strategy.model_of(record.state).merge(fed, consent=fed.names)
+    assert told().endswith("by consent 'bank' got the other parts")

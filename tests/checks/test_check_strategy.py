@@ -9,7 +9,7 @@ import fedlab_nb as fl
 from fedlab_nb import aggregate, compress, horizontal
 from fedlab_nb.checks import check_strategy
 from fedlab_nb.contracts.trying.made_up import Village
-from fedlab_nb.errors import SettingError
+from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.horizontal import (
     AFL,
     MOON,
@@ -166,3 +166,16 @@ def test_owners_without_declarations_have_a_marked_cell_where_rows_are_trained_o
         assert owner._inside(lambda rows: (rows.training[0][column] == MARK).sum(), stage="test") > 0
         assert not owner.trains_on_nothing
     assert Village.like(None).without_rows(Door(asking=1)).trains_on_nothing
+
+
+@pytest.mark.parametrize("with_federation", [False, True])
+def test_a_strategy_for_different_columns_is_sent_to_what_measures_it(with_federation):
+    import pandas as pd
+
+    frame = pd.DataFrame({"x": [1.5, 2.5], "y": ["a", "b"], "z": [0.5, 0.1]})
+    owners = fl.split_columns(frame, bank=["x", "y"], shop=["z"], target="y")
+    federation = fl.Federation(owners) if with_federation else None
+    for strategy in (fl.vertical.LogisticRegression("bank"), fl.vertical.SecureBoost("bank")):
+        with pytest.raises(RuleError, match=r"different columns.*fl\.gain") as caught:
+            check_strategy(strategy, federation)
+        assert caught.value.what.startswith(type(strategy).__name__)

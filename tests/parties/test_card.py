@@ -8,6 +8,8 @@ import fedlab_nb as fl
 from fedlab_nb.parties.shown.card import federation_card, holdings
 from tests.cards.things import Reader, pictures_of
 from tests.rounds.common import cells, declared, play
+from tests.vertical.common import federation as vertical
+from tests.vertical.common import owners as columns
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
 
@@ -107,3 +109,52 @@ def test_fifty_owners_make_no_longer_a_card_than_a_reader_can_take():
     assert "and 45 more" in pictures_of(card)[0]
     assert "and 25 more owners" in text_of(card)
     assert len(card) < 40_000
+
+
+def played(parties=2, **settings):
+    fed = vertical(columns(parties=parties), **settings)
+    next(fl.rounds(fed, fl.vertical.LogisticRegression("bank"), num_rounds=1))
+    return fed
+
+
+def test_owners_of_different_columns_exchange_and_the_server_adds_nothing_and_sends_no_model():
+    for fed in (vertical(), played(), vertical(encrypt=None)):
+        said = text_of(federation_card(fed)) + pictures_of(federation_card(fed))[0]
+        assert not re.search(r"adds sealed|sends the model|reads every update|updates, |sealed sum", said)
+        assert "The server adds nothing and sends no model here" in said
+        assert {h.may for h in holdings(fed)} == {()}
+    owner, server, keeper = (found[0] if isinstance(found, list) else found for found in by_role(played()))
+    assert (owner.key, owner.sends) == ("public key", "numbers, sealed and readable")
+    assert server.sends == "which rows match"
+    assert (keeper.key, keeper.sends) == ("secret key", "random numbers")
+
+
+def test_keys_of_owners_of_columns_are_those_that_crossed():
+    owners, _, keeper = by_role(vertical())
+    assert {(h.key, h.sends) for h in owners} == {("none", "nothing yet")}
+    assert (keeper.key, keeper.sends) == ("none", "nothing yet")
+    fed = vertical()
+    next(fl.rounds(fed, fl.vertical.LogisticRegression("bank", key_holder=False), num_rounds=1))
+    owners, _, keeper = by_role(fed)
+    assert {h.key for h in owners} == {"secret key"}
+    assert keeper.key == "none"
+
+
+def test_owners_of_columns_without_encryption_read_what_they_are_sent():
+    fed = vertical(encrypt=None)
+    fl.vertical.align(fed)
+    assert {h.sends for h in by_role(fed)[0]} == {"masked ids"}
+    next(fl.rounds(fed, fl.vertical.SplitNN("bank", cut=2), num_rounds=1))
+    owners, _, keeper = by_role(fed)
+    assert keeper is None
+    assert {h.sends for h in owners} == {"numbers, readable"}
+    assert "whoever is sent numbers reads them" in text_of(federation_card(fed))
+
+
+@pytest.mark.parametrize("parts", [cells, columns])
+def test_identities_without_encryption_give_nobody_a_key(parts):
+    fed = fl.Federation(parts())
+    for name in fed.names:
+        fed.ledger.post(1, "server", name, "identities", b"public")
+    assert {h.key for h in by_role(fed)[0]} == {"none"}
+    assert "no key" in text_of(federation_card(fed))

@@ -8,10 +8,12 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb import ledger
+from fedlab_nb.channel import Opaque
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties.shown import wire
 from tests.cards.things import Reader, page_of, pictures_of
 from tests.rounds.common import assert_teaches, cells, play
+from tests.vertical.common import federation as vertical
 
 SCHEMES = {
     "none": None,
@@ -275,3 +277,29 @@ def test_a_number_may_come_from_a_frame():
     for number in federation.seen_by("server").frame().index.to_numpy()[:3]:
         assert isinstance(number, np.integer)
         assert federation.wire(number).message.number == number
+
+
+def test_ids_are_hidden_by_owners_secret_numbers_where_nothing_is_encrypted():
+    fed = vertical(encrypt=None)
+    fl.vertical.align(fed)
+    for message in fed.ledger.messages:
+        view = fed.wire(message.number)
+        said = words(view)
+        assert not re.search("every single update|Scheme", page_of(view)), "no server reads updates here"
+        assert ("nothing hides it" in said) == (message.kind == "ids in common")
+        assert ("Hidden by owners' secret numbers" in said) == (message.kind == "masked ids")
+        assert view.comparison() is None
+
+
+def test_what_is_sealed_by_no_scheme_is_not_said_to_be_readable():
+    fed = fl.Federation(cells())
+    fed.ledger.post(1, "Owner 1", "Owner 2", "masked ids", Opaque(b"x" * 64, "two ids, masked", 16))
+    view = fed.wire(0)
+    assert "nothing hides it" not in words(view)
+    assert can(view) == {
+        "Owner 1": "own",
+        "Owner 2": "sealed",
+        "Owner 3": "never",
+        "server": "sealed",
+        LISTENER: "sealed",
+    }

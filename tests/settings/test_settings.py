@@ -42,3 +42,20 @@ def test_a_setting_that_does_not_fit_is_refused_in_three_clauses_and_an_object_b
     )
     with pytest.raises(SettingError, match="Rule has size=list, not a number"):
         check_setting("Rule", "size", ["a private value"], fits=False, **words)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ((), "()"),
+        ((16, 0.5), "(16, 0.5)"),
+        (("a",), "('a',)"),
+        ((1,) * 5, "tuple"),
+        (([1],), "tuple"),
+        (None, "NoneType"),
+    ],
+)
+def test_short_tuples_of_numbers_and_texts_are_shown(value, shown):
+    with pytest.raises(SettingError) as caught:
+        check_setting("Net", "hidden", value, fits=False, wanted="widths", why="It has layers.", example="(8,)")
+    assert caught.value.what == f"Net has hidden={shown}, not widths."

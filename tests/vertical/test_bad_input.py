@@ -108,6 +108,8 @@ RUNS = {
     ),
     "three owners and sines": (lambda: parts(parties=3), LogisticRegression("bank", sigmoid="sines"), RuleError, ["3"]),
     "three owners and counts": (lambda: parts("count", parties=3), PoissonRegression("bank"), RuleError, ["3 owners"]),
+    "a number in classes": (lambda: owners(target="income"), LogisticRegression("bank"), RuleError, ["a number"]),
+    "declared classes as a number": (parts, LinearRegression("bank"), RuleError, ["'default'", "two classes"]),
     "no step": (owners, LogisticRegression("bank", lr=0), SettingError, ["lr=0"]),
     "a step too long": (owners, LogisticRegression("bank", lr=2.5), SettingError, ["lr=2.5"]),
     "a step that is no number": (owners, LinearRegression("bank", lr=float("nan")), SettingError, ["lr=nan"]),
@@ -147,7 +149,6 @@ def test_encryption_without_products_is_refused(encrypt, words):
 
 
 MODELS = {
-    "a number in classes": (lambda: owners(target="income"), LogisticRegression("bank"), RuleError, "a number"),
     "classes as a number": (owners, LinearRegression("bank"), RuleError, "two classes"),
     "classes as counts": (owners, PoissonRegression("bank"), SchemaError, "counts from 0 up"),
     "counts below 0": (

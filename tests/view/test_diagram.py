@@ -156,3 +156,19 @@ def test_white_letters_are_readable_on_every_bar_and_every_bar_on_both_papers(ki
     colour = next(n.get("fill") for n in root.iter(f"{SVG}rect") if n.get("class") == f"fl-d-{kind}")
     assert contrast(colour, "#ffffff") >= 4.5
     assert contrast(colour, "#111111") >= 3.0
+
+
+def test_where_the_server_neither_adds_nor_reads_owners_exchange_with_each_other():
+    rows, sends = "rows found by ids", "numbers to other parties, readable"
+    bank = Holding("Bank", "owner", rows, COLUMNS[:7], "ill", sends=sends)
+    shop = Holding("Shop", "owner", rows, COLUMNS[7:], sends=sends)
+    passes = Holding("server", "server", sends="which rows are in common, and identities")
+    keeper = Holding("key holder", "key holder", key="secret key", material="secret key", sends="opened sums")
+    said = " ".join(words(drawn(bank, shop, passes, keeper)))
+    assert f"between owners: {sends}" in said
+    assert "sends opened sums" in said
+    assert not re.search("the model|sealed sum|adds", said)
+    told = federation_words([bank, shop, passes])
+    assert "different columns of rows found by ids" in told
+    assert told.endswith("The server sends which rows are in common, and identities (no key).")
+    assert bars(drawn(bank, shop, passes), "server") == [(0.0, WIDTH)]

@@ -34,6 +34,7 @@ def test_a_linear_model_multiplies_what_is_sealed_and_the_key_holder_opens_rando
     assert "random numbers" in told
     assert "Server" not in told
     assert "contribution" not in owners_panel(snapshot).lower()
+    assert "rows were not released" not in owners_panel(snapshot)
 
 
 def test_owners_with_keys_of_their_own_have_no_key_holder_on_the_road():

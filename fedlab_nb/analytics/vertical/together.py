@@ -24,9 +24,9 @@ def stacked(answers: Sequence[Answer]) -> Answer:
         (owner,) = answer.index
         counts = pd.DataFrame(answer).drop(columns="rows").loc[owner]
         index = pd.MultiIndex.from_product([[owner], counts.index], names=["owner", "column"])
-        tables.append(pd.DataFrame({"rows": answer.loc[owner, "rows"], "missing": counts.to_numpy()}, index))
+        tables.append(pd.DataFrame({"missing": counts.to_numpy(), "rows": answer.loc[owner, "rows"]}, index))
     made = _with_facts(pd.concat(tables), answers)
-    made.attrs["figure"] = ""  # that of a table with a column for each column
+    made.attrs["figure"] = "bars"
     return made
 
 
@@ -36,7 +36,7 @@ def _with_facts(table: pd.DataFrame, answers: Sequence[Answer]) -> Answer:
     made.attrs.update(facts[0])
     made.attrs["owners"] = len(answers)
     made.attrs["hidden cells"] = sum(each["hidden cells"] for each in facts)
-    made.attrs["left"] = listed(dict.fromkeys(each["left"] for each in facts))
+    made.attrs["left"] = listed(each["left"] for each in facts)
     if len({each["question"] for each in facts}) > 1:
         made.attrs["question"] = f"{facts[0]['question'].split(' of ')[0]} of {listed(map(str, table.columns))}"
     return made

@@ -64,8 +64,8 @@ def _lying_server(evidence: Evidence) -> str:
     house = evidence.house
     if evidence.vertical:
         return (
-            "The server finds the rows in common: one that lies may leave rows out or name wrong ones, which spoils the "
-            "result. Identities that it passes on are believed unless owners compare the fingerprint of the public key."
+            "The server finds the rows in common: one that lies may leave rows out or name wrong ones, which spoils "
+            "the result. Identities that it passes on are believed."
         )
     if house.encrypt is None:
         return "The server reads every answer as it is: it need not lie, and no owner has to help it."

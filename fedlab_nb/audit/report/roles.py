@@ -12,7 +12,10 @@ from fedlab_nb.units import bytes_text, counted, listed
 _GUEST, _AUDITOR = "host; guest where it asks for the model", "reads ledger, budgets and settings; no row, no key"
 # What the server does, and FATE's word for it: owners of the same columns, and of different ones.
 _ADDS = "adds and sends the model", "arbiter"
-_PASSES_ON = "finds the rows in common, passes identities on, is told scores", "none: FATE's parties do it among themselves"
+_PASSES_ON = (
+    "finds the rows in common, passes identities on, is told scores",
+    "none: FATE's parties do it among themselves",
+)
 _USER_OF_COLUMNS = "none: there the guest uses the model"
 # What the table of "who sees what" says.
 _SEEN = {"own": "its own", "reads": "reads it", "sealed": "cannot read it", "never": "never gets it"}

@@ -45,6 +45,29 @@ KINDS = {
 }
 # Sealed for whoever has the key, which may be an owner.
 FOR_A_KEY = ("padded gradient", "padded scores", "sums of gradients", "sealed scores")
+# What the ledger notes of numbers that are hidden by masks and not by a key.
+MASKED = "under masks"
+OF_MASKS = ("mask key", "mask keys", "key shares", "survivors", "confirmation", "confirmations", "revealed shares")
+# What hides a message between owners of different columns, where that is no key.
+HIDDEN_BY = {
+    "masked ids": "owners' secret numbers",
+    "partial score, masked": "masks that cancel in the sum",
+    "padded gradient, opened": "pads of whoever it is sent to",
+}
+# Why a hidden message cannot be read, by who can open sums: without a key, with the key, and at another owner.
+WITHOUT = {
+    "authority": "it has no key",
+    "owners": "it has no key",
+    "threshold": "nobody has the key, and it has no share of it",
+    "masks": "masks hide the numbers until they cancel in the sum",
+}
+HOLDER = "could", "it has the secret key; what protects owners is that only sums are sent to it"
+ANOTHER = {
+    "authority": ("never", "it is sent to others, and its public key would open nothing"),
+    "owners": ("could", "it is sent to others, but it has the secret key, and could open a copy"),
+    "threshold": ("never", "it is sent to others, and one share of the key would open nothing"),
+    "masks": ("never", "it is sent to others, and it knows one of the masks at most"),
+}
 
 
 def family(kind: str) -> str:

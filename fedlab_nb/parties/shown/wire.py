@@ -20,6 +20,7 @@ from fedlab_nb.errors import SettingError
 from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.federation import Federation
 from fedlab_nb.parties.shown.columns import read_by
+from fedlab_nb.parties.shown.kinds import ANOTHER, HIDDEN_BY, HOLDER, MASKED, OF_MASKS, WITHOUT
 from fedlab_nb.records import Message, Peek
 from fedlab_nb.units import bytes_text, counted, listed, times_text
 from fedlab_nb.view.keyring import Route, keyring_svg, keyring_words
@@ -31,9 +32,6 @@ LISTENER = "whoever listens on the wire"
 # The comparison below a message runs while a reader waits.
 MOST_NUMBERS, MOST_OWNERS = 4096, 5
 _MOST_NAMES = 3
-# What the ledger notes of numbers that are hidden by masks and not by a key.
-_MASKED = "under masks"
-_OF_MASKS = ("mask key", "mask keys", "key shares", "survivors", "confirmation", "confirmations", "revealed shares")
 
 WORDS = {
     "own": ("●", "its own", "fl-good"),
@@ -81,10 +79,7 @@ class WireView:
         return pd.DataFrame(rows, columns=["who", "can", "why", "finds"]).set_index("who")
 
     def comparison(self) -> ChannelComparison | None:
-        """As many invented numbers in several ways, at most 4,096 from at most 5 owners.
-
-        None if it holds no numbers, or where owners hold different columns: nothing is added there.
-        """
+        """As many invented numbers (at most 4,096, of 5 owners) in several ways; None where nothing is to be added."""
         if not self.numbers or self.of_columns:
             return None
         return _compared(min(len(self.owners), MOST_OWNERS), min(self.numbers, MOST_NUMBERS), self.scheme)
@@ -116,7 +111,7 @@ def wire(federation: Federation, number: int) -> WireView:
     vertical = is_vertical(federation.schema)
     of_columns = message.encrypted and vertical
     told = partial(read_by, message=message, federation=federation) if of_columns else None
-    masked = message.kind in _OF_MASKS or _MASKED in message.peek.note
+    masked = message.kind in OF_MASKS or MASKED in message.peek.note
     if masked and not of_columns and not isinstance(scheme, SecAgg):
         # Numbers too wide for shares of a key go under masks that only all owners can take off.
         scheme = SecAgg(threshold=max(len(federation.names), 2))
@@ -155,7 +150,7 @@ class _Case(NamedTuple):
 
 def _sights(case: _Case, scheme: Encryption | None) -> Iterator[Sight]:
     """What the parties can do with a message, in order: owners, server, key holder, whoever listens."""
-    tell = _sealed if case.message.encrypted else _readable
+    tell = _readable if not case.message.encrypted else _sealed if case.hidden or case.told else _hidden
     ends = (case.message.sender, case.message.receiver)
     for name in (n for n in case.owners if n in ends):
         yield tell(name, case)
@@ -192,11 +187,8 @@ def _sealed(party: str, case: _Case) -> Sight:
         return _secret(party, message)
     if case.told is not None:
         return _of_columns(party, case, *case.told(party))
-    if not hidden:
-        word = {message.sender: "own"}.get(party, "never" if party in case.owners and party != message.receiver else "sealed")
-        return Sight(party, word, message.peek.note or "it was sealed before it was sent, by no scheme in force here")
     if party in (LISTENER, SERVER):
-        return Sight(party, "sealed", _WITHOUT[hidden], message.peek)
+        return Sight(party, "sealed", WITHOUT[hidden], message.peek)
     if party == message.sender:
         return Sight(party, "own", "these are its own numbers, hidden before they leave it")
     if message.sender == SERVER and hidden == "threshold":
@@ -206,27 +198,18 @@ def _sealed(party: str, case: _Case) -> Sight:
         return Sight(party, "together", f"each gets a copy of the sum for itself, and {share.removeprefix('it ')}")
     if party == message.receiver:
         return Sight(party, "reads", "it is a sum, and it has the secret key", case.opened)
-    return Sight(party, *(_HOLDER if party == KEY_HOLDER else _ANOTHER[hidden]))
+    return Sight(party, *(HOLDER if party == KEY_HOLDER else ANOTHER[hidden]))
+
+
+def _hidden(party: str, case: _Case) -> Sight:
+    """A message that is hidden by something else than the scheme in force."""
+    ends = {case.message.sender: "own", case.message.receiver: "sealed", SERVER: "sealed", LISTENER: "sealed"}
+    return Sight(party, ends.get(party, "never"), case.message.peek.note or "it was sealed before it was sent")
 
 
 def _of_columns(party: str, case: _Case, word: str, why: str) -> Sight:
     """A message between owners of different columns."""
     return Sight(party, word, why, {"sealed": case.message.peek, "reads": case.opened}.get(word))
-
-
-_WITHOUT = {
-    "authority": "it has no key",
-    "owners": "it has no key",
-    "threshold": "nobody has the key, and it has no share of it",
-    "masks": "masks hide the numbers until they cancel in the sum",
-}
-_HOLDER = "could", "it has the secret key; what protects owners is that only sums are sent to it"
-_ANOTHER = {
-    "authority": ("never", "it is sent to others, and its public key would open nothing"),
-    "owners": ("could", "it is sent to others, but it has the secret key, and could open a copy"),
-    "threshold": ("never", "it is sent to others, and one share of the key would open nothing"),
-    "masks": ("never", "it is sent to others, and it knows one of the masks at most"),
-}
 
 
 def _secret(party: str, message: Message) -> Sight:
@@ -286,9 +269,7 @@ def _hidden_by(view: WireView) -> str:
     m = view.message
     if not m.encrypted:
         return "nothing"
-    known = {"masked ids": "owners' secret numbers", "partial score, masked": "masks that cancel in the sum"}
-    key = "pads of whoever it is sent to" if m.kind.endswith(", opened") else scheme_name(view.scheme)
-    return known.get(m.kind) or (key if m.plain_nbytes else m.peek.note)
+    return HIDDEN_BY.get(m.kind) or (scheme_name(view.scheme) if m.plain_nbytes else m.peek.note)
 
 
 def _line(sight: Sight) -> str:
