@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from fedlab_nb.privacy import Budget, GaussianMeter, Vault
 from fedlab_nb.privacy.account import trial
-from fedlab_nb.privacy.vault.journal import debit_facts, rows
+from fedlab_nb.privacy.vault.charging import charged
+from fedlab_nb.privacy.vault.journal import body_of, rows
 from tests.vault.common import DELTA, debit, forget_unused, release
 from tests.vault.victims import Victims, kill
 
@@ -47,14 +48,13 @@ def written(path, entries):
     made, number = [], 0
     while len(made) < entries - OWNERS:
         number += 1
+        first = OWNERS + len(made) + 1
         for rows_of, amount in (("training", 40.0), ("held-out", 60.0)):
-            for owner in range(OWNERS):
-                event = release(amount, rows_of, number=number)
-                made += [
-                    ("debit", f)
-                    for f in debit_facts(debit(f"{owner:032x}", event, owner=f"Owner {owner}", budget=None))
-                ]
-        made.append(("answer", {"question": f"{number:064x}", "debit": len(made), "digest": f"{number:064x}"}))
+            event = release(amount, rows_of, number=number)
+            due = [debit(f"{o:032x}", event, owner=f"Owner {o}", budget=None) for o in range(OWNERS)]
+            made += charged(due, vault.account, {})
+        answer = {"question": f"{number:064x}", "debit": first, "digest": f"{number:064x}"}
+        made.append(("answer", body_of(answer)))
     with vault._file.writing() as database:
         lines = rows(vault._last, len(vault), made[: entries - OWNERS])
         database.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?)", lines)
