@@ -240,9 +240,9 @@ def ensure_chromium() -> None:
         return
     if is_root() and shutil.which("apt-get"):
         print("Installing Chromium for the browser tests (about 110 MB) ...", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "stdout": subprocess.DEVNULL}
         for step in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", *step], env=environment, check=False, stdout=subprocess.DEVNULL)
+            subprocess.run(["apt-get", *step], check=False, **quiet)
     if not find_chromium():
         print("No Chromium here: the browser tests will be skipped. On Debian or Ubuntu: sudo apt install chromium.")
 
@@ -250,7 +250,6 @@ def ensure_chromium() -> None:
 def test(arguments: list[str]) -> int:
     """Run every check; the tests come last, so that their closing line is the last one when all is well."""
     ensure_chromium()
-    scripts = Path(sys.executable).parent
     checks = {
         "lint": ["ruff", "check", "."],
         "format": ["ruff", "format", "--check", "."],
@@ -260,11 +259,12 @@ def test(arguments: list[str]) -> int:
     passed = {}
     for name, (tool, *options) in checks.items():
         print(f"--- {name}: {tool} {' '.join(options)}", flush=True)
-        passed[name] = subprocess.call([str(scripts / tool), *options], cwd=ROOT) == 0
+        passed[name] = subprocess.call([str(Path(sys.executable).parent / tool), *options], cwd=ROOT) == 0
     summary = ", ".join(f"{name} {'passed' if good else 'FAILED'}" for name, good in passed.items())
     print(f"--- {summary}; now the tests", flush=True)
     arguments = arguments or ["-q", "-n", "2", "--dist", "loadfile"]  # all of them: in two processes, file by file
-    failed = subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
+    fixed = {**os.environ, "PYTHONHASHSEED": "1"}  # so that both processes find the tests in one order
+    failed = subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=fixed)
     if not all(passed.values()):
         print(f"Not all is well: {summary}; pytest {'FAILED' if failed else 'passed'}.")
         return 1
