@@ -247,7 +247,7 @@ def test_what_another_kernel_wrote_into_the_vault_is_seen(tmp_path):
     assert found(checked, "Accounts and journal agree").startswith("4 debits")
 
 
-@pytest.mark.parametrize("thing", [None, "federation", object()], ids=str)
+@pytest.mark.parametrize("thing", [None, "federation", object()], ids=["None", "text", "object"])
 def test_only_a_federation_has_something_to_audit(thing):
     with pytest.raises(SettingError) as caught:
         Auditor(thing)

@@ -121,7 +121,7 @@ def local_class():
 @pytest.mark.parametrize(
     "value",
     [lambda: 1, object(), np.array(["a"]), np.array([1j]), np.array([None]), {1, 2}, b"bytes", Mine, local_class()],
-    ids=repr,
+    ids=["function", "object", "texts", "complex", "objects", "set", "bytes", "class", "local class"],
 )
 def test_what_would_need_code_is_refused_with_the_place_where_it_is(value):
     with pytest.raises(SettingError) as caught:

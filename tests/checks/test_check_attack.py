@@ -48,7 +48,9 @@ def refuses(view):
 
 
 @pytest.mark.parametrize(
-    "attack", [longest_update, guess, InvertFirstLayer(5, 2), refuses, lambda view: view.frame()], ids=repr
+    "attack",
+    [longest_update, guess, InvertFirstLayer(5, 2), refuses, lambda view: view.frame()],
+    ids=["longest", "guess", "inversion", "refuses", "lambda"],
 )
 def test_right_attacks_pass(attack):
     report = check_attack(attack)

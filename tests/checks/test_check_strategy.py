@@ -71,7 +71,7 @@ for _i, _case in enumerate(BROKEN):
     FIRST.setdefault(type(_case[0]) if not isinstance(_case[0], type) else _case[0], _i)
 
 
-@pytest.mark.parametrize("strategy", OURS, ids=repr)
+@pytest.mark.parametrize("strategy", OURS, ids=lambda strategy: repr(strategy).partition(" at 0x")[0])
 def test_every_strategy_of_ours_keeps_every_law(strategy):
     report = check_strategy(strategy)
     assert str(report.faults) == "()"

@@ -173,7 +173,7 @@ CANNOT = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "house", "error"), CANNOT, ids=str)
+@pytest.mark.parametrize(("settings", "house", "error"), CANNOT, ids=lambda part: str(part).partition(" at 0x")[0])
 def test_what_cannot_work_is_refused_before_anything_leaves(settings, house, error):
     federation = fed(**house)
     with pytest.raises(error) as caught:
