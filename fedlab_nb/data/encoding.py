@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,12 +59,8 @@ class Encoding:
     target: NumberCode | CategoryCode
 
     def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        """Worked out once: owners' rows are looked up by it, for every owner in every round."""
-        return hash((self.inputs, self.target))
+        # Of little, as owners' rows are looked up by it for every owner in every round; equal ones are told by ==.
+        return hash((self.target.name, len(self.inputs)))
 
     @property
     def task(self) -> Task:
