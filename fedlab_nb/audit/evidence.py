@@ -15,7 +15,6 @@ from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.errors import VaultError
 from fedlab_nb.ledger import GENESIS
 from fedlab_nb.parties import Federation
-from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.shown.threats import threats
 from fedlab_nb.parties.shown.trust import access
@@ -73,7 +72,8 @@ class Book:
 class Evidence:
     """Everything that an audit is computed from, taken at the time ``at`` (seconds since 1970).
 
-    ``vertical`` says that owners hold different columns; ``labelled`` is then the owner with the target, "" if none.
+    ``vertical`` says that owners hold different columns; ``labelled`` is the owner that said what
+    is to be predicted, "" if none has.
     """
 
     at: float
@@ -162,8 +162,8 @@ def evidence(federation: Federation) -> Evidence:
         # Who saw what is looked up in the ledger by number: in one that was altered there is nothing to look up.
         access=tuple(replace(row, samples=(None, None, None)) for row in access(federation)) if holds else (),
         threats=threats(federation),
-        vertical=is_vertical(schema),
-        labelled=next((owner.name for owner in federation.owners if owner.target), "") if is_vertical(schema) else "",
+        vertical=schema.id is not None,
+        labelled=next((m.sender for m in reversed(federation.ledger.messages) if m.kind == "task"), ""),
     )
 
 

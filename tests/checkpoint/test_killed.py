@@ -41,7 +41,7 @@ def test_under_a_privacy_budget_what_was_kept_is_not_paid_again(victims, tmp_pat
     again = fl.History(fl.rounds(federation_again, strategy("row"), num_rounds=ROUNDS, seed=4))
     assert facts_of(again, exact=False) == facts_of(found, exact=False)
     assert len(Vault(job["vault"])) == lines
-    assert federation_again.epsilon() == spent[-1]
+    assert federation_again.epsilon() == pytest.approx(spent[-1], rel=1e-12)  # added up in another order
     new_kernel()
     undisturbed = federation("row", tmp_path / "w")
     list(fl.rounds(undisturbed, strategy("row"), num_rounds=ROUNDS, seed=4))

@@ -82,15 +82,6 @@ def encrypted_zero(context: Any, scheme: Hashable) -> Any:
     return cipher
 
 
-def secret_zero(context: Any) -> Any:
-    """The same from whoever has the secret key, which is quicker and less noisy."""
-    import tenseal.sealapi as seal
-
-    cipher = seal.Ciphertext()
-    guarded("encrypt", "zero", _secret_encryptor(context).encrypt_zero_symmetric, cipher)
-    return cipher
-
-
 @lru_cache(maxsize=8)
 def wire_of(scheme: Hashable) -> Wire:
     """The shape of ciphertexts under a scheme's parameters."""
@@ -133,14 +124,6 @@ def _context(scheme: CKKS | BFV, primes: list[Any]) -> Any:
     if exact:
         settings.set_plain_modulus(PLAIN_MODULUS)
     return seal.SEALContext(settings, True, seal.SEC_LEVEL_TYPE.TC128)
-
-
-@lru_cache(maxsize=2)
-def _secret_encryptor(context: Any) -> Any:
-    import tenseal.sealapi as seal
-
-    outer, key = context.seal_context(), context.secret_key()
-    return seal.Encryptor(outer.data, key.data)
 
 
 @lru_cache(maxsize=4)

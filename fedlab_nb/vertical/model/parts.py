@@ -175,10 +175,10 @@ def _check(parts: Sequence[object]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     missing = [name for name in first.origin.owners if name not in names]
     if twice or missing:
-        what = f"The part of {listed(map(repr, twice))} was given twice" if twice else "One part each was given"
-        lacks = f", that of {listed(map(repr, missing))} is missing." if missing else "."
+        what = f"the part of {listed(map(repr, twice))} was given twice" if twice else "one part each was given"
+        lacks = f", that of {listed(map(repr, missing))} is missing" if missing else ""
         raise SettingError(
-            f"{what}{lacks}",
+            f"These parts do not make up a model: {what}{lacks}.",
             "Every owner has one part, and a prediction needs all of them.",
             f"Pass one part of each of {listed(first.origin.owners)}.",
         )
