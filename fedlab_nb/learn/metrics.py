@@ -219,6 +219,33 @@ def probabilities(scores: Floats) -> Floats:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
+def exact_scores(task: Task, scores: Floats, y: NDArray[np.generic], scale: float = 1.0) -> dict[str, float]:
+    """Accuracy, loss and AUC of classes, RMSE and R2 of numbers, from ``scores`` (n, outputs) and targets ``y`` (n,).
+
+    ``scale`` is one unit of a number in its own units. AUC is absent where only one class occurs, R2 where all targets
+    are equal; of several classes AUC is the mean of each against the rest.
+    """
+    if task == "regression":
+        error = (scores[:, 0] - y.astype(np.float64)) * scale
+        squares, spread = float(np.mean(error**2)), float(np.var(y.astype(np.float64))) * scale**2
+        return {"rmse": float(np.sqrt(squares))} | ({"r2": 1.0 - squares / spread} if spread > 0.0 else {})
+    chances, truth = probabilities(scores), y.astype(np.int64)
+    of_truth = np.clip(chances[np.arange(len(truth)), truth], 1e-12, 1.0)
+    ranked = scores if task == "binary" else chances
+    areas = [exact_area(ranked[:, place], truth == place + (task == "binary")) for place in range(ranked.shape[1])]
+    known = [area for area in areas if area is not None]
+    found = {"accuracy": float(np.mean(chances.argmax(1) == truth)), "loss": float(-np.log(of_truth).mean())}
+    return found | ({"auc": float(np.mean(known))} if known else {})
+
+
+def exact_area(scores: Floats, positive: NDArray[np.bool_]) -> float | None:
+    """The area under the ROC curve of ``scores`` (n,), ties counting half; None where only one class occurs."""
+    _, place = np.unique(scores, return_inverse=True)
+    bins = int(place.max(initial=-1)) + 1
+    counts = np.bincount(positive * bins + place, minlength=2 * bins).astype(np.float64)
+    return area_under_curve(counts.reshape(2, bins))
+
+
 def area_under_curve(table: Floats) -> float | None:
     """The area under the ROC curve from counts (2, bins) of negatives and positives by rising score."""
     negatives, positives = table.sum(1)

@@ -12,7 +12,7 @@ from fedlab_nb.cards import card, one_line
 from fedlab_nb.errors import SchemaError
 from fedlab_nb.learn.engine.flat import load_weights
 from fedlab_nb.learn.local import Learner
-from fedlab_nb.learn.metrics import area_under_curve, probabilities
+from fedlab_nb.learn.metrics import exact_scores, probabilities
 from fedlab_nb.learn.models import Architecture, build
 from fedlab_nb.records.schema import Task
 from fedlab_nb.units import bytes_text, listed
@@ -118,19 +118,7 @@ class TrainedModel:
                 "Give a frame with that column filled in, spelled as in training.",
             )
         scores = self._scores(frame)[keep]
-        if self.task == "regression":
-            error = (scores[:, 0] - y) * self.reading.scale
-            spread = float(np.var(y)) * self.reading.scale**2
-            rmse = {"rmse": float(np.sqrt(np.mean(error**2)))}
-            return rmse | ({"r2": float(1 - np.mean(error**2) / spread)} if spread > 0.0 else {})
-        chances, truth = probabilities(scores), y.astype(np.int64)
-        of_truth = np.clip(chances[np.arange(len(truth)), truth], 1e-12, 1.0)
-        columns = range(1, 2) if self.task == "binary" else range(chances.shape[1])
-        ranked = scores if self.task == "binary" else chances
-        areas = [_exact_area(ranked[:, c if ranked.shape[1] > 1 else 0], truth == c) for c in columns]
-        known = [area for area in areas if area is not None]
-        result = {"accuracy": float(np.mean(chances.argmax(1) == truth)), "loss": float(-np.log(of_truth).mean())}
-        return result | ({"auc": float(np.mean(known))} if known else {})
+        return exact_scores(self.task, scores, y, self.reading.scale)
 
     def module(self) -> nn.Module:
         """The torch module with these weights, ready to predict; its inputs are those of ``reading.read(frame)``."""
@@ -205,10 +193,3 @@ class TrainedModel:
             "the model, .module() is torch."
         )
         return card("Trained model", rows, note)
-
-
-def _exact_area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
-    _, place = np.unique(scores, return_inverse=True)
-    bins = int(place.max(initial=-1)) + 1
-    counts = np.bincount(positive * bins + place, minlength=2 * bins).astype(np.float64)
-    return area_under_curve(counts.reshape(2, bins))

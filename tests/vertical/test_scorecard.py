@@ -8,6 +8,7 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.errors import RuleError, SchemaError, SettingError
+from fedlab_nb.learn.metrics import exact_area
 from fedlab_nb.parties.columns.keep import keep
 from fedlab_nb.parties.columns.road import alignment_of
 from fedlab_nb.records.kept import put_together, taken_apart
@@ -16,7 +17,6 @@ from fedlab_nb.vertical.model import VerticalModel
 from fedlab_nb.vertical.scorecard.card import scorecard
 from fedlab_nb.vertical.scorecard.evidence import BinnedColumn, Evidence, EvidenceReading
 from fedlab_nb.vertical.scorecard.points import points_of
-from fedlab_nb.vertical.shared.scores import area
 from tests.vertical.common import federation, owners, people, pooled, tables, with_gaps
 from tests.vertical.test_scan import leaks, private
 from tests.vertical.test_selection import trained
@@ -92,7 +92,7 @@ def test_a_model_on_weights_of_evidence_is_as_good_as_the_same_one_on_pooled_row
     )
     scores = {"oracle": oracle.decision_function(read(held))}
     truth = (held["default"] == "yes").to_numpy()
-    assert history[-1].metrics["auc"] == pytest.approx(area(scores["oracle"], truth), abs=0.005)
+    assert history[-1].metrics["auc"] == pytest.approx(exact_area(scores["oracle"], truth), abs=0.005)
     assert model.setup.held_out == len(held)
     weights = np.concatenate([model.state.weights["bank"][:-1], model.state.weights["shop"]])
     names = [*model.setup.readings["bank"].inputs, *model.setup.readings["shop"].inputs]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fedlab_nb.cards import card
 from fedlab_nb.errors import RuleError, SettingError
+from fedlab_nb.learn.metrics import exact_area
 from fedlab_nb.ledger import View
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.columns.road import charge
@@ -20,7 +21,6 @@ from fedlab_nb.records import Round
 from fedlab_nb.vertical.align import align
 from fedlab_nb.vertical.cut.order import GRADIENTS, batch_order
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
-from fedlab_nb.vertical.shared.scores import area
 
 Floats = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def _compared(federation: Federation, setup: Setup, number: int, scores: Sequenc
     def compare(mine: Mine) -> Floats:
         y = mine.y[order]
         rarer = y > 0.5 if np.mean(y > 0.5) <= 0.5 else y < 0.5
-        found = [area(each, rarer) for each in scores]
+        found = [exact_area(each, rarer) for each in scores]
         return np.array([0.5 if each is None else each for each in found])
 
     charge(federation, "how far labels leak", [setup.labels_at])

@@ -6,8 +6,8 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.errors import RoundError, RuleError, SchemaError, SettingError
+from fedlab_nb.learn.metrics import exact_area
 from fedlab_nb.rounds import rounds
-from fedlab_nb.vertical.shared.scores import area
 from tests.vertical.common import federation, owners, pooled, tables
 from tests.vertical.model.common import CASES, case, frames, model, new_people, owners_of_new, refused
 from tests.vertical.test_scan import private
@@ -81,7 +81,7 @@ def test_scores_of_new_rows_are_exact(name):
     assert found == pytest.approx(model(name).evaluate(**frames(name, labels=True)), rel=1e-12)
     if name == "logistic":
         scores = oracle(name, rows)
-        assert found["auc"] == area(scores[:, 0], rows[target].to_numpy() == "yes")
+        assert found["auc"] == exact_area(scores[:, 0], rows[target].to_numpy() == "yes")
         assert found["accuracy"] == np.mean((scores[:, 0] > 0) == (rows[target] == "yes"))
     elif name == "classes":
         assert found["accuracy"] == np.mean(model(name).predict(**frames(name)).loc[rows.index, "prediction"]
