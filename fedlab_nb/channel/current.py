@@ -14,6 +14,7 @@ from fedlab_nb.crypto import CKKS
 from fedlab_nb.crypto.schemes.plan import Plan
 from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.ledger import Ledger
+from fedlab_nb.places import Here, Places
 
 
 class SumTerms(Protocol):
@@ -31,9 +32,10 @@ class SumTerms(Protocol):
 class Channels:
     """One channel a scheme; a new one where its keys have been in use long enough, or where rounds begin anew."""
 
-    def __init__(self, names: Sequence[str], ledger: Ledger, server: Place) -> None:
+    def __init__(self, names: Sequence[str], ledger: Ledger, server: Place, places: Places | None = None) -> None:
         self._parts = tuple(names), ledger
         self._server: Place = server
+        self._places = places or Here()
         self._open: dict[Encryption | None, tuple[int, Channel]] = {}
         self._products: dict[tuple[CKKS, str], tuple[int, ProductSession]] = {}
         self._newest = 0
@@ -59,7 +61,7 @@ class Channels:
         self._newest = max(self._newest, number)
         began, channel = self._open.get(scheme, (number, None))
         if channel is None or (scheme and number // scheme.rounds_per_key > began // scheme.rounds_per_key):
-            channel = open_channel(scheme, *self._parts, number, self._server)
+            channel = open_channel(scheme, *self._parts, number, self._server, self._places)
             self._open[scheme] = number, channel
         return channel
 

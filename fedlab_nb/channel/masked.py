@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from fedlab_nb.channel.opening import Tensors
 from fedlab_nb.channel.traffic import Once, Opaque, joined
 from fedlab_nb.crypto import Identity, Plan, SecAgg
-from fedlab_nb.crypto.masks import MaskingOwner, unmask
+from fedlab_nb.crypto.masks import MaskingOwner, masked_steps, numbers_in, unmask
 from fedlab_nb.crypto.seal import SERVER
 from fedlab_nb.errors import EncryptionError
 from fedlab_nb.ledger import Ledger
+from fedlab_nb.places import Places, settle
 
 Floats = NDArray[np.float64]
 
@@ -32,11 +33,11 @@ class MaskedChannel:
 
     fingerprint = ""
 
-    def __init__(self, scheme: SecAgg, owners: Sequence[str], ledger: Ledger, number: int) -> None:
-        self._scheme, self._ledger = scheme, ledger
+    def __init__(self, scheme: SecAgg, owners: Sequence[str], ledger: Ledger, number: int, places: Places) -> None:
+        self._scheme, self._ledger, self._places = scheme, ledger, places
         self._session, self._once = secrets.token_bytes(16), Once()
-        self._identities = {name: Identity() for name in owners}
-        self._public = {name: identity.public for name, identity in self._identities.items()}
+        self._identities = {name: places.put(name, Identity) for name in owners}
+        self._public = settle({name: identity.public for name, identity in self._identities.items()})
         with ledger.stage("keys"):
             for name in owners:
                 ledger.post(number, name, SERVER, "identity", self._public[name])
@@ -58,18 +59,14 @@ class MaskedChannel:
         called = [name for name in self._identities if name in vectors or name in absent]
         public = {name: self._public[name] for name in called}
         session, context = self._session, f"{kind} of round {number}"
-        owners = {name: MaskingOwner(name, self._identities[name], session=session, context=context) for name in called}
+        owners = {
+            name: self._places.put(name, MaskingOwner, name, self._identities[name], session=session, context=context)
+            for name in called
+        }
         needed = self._scheme.needed(len(called))
         adverts, received = self._share_secrets(owners, public, needed, number)
 
-        with self._ledger.stage("mask"):
-            masked: dict[str, bytes] = {}
-            for name, vector in vectors.items():
-                steps = np.rint(np.ldexp(plan.check(vector, sender=name, tensors=tensors), plan.grid_bits))
-                masked[name] = owners[name].mask(steps.astype(np.int64).astype(np.uint32), received[name])
-                note = f"{vector.size:,} numbers under masks"
-                self._ledger.post(number, name, SERVER, kind, Opaque(masked[name], note, 8 * vector.size))
-
+        masked = self._mask(owners, kind, vectors, plan, received, tensors, number)
         with self._ledger.stage("unmask"):
             revealed = self._help_unmask({name: owners[name] for name in vectors}, number)
             total = unmask(
@@ -84,17 +81,36 @@ class MaskedChannel:
             )
         return summed
 
+    def _mask(
+        self,
+        owners: Mapping[str, MaskingOwner],
+        kind: str,
+        vectors: Mapping[str, Floats],
+        plan: Plan,
+        received: Mapping[str, Mapping[str, bytes]],
+        tensors: Tensors,
+        number: int,
+    ) -> dict[str, bytes]:
+        """Each owner's numbers under all of its masks: to the server, random ones."""
+        put, given = self._places.put, vectors.items()
+        with self._ledger.stage("mask"):
+            masked = settle({n: put(n, masked_steps, owners[n], v, plan, received[n], tensors) for n, v in given})
+            for name, sent in masked.items():
+                size = numbers_in(sent)
+                self._ledger.post(number, name, SERVER, kind, Opaque(sent, f"{size:,} numbers under masks", 8 * size))
+        return masked
+
     def _share_secrets(
         self, owners: Mapping[str, MaskingOwner], public: Mapping[str, bytes], needed: int, number: int
     ) -> tuple[dict[str, bytes], dict[str, dict[str, bytes]]]:
         """Everybody's mask key to everybody, and shares of everybody's secrets to each owner, for it alone."""
         with self._ledger.stage("keys"):
-            adverts = {name: owner.advertise() for name, owner in owners.items()}
+            adverts = settle({name: owner.advertise() for name, owner in owners.items()})
             for name, advert in adverts.items():
                 self._ledger.post(number, name, SERVER, "mask key", advert)
             for name in owners:
                 self._ledger.post(number, SERVER, name, "mask keys", joined(adverts))
-            shares = {name: owner.share(adverts, public, needed) for name, owner in owners.items()}
+            shares = settle({name: owner.share(adverts, public, needed) for name, owner in owners.items()})
             received = {name: {by: given[name] for by, given in shares.items() if by != name} for name in owners}
             for name in owners:
                 note = "shares of its secrets, encrypted for each other owner"
@@ -109,14 +125,13 @@ class MaskedChannel:
         listed = json.dumps(list(survivors)).encode()
         for name in survivors:
             self._ledger.post(number, SERVER, name, "survivors", listed)
-        confirmed = {name: owner.confirm(list(survivors)) for name, owner in survivors.items()}
+        confirmed = settle({name: owner.confirm(list(survivors)) for name, owner in survivors.items()})
         for name, signature in confirmed.items():
             self._ledger.post(number, name, SERVER, "confirmation", signature)
-        revealed = {}
-        for name, owner in survivors.items():
+        revealed = settle({name: owner.reveal(confirmed) for name, owner in survivors.items()})
+        for name, shares in revealed.items():
             self._ledger.post(number, SERVER, name, "confirmations", joined(confirmed))
-            revealed[name] = owner.reveal(confirmed)
-            self._ledger.post(number, name, SERVER, "revealed shares", revealed[name])
+            self._ledger.post(number, name, SERVER, "revealed shares", shares)
         return revealed
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fedlab_nb.crypto import BFV, CKKS, Adder, Manifest, Plan, Sealed, SecAgg
 from fedlab_nb.crypto.apart import ServerProcess
 from fedlab_nb.ledger import Ledger
+from fedlab_nb.places import Here, Places
 
 Floats = NDArray[np.float64]
 Tensors = Sequence[tuple[str, int]]
@@ -80,16 +81,25 @@ def for_range(encrypt: Encryption, bound: float, owners: int, step: float | None
 
 
 def open_channel(
-    encrypt: Encryption | None, owners: Sequence[str], ledger: Ledger, number: int, place: Place = "kernel"
+    encrypt: Encryption | None,
+    owners: Sequence[str],
+    ledger: Ledger,
+    number: int,
+    place: Place = "kernel",
+    places: Places | None = None,
 ) -> Channel:
-    """A channel with fresh keys for these owners, from round ``number`` on; ciphertexts are added at ``place``."""
+    """A channel with fresh keys for these owners, from round ``number`` on; ciphertexts are added at ``place``.
+
+    ``places`` keep what belongs to the parties; left out, all of it is here.
+    """
     from fedlab_nb.channel import masked, plain, sealed, threshold
 
+    places = places or Here()
     if encrypt is None:
         return plain.PlainChannel(ledger)
     if isinstance(encrypt, SecAgg):
-        return masked.MaskedChannel(encrypt, owners, ledger, number)
+        return masked.MaskedChannel(encrypt, owners, ledger, number, places)
     server: Server = ServerProcess() if place == "process" else Adder()
     if isinstance(encrypt, CKKS) and encrypt.keys == "threshold":
-        return threshold.ThresholdChannel(encrypt, owners, ledger, server)
-    return sealed.SealedChannel(encrypt, owners, ledger, server, number)
+        return threshold.ThresholdChannel(encrypt, owners, ledger, server, places)
+    return sealed.SealedChannel(encrypt, owners, ledger, server, number, places)

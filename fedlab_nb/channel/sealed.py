@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from fedlab_nb.channel.opening import Server, Tensors
 from fedlab_nb.channel.traffic import Once, Opaque, joined
 from fedlab_nb.crypto import BFV, CKKS, KeyHolder, Manifest, Plan, Request, Sealed, Sealer
-from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
-from fedlab_nb.errors import EncryptionError
+from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER, fingerprint
 from fedlab_nb.ledger import Ledger
+from fedlab_nb.places import Places, settle
 
 Floats = NDArray[np.float64]
 
@@ -28,19 +28,26 @@ Floats = NDArray[np.float64]
 class SealedChannel:
     """One session of sealed sums: identities and keys are handed out when it begins, through the ledger."""
 
-    def __init__(self, scheme: CKKS | BFV, owners: Sequence[str], ledger: Ledger, server: Server, number: int) -> None:
-        self._scheme, self._ledger, self._server = scheme, ledger, server
+    def __init__(
+        self,
+        scheme: CKKS | BFV,
+        owners: Sequence[str],
+        ledger: Ledger,
+        server: Server,
+        number: int,
+        places: Places,
+    ) -> None:
+        self._scheme, self._ledger, self._server, self._places = scheme, ledger, server, places
         self.session, self._once = secrets.token_hex(16), Once()
-        self._sealers = {name: Sealer(name, session=self.session) for name in owners}
+        self._sealers = {name: places.put(name, Sealer, name, session=self.session) for name in owners}
         with ledger.stage("keys"):
-            self._holder = KeyHolder(scheme, session=self.session)
             self._shared = scheme.keys == "owners"
             # The owner that makes the key for all of them, or the key holder apart.
             self._maker = owners[0] if self._shared else KEY_HOLDER
+            self._holder = places.put(self._maker, KeyHolder, scheme, session=self.session)
             self._server.begin(self.session)
             self._introduce(number)
             self._hand_out(number)
-        self.fingerprint = self._holder.fingerprint
 
     def sum(
         self,
@@ -65,7 +72,8 @@ class SealedChannel:
         )
         self._once.check(number, kind, vectors)
         with self._ledger.stage("encrypt"):
-            sealed = [self._sealers[name].seal(vector, manifest) for name, vector in vectors.items()]
+            made = {name: self._sealers[name].seal(vector, manifest) for name, vector in vectors.items()}
+            sealed = [*settle(made).values()]
             for name, item in zip(vectors, sealed, strict=True):
                 self._ledger.post(number, name, SERVER, kind, item)
         opener = manifest.owners[0] if self._shared else KEY_HOLDER
@@ -74,20 +82,21 @@ class SealedChannel:
             self._ledger.post(number, SERVER, opener, f"sum of {kind}s", summed)
         with self._ledger.stage("vouch"):
             request = Request.of(sealed, summed)
-            witnesses = self._vouched(request, manifest, sealed, opener)
+            witnesses = self._vouched(request, manifest, made, opener)
         with self._ledger.stage("decrypt"):
-            opened = self._holder_at(opener).open(summed, manifest, request, witnesses)
+            opened = settle(self._holder_at(opener).open(summed, manifest, request, witnesses))
             self._ledger.post(number, opener, SERVER, f"sum of {kind}s, opened", opened)
         return opened
 
-    def _vouched(self, request: Request, manifest: Manifest, sealed: Sequence[Sealed], opener: str) -> dict[str, bytes]:
+    def _vouched(
+        self, request: Request, manifest: Manifest, made: Mapping[str, Sealed], opener: str
+    ) -> dict[str, bytes]:
         """Each owner sees what is said to be in the sum, and tells whoever opens it what it knows of its own part."""
-        number, witnesses = manifest.round, {}
-        for item in sealed:
-            name = item.header.sender
+        number = manifest.round
+        witnesses = settle({name: self._sealers[name].vouch(request, manifest, item) for name, item in made.items()})
+        for name, witness in witnesses.items():
             self._ledger.post(number, SERVER, name, "opening request", request.text.encode())
-            witnesses[name] = self._sealers[name].vouch(request, manifest, item)
-            self._ledger.post(number, name, SERVER, "witness", witnesses[name])
+            self._ledger.post(number, name, SERVER, "witness", witness)
         self._ledger.post(number, SERVER, opener, "opening request", request.text.encode())
         self._ledger.post(number, SERVER, opener, "witnesses", joined(witnesses))
         return witnesses
@@ -95,58 +104,52 @@ class SealedChannel:
     def _introduce(self, number: int) -> None:
         """Everybody sends the server its public identity, and gets those of all."""
         public = {name: sealer.mailbox.public for name, sealer in self._sealers.items()}
-        senders = dict(public) if self._shared else {**public, KEY_HOLDER: self._holder.mailbox.public}
-        for name, identity in senders.items():
-            self._ledger.post(number, name, SERVER, "identity", identity)
-        everybody = {**public, KEY_HOLDER: self._holder.mailbox.public, SERVER: self._server.public}
+        everybody = settle({**public, KEY_HOLDER: self._holder.mailbox.public})
+        senders = [*public] if self._shared else [*everybody]
+        for name in senders:
+            self._ledger.post(number, name, SERVER, "identity", everybody[name])
+        everybody[SERVER] = self._server.public
         for name in senders:
             self._ledger.post(number, SERVER, name, "identities", joined(everybody))
         for mailbox in (*(sealer.mailbox for sealer in self._sealers.values()), self._holder.mailbox):
             mailbox.meet(everybody)
         self._server.meet(everybody)
+        self._everybody = everybody
 
     def _hand_out(self, number: int) -> None:
         """Public key to owners, bare parameters to the server; the secret key to nobody, or wrapped to each owner."""
+        holder = self._holder
+        public_key, parameters = settle([holder.public_key, holder.parameters])
+        self.fingerprint = fingerprint(public_key)
         for name, sealer in self._sealers.items():
             if name != self._maker:
-                self._ledger.post(number, self._maker, name, "public key", self._holder.public_key)
-            sealer.take_key(self._holder.public_key)
-        self._ledger.post(number, self._maker, SERVER, "parameters", self._holder.parameters)
-        self._server.take_parameters(self._holder.parameters)
-        _check_same_key({name: sealer.fingerprint for name, sealer in self._sealers.items()}, self._holder.fingerprint)
+                self._ledger.post(number, self._maker, name, "public key", public_key)
+            # The fingerprint is what owners compare by another way: whoever exchanged the key could read everything.
+            sealer.take_key(public_key, expected=self.fingerprint)
+        self._ledger.post(number, self._maker, SERVER, "parameters", parameters)
+        self._server.take_parameters(parameters)
         self._wrapped: dict[str, bytes] = {}
         if self._shared:
             identity = self._sealers[self._maker].mailbox.identity
-            for name in [name for name in self._sealers if name != self._maker]:
-                wrapped = self._holder.wrapped_for(name, self._sealers[name].mailbox.public, identity)
+            others = [name for name in self._sealers if name != self._maker]
+            self._wrapped = settle({name: holder.wrapped_for(name, self._everybody[name], identity) for name in others})
+            for name, wrapped in self._wrapped.items():
                 note = f"the owners' secret key, encrypted for {name} alone"
                 self._ledger.post(number, self._maker, name, "secret key", Opaque(wrapped, note))
-                self._wrapped[name] = wrapped
 
     def _holder_at(self, opener: str) -> KeyHolder:
         """Who opens: the key holder, or one owner with the copy of the key that was wrapped for it."""
         if opener not in self._wrapped:
             return self._holder
-        mailbox = self._sealers[opener].mailbox
-        holder = KeyHolder.unwrapped(
+        holder = self._places.put(
+            opener,
+            KeyHolder.unwrapped,
             self._wrapped[opener],
             self._scheme,
             name=opener,
-            maker=self._sealers[self._maker].mailbox.public,
-            mailbox=mailbox,
+            maker=self._everybody[self._maker],
+            mailbox=self._sealers[opener].mailbox,
             expected=self.fingerprint,
         )
-        everybody = {name: sealer.mailbox.public for name, sealer in self._sealers.items()}
-        holder.mailbox.meet({**everybody, SERVER: self._server.public})
+        holder.mailbox.meet(self._everybody)
         return holder
-
-
-def _check_same_key(fingerprints: Mapping[str, str], expected: str) -> None:
-    """What owners do out of band: compare the fingerprint of the key that each got."""
-    other = next((name for name, got in fingerprints.items() if got != expected), None)
-    if other is not None:
-        raise EncryptionError(
-            f"{other!r} got the public key {fingerprints[other]}, and the key holder made {expected}.",
-            "Whoever exchanged it on the way could read all that is sealed with it.",
-            "Nothing was sealed: hand the keys out again by a way that nobody can change.",
-        )

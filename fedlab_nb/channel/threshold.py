@@ -26,6 +26,7 @@ from fedlab_nb.crypto.tags import untagged
 from fedlab_nb.crypto.threshold import JointKey, JointOwner, OpeningRequest, PartialOpening, fuse, openings_limit
 from fedlab_nb.crypto.threshold import parameters as bare_parameters
 from fedlab_nb.ledger import Ledger
+from fedlab_nb.places import Places, settle
 
 Floats = NDArray[np.float64]
 
@@ -45,10 +46,11 @@ class _Epoch(NamedTuple):
 class ThresholdChannel:
     """Sums under joint keys: one for each set of owners, made anew when the set changes or it has opened enough."""
 
-    def __init__(self, scheme: CKKS, owners: Sequence[str], ledger: Ledger, server: Server) -> None:
+    def __init__(self, scheme: CKKS, owners: Sequence[str], ledger: Ledger, server: Server, places: Places) -> None:
         self._scheme, self._order, self._ledger, self._server = scheme, tuple(owners), ledger, server
+        self._places, self._once = places, Once()
         self._epoch: _Epoch | None = None
-        self._once = Once()
+        self._opened = 0  # ciphertexts, under the key in force
 
     @property
     def fingerprint(self) -> str:
@@ -79,29 +81,29 @@ class ThresholdChannel:
             self._seal(epoch, kind, vectors, self._manifest(epoch, kind, plan, number, length, tensors))
             epoch = self._key_of(present, plan.ciphertexts(length), number)
         manifest = self._manifest(epoch, kind, plan, number, length, tensors)
-        sealed = self._seal(epoch, kind, vectors, manifest)
+        made = self._seal(epoch, kind, vectors, manifest)
+        sealed = settle(made)
         with self._ledger.stage("add"):
             sums = self._server.add([sealed[name] for name in present], manifest, to=present)
             for name, summed in zip(present, sums, strict=True):
                 self._ledger.post(number, SERVER, name, f"sum of {kind}s", summed)
         with self._ledger.stage("open together"):
-            return self._open(epoch, manifest, sealed, dict(zip(present, sums, strict=True)))
+            return self._open(epoch, manifest, made, dict(zip(present, sums, strict=True)))
 
     def _key_of(self, owners: tuple[str, ...], chunks: int, number: int) -> _Epoch:
         """The joint key of these owners: the one in force if it is theirs and may open so much more."""
-        if self._epoch and self._epoch.owners == owners:
-            opened = max(share.opened_ciphertexts for share in self._epoch.shares.values())
-            if not opened or opened + chunks <= openings_limit(len(owners)):
-                return self._epoch
+        fresh = not self._opened or self._opened + chunks <= openings_limit(len(owners))
+        if self._epoch and self._epoch.owners == owners and fresh:
+            return self._epoch
         with self._ledger.stage("keys"):
-            self._epoch = self._make_key(owners, number)
+            self._epoch, self._opened = self._make_key(owners, number), 0
         return self._epoch
 
     def _make_key(self, owners: tuple[str, ...], number: int) -> _Epoch:
         """Everybody commits to a part of the public key; only then all parts are shown and added up."""
-        session = secrets.token_hex(16)
-        sealers = {name: Sealer(name, session=session, tag_secret=secrets.token_bytes(32)) for name in owners}
-        public = {name: sealer.mailbox.public for name, sealer in sealers.items()}
+        session, put = secrets.token_hex(16), self._places.put
+        sealers = {name: put(name, Sealer, name, session=session, own_tags=True) for name in owners}
+        public = settle({name: sealer.mailbox.public for name, sealer in sealers.items()})
         self._server.begin(session)
         everybody = {**public, SERVER: self._server.public}
         self._server.meet(everybody)
@@ -111,19 +113,19 @@ class ThresholdChannel:
         for name in owners:
             self._ledger.post(number, SERVER, name, "identities", joined(everybody))
         shares = {
-            name: JointOwner(name, sealer.mailbox.identity, session=bytes.fromhex(session))
+            name: put(name, JointOwner, name, sealer.mailbox.identity, session=bytes.fromhex(session))
             for name, sealer in sealers.items()
         }
-        commitments = {name: share.commitment for name, share in shares.items()}
+        commitments = settle({name: share.commitment for name, share in shares.items()})
         self._exchange("key commitment", commitments, number)
-        parts = {name: share.reveal(commitments, public) for name, share in shares.items()}
+        parts = settle({name: share.reveal(commitments, public) for name, share in shares.items()})
         self._exchange("key part", parts, number)
         keys = {name: share.join(parts) for name, share in shares.items()}
         for name, sealer in sealers.items():
             sealer.take_key(keys[name].public_key)
         self._ledger.post(number, owners[0], SERVER, "parameters", bare_parameters())
         self._server.take_parameters(bare_parameters())
-        return _Epoch(owners, session, sealers, shares, keys[owners[0]])
+        return _Epoch(owners, session, sealers, shares, settle(keys[owners[0]]))
 
     def _exchange(self, kind: str, parts: Mapping[str, bytes], number: int) -> None:
         """Each owner sends its part to the server, which passes all of them on to everybody."""
@@ -147,28 +149,30 @@ class ThresholdChannel:
 
     def _seal(self, epoch: _Epoch, kind: str, vectors: Mapping[str, Floats], manifest: Manifest) -> dict[str, Sealed]:
         with self._ledger.stage("encrypt"):
-            sealed = {name: epoch.sealers[name].seal(vector, manifest) for name, vector in vectors.items()}
-            for name, item in sealed.items():
+            made = {name: epoch.sealers[name].seal(vector, manifest) for name, vector in vectors.items()}
+            for name, item in settle(made).items():
                 self._ledger.post(manifest.round, name, SERVER, kind, item)
-        return sealed
+        return made
 
     def _open(
-        self, epoch: _Epoch, manifest: Manifest, sealed: Mapping[str, Sealed], sums: Mapping[str, Sealed]
+        self, epoch: _Epoch, manifest: Manifest, made: Mapping[str, Sealed], sums: Mapping[str, Sealed]
     ) -> Floats:
         """Owners check the sum against what each of them sealed, then each gives its part of the opening."""
         number, total = manifest.round, sums[epoch.owners[0]].chunks
-        request = OpeningRequest.of(number, manifest.kind, {n: item.chunks for n, item in sealed.items()}, total)
+        chunks = {name: item.chunks for name, item in made.items()}
+        request = OpeningRequest.of(number, manifest.kind, settle(chunks), total)
         taken = {name: epoch.sealers[name].mailbox.take(summed, manifest) for name, summed in sums.items()}
         for name in epoch.owners:
             self._ledger.post(number, SERVER, name, "opening request", json.dumps(asdict(request)).encode())
-        witnesses = {name: epoch.shares[name].witness(request, sealed[name].chunks) for name in epoch.owners}
+        witnesses = settle({name: epoch.shares[name].witness(request, chunks[name]) for name in epoch.owners})
         self._exchange("witness", witnesses, number)
-        openings: dict[str, PartialOpening] = {}
-        seeds = {}
-        for name in epoch.owners:
-            openings[name] = epoch.shares[name].open(request, taken[name], witnesses)
-            seeds[name] = epoch.sealers[name].tag_seed(manifest)
-            whole = b"".join((*openings[name].chunks, openings[name].signature, seeds[name]))
+        shares, sealers = epoch.shares, epoch.sealers
+        both = [shares[name].open(request, taken[name], witnesses) for name in epoch.owners]
+        seeds = settle({name: sealers[name].tag_seed(manifest) for name in epoch.owners})
+        openings: dict[str, PartialOpening] = dict(zip(epoch.owners, settle(both), strict=True))
+        self._opened += manifest.chunks
+        for name, opening in openings.items():
+            whole = b"".join((*opening.chunks, opening.signature, seeds[name]))
             self._ledger.post(number, name, SERVER, "partial opening", whole)
         slots = fuse(epoch.key, request, total, openings, scale=manifest.plan.scale)
         return untagged([self._numbers(row, chunk, manifest) for chunk, row in enumerate(slots)], seeds, manifest)

@@ -8,6 +8,7 @@ ends the whole process on some malformed ones.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -34,20 +35,21 @@ class Sealer:
     Args:
         name: the owner's name.
         session: the session's name.
-        tag_secret: what its tags follow from where nobody holds a key; else a secret that it has with the key holder.
+        own_tags: its tags follow from a secret of its own, as nobody holds the key; else from one that the key holder
+            has as well.
     """
 
-    def __init__(self, name: str, *, session: str, tag_secret: bytes = b"") -> None:
-        self.name, self._tag_secret = name, tag_secret
+    def __init__(self, name: str, *, session: str, own_tags: bool = False) -> None:
+        self.name, self._tag_secret = name, secrets.token_bytes(32) if own_tags else b""
         self.mailbox = Mailbox(name, session=session)
         self._public_key = b""
         self.fingerprint = ""
 
-    def take_key(self, public_key: bytes) -> None:
-        """Keep the public key, and note its ``fingerprint``, to be compared with those of the others.
+    def take_key(self, public_key: bytes, *, expected: str = "") -> None:
+        """Keep the public key, and note its ``fingerprint``: the ``expected`` one, where it was told by another way.
 
         Raises:
-            EncryptionError: the bytes are not a public key, or bring a secret key along.
+            EncryptionError: the bytes are not a public key, are another one, or bring a secret key along.
         """
         if not keyless_context(public_key).has_public_key():
             raise EncryptionError(
@@ -55,7 +57,14 @@ class Sealer:
                 "Without the public key nothing can be sealed.",
                 "Give KeyHolder.public_key; KeyHolder.parameters is meant for the server, which only adds.",
             )
-        self._public_key, self.fingerprint = public_key, fingerprint(public_key)
+        got = fingerprint(public_key)
+        if got != (expected or got):
+            raise EncryptionError(
+                f"{self.name!r} got the public key {got}, and the key holder made {expected}.",
+                "Whoever exchanged it on the way could read all that is sealed with it.",
+                "Nothing was sealed: hand the keys out again by a way that nobody can change.",
+            )
+        self._public_key, self.fingerprint = public_key, got
 
     def seal(self, values: ArrayLike, manifest: Manifest, *, to: str = SERVER) -> Sealed:
         """Round ``values`` (d,) to the plan's grid, tag and encrypt them for the sum of ``manifest``.

@@ -31,5 +31,6 @@ Example:
 
 from fedlab_nb.crypto.masks.owner import MaskingOwner
 from fedlab_nb.crypto.masks.server import default_threshold, unmask
+from fedlab_nb.crypto.masks.steps import masked_steps, numbers_in
 
-__all__ = ["MaskingOwner", "default_threshold", "unmask"]
+__all__ = ["MaskingOwner", "default_threshold", "masked_steps", "numbers_in", "unmask"]
