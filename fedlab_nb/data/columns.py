@@ -27,6 +27,8 @@ def kind_of(column: pd.Series) -> Literal["numeric", "category"]:
     """
     import pandas as pd
 
+    if is_plain(column.dtype):
+        return "numeric"
     if isinstance(column.dtype, pd.CategoricalDtype):
         kind_of(pd.Series(column.cat.categories, name=column.name))
         return "category"
@@ -57,6 +59,11 @@ def _simple(column: pd.Series) -> bool:
     return all(isinstance(value, allowed) for value in column.dropna().astype(object))
 
 
+def is_plain(dtype: object) -> bool:
+    """True for NumPy's whole and floating-point numbers: nothing has to be looked at to read them."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+
+
 def as_numbers(column: pd.Series) -> NDArray[np.float64]:
     """The column as 64-bit floats (n,), NaN where a value is missing.
 
@@ -65,7 +72,7 @@ def as_numbers(column: pd.Series) -> NDArray[np.float64]:
     """
     import pandas as pd
 
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iuf":
+    if is_plain(column.dtype):
         return column.to_numpy(dtype=np.float64, copy=True)
     try:
         present = column.dropna()
@@ -86,9 +93,13 @@ def as_numbers(column: pd.Series) -> NDArray[np.float64]:
 
 def as_values(column: pd.Series) -> NDArray[np.object_]:
     """The column as plain Python values (n,), None where a value is missing."""
+    import pandas as pd
+
     values = np.empty(len(column), dtype=object)
-    values[:] = [plain(value) for value in column.astype(object)]
-    values[column.isna().to_numpy()] = None
+    given = column.to_numpy() if isinstance(column.dtype, np.dtype) else column.astype(object).to_numpy()
+    values[:] = [plain(value) for value in given.tolist()]
+    if given.dtype.kind not in "biu":
+        values[pd.isna(given)] = None
     return values
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from fedlab_nb.data.encoding import CategoryCode, Encoding, NumberCode
 from fedlab_nb.records import Column, Schema
 
@@ -26,10 +24,4 @@ def declared_encoding(schema: Schema) -> Encoding:
 
 def describe(encoding: Encoding) -> str:
     """The encoding as JSON: what the server tells the owners before the first round."""
-
-    def facts(code: NumberCode | CategoryCode) -> dict[str, object]:
-        if isinstance(code, CategoryCode):
-            return {"column": code.name, "values": list(code.values)}
-        return {"column": code.name, "centre": code.centre, "scale": code.scale, "range": [code.low, code.high]}
-
-    return json.dumps([facts(code) for code in (*encoding.inputs, encoding.target)], default=str)
+    return encoding.words

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.data.columns import as_numbers, as_values
-from fedlab_nb.data.sums import HALF_A_ROW, Range, all_ranges, moment_columns
+from fedlab_nb.data.columns import as_numbers
+from fedlab_nb.data.table import as_block, index_of, pieces
 from fedlab_nb.errors import SchemaError
-from fedlab_nb.records import Column, Schema
 from fedlab_nb.records.schema import Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CLIP = 8.0
-# Variances are of values scaled to [-1, 1]: the narrowest column that exact, and that noisy, sums can show.
-NARROWEST, NARROWEST_NOISY = 1e-8, 1e-4
-CONSTANT = 1e-12
-NOISY_ZERO = 4.0
+
+Floats = NDArray[np.float64]
+Targets = NDArray[np.float32] | NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,38 @@ class CategoryCode:
 
     name: str
     values: tuple[object, ...]
+
+
+class Reading:
+    """The codes of all inputs side by side: numeric columns are read together, (c, 1) numbers for each of them.
+
+    ``places`` (c,) are the inputs of the values, ``indicators`` (c,) those that say "missing", -1 where there is none.
+    """
+
+    def __init__(self, inputs: Sequence[NumberCode | CategoryCode]) -> None:
+        self.names = tuple(code.name for code in inputs)
+        widths = [len(c.values) if isinstance(c, CategoryCode) else 1 + c.indicator for c in inputs]
+        starts = np.cumsum([0, *widths]).tolist()
+        placed = list(zip(inputs, starts[:-1], strict=True))
+        self.categories = [(c, slice(at, at + len(c.values))) for c, at in placed if isinstance(c, CategoryCode)]
+        numbers = [(code, at) for code, at in placed if isinstance(code, NumberCode)]
+        self.numbers = tuple(code.name for code, _ in numbers)
+        self.places = np.array([at for _, at in numbers], dtype=np.intp)
+        self.indicators = np.array([at + 1 if code.indicator else -1 for code, at in numbers], dtype=np.intp)
+        facts = np.array([(c.low, c.high, c.centre, c.scale) for c, _ in numbers], dtype=np.float64).reshape(-1, 4)
+        self._low, self._high, self._centre, self._scale = facts.T[:, :, None]
+
+    def read(self, values: Floats, absent: NDArray[np.bool_], part: slice) -> Floats:
+        """The columns ``part`` of the numeric ones (c, n), in units of their spread; 0 where a value is absent."""
+        low, high = self._low[part], self._high[part]
+        # Not np.clip: of two zeros of different sign it may take either, depending on how many bounds there are.
+        x = np.where(values < low, low, values)
+        np.copyto(x, high, where=x > high)
+        x -= self._centre[part]
+        x /= self._scale[part]
+        np.clip(x, -CLIP, CLIP, out=x)
+        x[absent] = 0.0
+        return x
 
 
 @dataclass(frozen=True)
@@ -74,7 +106,7 @@ class Encoding:
         """The class labels in order; empty for regression."""
         return self.target.values if isinstance(self.target, CategoryCode) else ()
 
-    @property
+    @cached_property
     def feature_names(self) -> tuple[str, ...]:
         """One name per input (n_inputs,): "age", "age (missing)", "sex=female"."""
         names: list[str] = []
@@ -90,6 +122,22 @@ class Encoding:
         """Number of inputs of the model."""
         return len(self.feature_names)
 
+    @cached_property
+    def reading(self) -> Reading:
+        """Where each column goes, and the numbers that numeric ones are read by."""
+        return Reading(self.inputs)
+
+    @cached_property
+    def words(self) -> str:
+        """All of it as JSON: what the server tells the owners before the first round."""
+
+        def facts(code: NumberCode | CategoryCode) -> dict[str, object]:
+            if isinstance(code, CategoryCode):
+                return {"column": code.name, "values": list(code.values)}
+            return {"column": code.name, "centre": code.centre, "scale": code.scale, "range": [code.low, code.high]}
+
+        return json.dumps([facts(code) for code in (*self.inputs, self.target)], default=str)
+
     @property
     def n_outputs(self) -> int:
         """Number of outputs of the model: one per class beyond two classes, else 1."""
@@ -97,77 +145,6 @@ class Encoding:
 
     def __repr__(self) -> str:
         return f"Encoding({self.n_inputs} inputs from {len(self.inputs)} columns, {self.task} {self.target.name!r})"
-
-
-def make_encoding(
-    schema: Schema,
-    ranges: Mapping[str, Range],
-    missing: Mapping[str, bool],
-    total_moments: NDArray[np.float64],
-    categories: Mapping[str, Iterable[object]],
-    *,
-    noise_sd: float,
-) -> Encoding:
-    """The Encoding that the owners' added vectors lead to; it depends on their sums only.
-
-    Args:
-        schema: the owners' common schema.
-        ranges: of numeric columns without declared bounds, from ranges_from_counts.
-        missing: of the same columns; for the others, ``total_moments`` shows whether values are missing.
-        total_moments: the sum of all owners' moments (3c + 1,), with any noise.
-        categories: values of each column without a declared list; they are put into one canonical order.
-        noise_sd: standard deviation of the noise on each number of ``total_moments``, 0 for none.
-
-    Raises:
-        SchemaError: if the target has fewer than two classes.
-    """
-    known = all_ranges(schema, ranges)
-    rows = float(total_moments[-1])
-    numbers: dict[str, NumberCode] = {}
-    for column, sums in zip(moment_columns(schema), total_moments[:-1].reshape(-1, 3), strict=True):
-        centre, scale = _centre_and_scale(sums, known[column.name], noise_sd)
-        gap = max(NOISY_ZERO * np.sqrt(2.0) * noise_sd, HALF_A_ROW)
-        absent = missing.get(column.name, bool(rows - sums[2] > gap))
-        numbers[column.name] = NumberCode(column.name, centre, scale, *known[column.name], indicator=absent)
-
-    def code(column: Column) -> NumberCode | CategoryCode:
-        if column.kind == "numeric":
-            return numbers[column.name]
-        values = column.categories if column.categories is not None else _ordered(categories[column.name])
-        return CategoryCode(column.name, tuple(values))
-
-    target = code(schema.target)
-    if isinstance(target, CategoryCode) and len(target.values) < 2:
-        raise SchemaError(
-            f"The target {target.name!r} has {len(target.values)} known classes over all owners.",
-            "A model that tells classes apart needs at least two of them.",
-            f"Choose another target, or declare the classes: categories={{{target.name!r}: [...]}}.",
-        )
-    return Encoding(tuple(code(column) for column in schema.features), target)
-
-
-def _centre_and_scale(sums: NDArray[np.float64], limits: Range, noise_sd: float) -> tuple[float, float]:
-    """Mean and standard deviation in the column's own units, never narrower than the noise lets one see."""
-    middle, half = (limits[0] + limits[1]) / 2, (limits[1] - limits[0]) / 2
-    count = float(sums[2])
-    if count <= max(NOISY_ZERO * noise_sd, HALF_A_ROW):
-        return middle, half
-    mean = float(np.clip(sums[0] / count, -1.0, 1.0))
-    variance = float(np.clip(sums[1] / count, 0.0, 1.0)) - mean * mean
-    if noise_sd > 0:
-        variance = max(variance, NARROWEST_NOISY, 2 * noise_sd / count)
-    elif variance <= CONSTANT:
-        return middle + half * mean, 1.0
-    return middle + half * mean, half * float(np.sqrt(max(variance, NARROWEST)))
-
-
-def _ordered(values: Iterable[object]) -> list[object]:
-    """Canonical order, whichever owner named a value first: numbers by size, then text by alphabet."""
-
-    def key(value: object) -> tuple[int, float, str]:
-        return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, str(value))
-
-    return sorted(set(values), key=key)
 
 
 def encode(features: pd.DataFrame, encoding: Encoding) -> NDArray[np.float32]:
@@ -178,21 +155,19 @@ def encode(features: pd.DataFrame, encoding: Encoding) -> NDArray[np.float32]:
     Raises:
         SchemaError: if a column is missing, or a numeric one holds something else.
     """
-    _require(features, [code.name for code in encoding.inputs])
-    columns: list[NDArray[np.floating]] = []
-    for code in encoding.inputs:
-        if isinstance(code, CategoryCode):
-            columns.append(_codes(features[code.name], code.values)[:, None] == np.arange(len(code.values)))
-        else:
-            values = as_numbers(features[code.name])
-            absent = np.isnan(values)
-            x = (np.clip(values, code.low, code.high) - code.centre) / code.scale
-            columns.append(np.where(absent, 0.0, np.clip(x, -CLIP, CLIP))[:, None])
-            if code.indicator:
-                columns.append(absent[:, None])
-    if not columns:
-        return np.zeros((len(features), 0), dtype=np.float32)
-    return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
+    reading = encoding.reading
+    if not features.columns.equals(index_of(reading.names)):
+        _require(features, reading.names)
+    inputs = np.zeros((len(features), encoding.n_inputs), dtype=np.float32)
+    for part in pieces(reading.numbers, len(features)):
+        values = as_block(features, reading.numbers[part])
+        absent = np.isnan(values)
+        inputs[:, reading.places[part]] = reading.read(values, absent, part).T
+        shown = reading.indicators[part] >= 0
+        inputs[:, reading.indicators[part][shown]] = absent[shown].T
+    for code, place in reading.categories:
+        inputs[:, place] = _codes(features[code.name], code.values)[:, None] == np.arange(len(code.values))
+    return inputs
 
 
 def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
@@ -208,17 +183,16 @@ def _require(frame: pd.DataFrame, names: Sequence[str]) -> None:
 def _codes(column: pd.Series, values: Sequence[object]) -> NDArray[np.int64]:
     """Position of each value in ``values`` (n,), -1 where it is missing or not among them."""
     place = {value: number for number, value in enumerate(values)}
-    return np.fromiter((place.get(value, -1) for value in as_values(column)), dtype=np.int64, count=len(column))
+    # As it is stored: numbers of NumPy and of Python are found alike, and what is missing is not found.
+    return np.fromiter((place.get(value, -1) for value in column.tolist()), dtype=np.int64, count=len(column))
 
 
 def usable(target: pd.Series, encoding: Encoding) -> NDArray[np.bool_]:
     """Which rows (n,) can be learned from or scored: the target is present and, for classes, one of the known."""
-    if isinstance(encoding.target, CategoryCode):
-        return _codes(target, encoding.target.values) >= 0
-    return ~np.isnan(as_numbers(target))
+    return _known(_read_target(target, encoding))
 
 
-def encode_target(target: pd.Series, encoding: Encoding) -> NDArray[np.float32] | NDArray[np.int64]:
+def encode_target(target: pd.Series, encoding: Encoding) -> Targets:
     """Model targets (n,): 0.0 or 1.0 for two classes, class numbers for more, standardised units for regression.
 
     A regression target is clipped to its range first, as the features are.
@@ -226,26 +200,41 @@ def encode_target(target: pd.Series, encoding: Encoding) -> NDArray[np.float32] 
     Raises:
         SchemaError: if some target is missing or of an unknown class; ``usable`` tells which rows are not.
     """
-    if not usable(target, encoding).all():
+    values = _read_target(target, encoding)
+    if not _known(values).all():
         raise SchemaError(
             f"The target {encoding.target.name!r} has rows without a known value.",
             "Such rows can be neither learned from nor scored.",
             "Keep the rows with frame[target.notna()], and declare all classes with categories=.",
         )
-    if isinstance(encoding.target, CategoryCode):
-        codes = _codes(target, encoding.target.values)
-        return codes.astype(np.float32) if encoding.task == "binary" else codes
-    code = encoding.target
-    values = np.clip(as_numbers(target), code.low, code.high)
-    return ((values - code.centre) / code.scale).astype(np.float32)
+    return _in_units(values, encoding)
 
 
-def encode_rows(
-    features: pd.DataFrame, target: pd.Series, encoding: Encoding
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]]:
+def encode_rows(features: pd.DataFrame, target: pd.Series, encoding: Encoding) -> tuple[NDArray[np.float32], Targets]:
     """Inputs (m, n_inputs) and targets (m,) of the m rows that are usable; the others are left out."""
-    keep = usable(target, encoding)
-    return encode(features[keep], encoding), encode_target(target[keep], encoding)
+    values = _read_target(target, encoding)
+    keep = _known(values)
+    if keep.all():
+        return encode(features, encoding), _in_units(values, encoding)
+    return encode(features[keep], encoding), _in_units(values[keep], encoding)
+
+
+def _read_target(target: pd.Series, encoding: Encoding) -> Floats | NDArray[np.int64]:
+    """Class numbers (n,), -1 where there is none; or the values of a regression target, NaN where there is none."""
+    if isinstance(encoding.target, CategoryCode):
+        return _codes(target, encoding.target.values)
+    return as_numbers(target)
+
+
+def _known(values: Floats | NDArray[np.int64]) -> NDArray[np.bool_]:
+    return values >= 0 if values.dtype == np.int64 else ~np.isnan(values)
+
+
+def _in_units(values: Floats | NDArray[np.int64], encoding: Encoding) -> Targets:
+    code = encoding.target
+    if isinstance(code, NumberCode):
+        return ((np.clip(values, code.low, code.high) - code.centre) / code.scale).astype(np.float32)
+    return values.astype(np.float32) if encoding.task == "binary" else values.astype(np.int64, copy=False)
 
 
 def decode(outputs: NDArray[np.floating], encoding: Encoding) -> NDArray[np.object_] | NDArray[np.float64]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from fedlab_nb.data.columns import as_numbers, as_values, kind_of
+from fedlab_nb.data.columns import as_numbers, is_plain, kind_of
+from fedlab_nb.data.table import Table
 from fedlab_nb.errors import FedLabError, SchemaError, SettingError
 from fedlab_nb.records import Column, Schema
 
@@ -23,7 +25,9 @@ MOST_CLASSES = 20
 
 
 def load(data: pd.DataFrame | str | Path) -> pd.DataFrame:
-    """A copy of a frame, or the table in a .csv or .parquet file, with rows numbered from 0.
+    """A frame of its own, or the table in a .csv or .parquet file, with rows numbered from 0.
+
+    What is done to it leaves ``data`` as it is. It may share memory with it: rows that are kept are copied later.
 
     Raises:
         SettingError: if ``data`` is none of these.
@@ -32,7 +36,7 @@ def load(data: pd.DataFrame | str | Path) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(data, pd.DataFrame):
-        copy = data.copy(deep=True).reset_index(drop=True)
+        copy = data.reset_index(drop=True)
         copy.attrs = {}
         return copy
     path = Path(data) if isinstance(data, str | Path) else None
@@ -73,7 +77,11 @@ def _file_error(path: Path, what: str, advice: str) -> SchemaError:
 
 
 def make_schema(
-    frame: pd.DataFrame, owner: str, target: str, bounds: Bounds | None = None, categories: Categories | None = None
+    data: pd.DataFrame | Table,
+    owner: str,
+    target: str,
+    bounds: Bounds | None = None,
+    categories: Categories | None = None,
 ) -> Schema:
     """The public schema of a frame: kinds by dtype, bounds and categories as declared, nothing from values.
 
@@ -84,18 +92,30 @@ def make_schema(
         SchemaError: if the frame has no usable rows, columns or target.
         SettingError: if a declaration cannot be true.
     """
-    _check_frame(frame, owner, target)
+    table = Table.of(data)
+    frame = table.frame
+    _check_frame(table, owner, target)
     bounds, categories = _declared("bounds", bounds, owner), _declared("categories", categories, owner)
-    _check_declarations(frame, owner, bounds, categories)
-    columns = {name: _column(frame[name], owner, bounds, categories) for name in frame.columns}
+    _check_declarations(frozenset(table.names), owner, bounds, categories)
+    # Of the two zeros the positive one, as a limit: they are equal, and equal columns are to be the same in all bits.
+    limits = {name: (float(low) + 0.0, float(high) + 0.0) for name, (low, high) in bounds.items()}
+    written = {dtype: str(dtype) for dtype in set(table.dtypes.values())}
+    # Of plain numbers, which may be very many, everything is known by now.
+    known = table.plain.keys() - categories.keys() - table.infinite
+    columns = {
+        name: _number(name, written[dtype], limits.get(name))
+        if name in known
+        else _column(frame[name], owner, limits, categories)
+        for name, dtype in table.dtypes.items()
+    }
     answer = columns.pop(target)
     if answer.kind == "numeric" and answer.bounds is None and _counts_classes(frame[target]):
         answer = Column(target, "category", answer.dtype)
     return Schema(tuple(columns.values()), answer)
 
 
-def _check_frame(frame: pd.DataFrame, owner: str, target: str) -> None:
-    names = list(frame.columns)
+def _check_frame(table: Table, owner: str, target: str) -> None:
+    names, frame = table.names, table.frame
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1}, key=str)
         raise SchemaError(
@@ -122,12 +142,19 @@ def _check_frame(frame: pd.DataFrame, owner: str, target: str) -> None:
             "A model needs at least one other column to predict from.",
             "Add feature columns to the frame.",
         )
-    if frame[target].notna().sum() < 2:
+    if _present(frame[target]) < 2:
         raise SchemaError(
             f"In {owner!r} the target {target!r} is missing in all rows but at most one.",
             "Rows without a target cannot be learned from.",
             "Choose another target, or fill it where it is known.",
         )
+
+
+def _present(column: pd.Series) -> int:
+    """How many values there are."""
+    if is_plain(column.dtype):
+        return int(np.count_nonzero(~np.isnan(column.to_numpy())))
+    return int(column.notna().sum())
 
 
 def _listing(names: Sequence[str]) -> str:
@@ -167,30 +194,31 @@ def _is_range(pair: object) -> bool:
     return numbers and math.isfinite(low) and math.isfinite(high) and bool(low < high)
 
 
-def _check_declarations(frame: pd.DataFrame, owner: str, bounds: Bounds, categories: Categories) -> None:
+def _check_declarations(columns: frozenset[str], owner: str, bounds: Bounds, categories: Categories) -> None:
     import pandas as pd
 
-    for name in (*bounds, *categories):
-        if name not in frame.columns or (name in bounds and name in categories):
-            problem = (
-                "both as bounds and as categories" if name in frame.columns else "but the frame has no such column"
-            )
+    unfit = {*bounds, *categories} - columns | (bounds.keys() & categories.keys())
+    for name in (*bounds, *categories) if unfit else ():
+        if name in unfit:
+            problem = "both as bounds and as categories" if name in columns else "but the frame has no such column"
             raise SettingError(
                 f"{owner!r} declares {name!r}, {problem}.",
                 "A declaration tells the other owners what a column may hold.",
                 "Declare either bounds (numbers) or categories (labels) of an existing column.",
             )
+    fine: set[int] = set()  # very many columns often share one pair
     for name, pair in bounds.items():
-        if not _is_range(pair):
+        if id(pair) not in fine and not _is_range(pair):
             raise SettingError(
                 f"{owner!r} declares bounds {pair!r} for {name!r}.",
                 "Values are scaled by their bounds and clipped to them, so the lowest must lie under the highest.",
                 f"Use two finite numbers, for example bounds={{{name!r}: (0, 100)}}.",
             )
+        fine.add(id(pair))
     for name, values in categories.items():
-        listed = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
+        listed: list[Any] = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
         plain = bool(listed) and all(isinstance(value, Hashable) for value in listed)
-        if not plain or len(set(listed)) < len(listed) or pd.Series(listed, dtype=object).isna().any():
+        if not plain or len(set(listed)) < len(listed) or any(pd.isna(value) for value in listed):
             raise SettingError(
                 f"{owner!r} declares categories {values!r} for {name!r}.",
                 "Each category becomes one input of the model, in this order, so every value is listed once.",
@@ -217,35 +245,23 @@ def _column(column: pd.Series, owner: str, bounds: Bounds, categories: Categorie
             "Only numbers lie between a lowest and a highest value.",
             f"Declare categories={{{name!r}: [...]}} instead, or convert the column to numbers.",
         )
-    low, high = bounds[name]
-    return Column(name, "numeric", str(column.dtype), bounds=(float(low), float(high)))
+    return _number(name, str(column.dtype), bounds[name])
+
+
+@lru_cache(maxsize=8192)
+def _number(name: str, dtype: str, bounds: tuple[float, float] | None) -> Column:
+    """A column of numbers, one for all owners who declare the same: thousands of them do not hold it each."""
+    return Column(name, "numeric", dtype, bounds=bounds)
 
 
 def _counts_classes(target: pd.Series) -> bool:
     import pandas as pd
 
+    if isinstance(target.dtype, np.dtype) and target.dtype.kind in "iu":
+        return np.unique(target.to_numpy()).size <= MOST_CLASSES
     whole = pd.api.types.is_integer_dtype(target.dtype)
     present = as_numbers(target.dropna())
     if not whole:
         # pandas turns whole numbers into floats as soon as one of them is missing.
         whole = bool(target.isna().any() and (present == np.round(present)).all())
     return whole and np.unique(present).size <= MOST_CLASSES
-
-
-def tidy(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, pd.Series]:
-    """Features and target as 64-bit floats (NaN where missing) and plain Python values (None where missing).
-
-    A target outside its declared categories becomes missing.
-    """
-    import pandas as pd
-
-    def plain(column: Column) -> pd.Series:
-        values = as_numbers(frame[column.name]) if column.kind == "numeric" else as_values(frame[column.name])
-        return pd.Series(values, name=column.name)
-
-    target = plain(schema.target)
-    if schema.target.kind == "category":
-        whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in target]
-        known = schema.target.categories
-        target = pd.Series([v if known is None or v in known else None for v in whole], name=target.name, dtype=object)
-    return pd.DataFrame({column.name: plain(column) for column in schema.features}), target

@@ -7,7 +7,7 @@ all rows together, so nobody needs a pooled table. How far one row can move each
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.data.columns import as_numbers, as_values
+from fedlab_nb.data.table import as_block, pieces
 from fedlab_nb.records import Column, Schema
 
 if TYPE_CHECKING:
@@ -46,13 +47,14 @@ def octave_counts(features: pd.DataFrame, target: pd.Series, schema: Schema) -> 
 
     A row adds exactly one count per column, so its L1 sensitivity is c and its L2 sensitivity octave_sensitivity.
     """
-    counts = np.zeros((len(octave_columns(schema)), NUM_BINS + 1))
-    for row, column in enumerate(octave_columns(schema)):
-        values = _values(features, target, schema, column)
-        bins = np.clip(np.searchsorted(OCTAVES, values, side="right") - 1, 0, NUM_BINS - 1)
-        bins[np.isnan(values)] = NUM_BINS
-        counts[row] = np.bincount(bins, minlength=NUM_BINS + 1)
-    return counts.ravel()
+    columns, bins = octave_columns(schema), NUM_BINS + 1
+    counts = np.zeros(len(columns) * bins)
+    for place, values in Numbers(schema, columns).blocks(features, target):
+        found = np.clip(np.searchsorted(OCTAVES, values, side="right") - 1, 0, NUM_BINS - 1)
+        found[np.isnan(values)] = NUM_BINS
+        found += bins * np.arange(len(values))[:, None]
+        counts[place.start * bins : place.stop * bins] = np.bincount(found.ravel(), minlength=len(values) * bins)
+    return counts
 
 
 def octave_sensitivity(schema: Schema) -> float:
@@ -99,15 +101,30 @@ def moments(
     Here x in [-1, 1] is the value scaled by its range (declared or in ``ranges``) and clipped. A row moves each
     number by at most 1: see moments_sensitivity.
     """
-    known = all_ranges(schema, ranges)
-    sums = []
-    for column in moment_columns(schema):
-        low, high = known[column.name]
-        values = _values(features, target, schema, column)
-        present = values[~np.isnan(values)]
-        x = np.clip((present - (low + high) / 2) / ((high - low) / 2), -1.0, 1.0)
-        sums += [x.sum(), (x * x).sum(), float(x.size)]
-    return np.array([*sums, float(len(target))])
+    return Moments(schema, ranges)(features, target)
+
+
+class Moments:
+    """What ``moments`` gives, with all that is the same for every owner worked out once."""
+
+    def __init__(self, schema: Schema, ranges: Mapping[str, Range]) -> None:
+        known, columns = all_ranges(schema, ranges), moment_columns(schema)
+        limits = np.array([known[column.name] for column in columns]).reshape(-1, 2)
+        self._middle, self._half = (limits[:, :1] + limits[:, 1:]) / 2, (limits[:, 1:] - limits[:, :1]) / 2
+        self._columns = Numbers(schema, columns)
+
+    def __call__(self, features: pd.DataFrame, target: pd.Series) -> NDArray[np.float64]:
+        """The moments of one owner's rows (3c + 1,)."""
+        sums = np.empty((len(self._middle), 3))
+        for place, values in self._columns.blocks(features, target):
+            x = np.clip((values - self._middle[place]) / self._half[place], -1.0, 1.0)
+            x_sum, square_sum = x.sum(axis=1), (x * x).sum(axis=1)
+            sums[place, 0], sums[place, 1], sums[place, 2] = x_sum, square_sum, x.shape[1]
+            for row in np.flatnonzero(np.isnan(x_sum)):
+                # The last bits of a sum hang on how its terms are grouped: what is missing must not stand between them.
+                present = x[row][~np.isnan(x[row])]
+                sums[place.start + row] = present.sum(), (present * present).sum(), present.size
+        return np.append(sums, float(len(target)))
 
 
 def moments_sensitivity(schema: Schema) -> float:
@@ -140,5 +157,16 @@ def _series(features: pd.DataFrame, target: pd.Series, schema: Schema, column: C
     return target if column is schema.target else features[column.name]
 
 
-def _values(features: pd.DataFrame, target: pd.Series, schema: Schema, column: Column) -> NDArray[np.float64]:
-    return as_numbers(_series(features, target, schema, column))
+class Numbers:
+    """The numeric columns among an owner's features, and its target if that is one of them: it is the last then."""
+
+    def __init__(self, schema: Schema, columns: Sequence[Column]) -> None:
+        self._names = [column.name for column in columns if column is not schema.target]
+        self._and_target = len(self._names) < len(columns)
+
+    def blocks(self, features: pd.DataFrame, target: pd.Series) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        """Blocks (c, n) of a few columns at a time, each with its place among all."""
+        for place in pieces(self._names, len(target)):
+            yield place, as_block(features, self._names[place])
+        if self._and_target:
+            yield slice(len(self._names), len(self._names) + 1), as_numbers(target)[None]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fedlab_nb.data import encoding as enc
 from fedlab_nb.data import sums
 from fedlab_nb.data.declared import declared_encoding, describe
+from fedlab_nb.data.learned import make_encoding
 from fedlab_nb.errors import SchemaError
 from fedlab_nb.horizontal.noise import event, keep_plan, noise_in_sum, noise_plan
 from fedlab_nb.parties import Federation, Rows
@@ -71,15 +72,16 @@ def prepare(federation: Federation, num_rounds: int, seed: int, asked: str = "")
     noise_sd = plan.moments * sensitivity if plan else 0.0
     in_all = noise_in_sum(federation, noise_sd)
     release = event(federation, 0, "the moments of the columns", "training", plan.moments if plan else 0.0)
+    moments = sums.Moments(schema, ranges)
     totals = _sum(
         federation,
         "moment",
-        lambda rows: sums.moments(*rows.training, schema, ranges),
+        lambda rows: moments(*rows.training),
         release,
         noise_sd,
         asked=f"moments of training rows within {sorted(ranges.items())}",
     )
-    encoding = enc.make_encoding(schema, ranges, missing, totals, lists, noise_sd=in_all)
+    encoding = make_encoding(schema, ranges, missing, totals, lists, noise_sd=in_all)
     federation.tell("encoding", describe(encoding), number=0, to=federation.names)
     # A count below its own noise would make every step longer than what was learned of the rows can justify.
     rows = max(float(totals[-1]), in_all, 1.0)
@@ -161,7 +163,7 @@ def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -
         if plan is None:
             _refuse_names(name, counts)  # under a budget the threshold leaves such names out, and says nothing of them
         else:
-            counts = _above_threshold(counts, plan, federation.noise(0, name, "category list"))
+            counts = _above_threshold(counts, release, federation.noise(0, name, "category list"))
         # In a fixed order: the order of the rows would tell which of them comes first.
         return json.dumps({column: sorted(values, key=str) for column, values in counts.items()})
 
@@ -179,7 +181,7 @@ def _ask_lists(federation: Federation, schema: Schema, plan: NoisePlan | None) -
     if plan is not None and len(joined.get(schema.target.name, "two")) < 2:
         raise SchemaError(
             f"The target {schema.target.name!r} shows {len(joined[schema.target.name])} of its classes.",
-            f"Under this budget a class is named only by owners who hold about {_threshold(plan, len(columns)):.0f} "
+            f"Under this budget a class is named only by owners who hold about {_threshold(release, len(columns)):.0f} "
             "rows of it or more, and two classes are needed.",
             f"Declare the classes at every owner, categories={{{schema.target.name!r}: [...]}}, or agree on more "
             "epsilon.",
@@ -199,22 +201,22 @@ def _refuse_names(owner: str, counts: Mapping[str, Mapping[object, int]]) -> Non
 
 
 def _above_threshold(
-    counts: Mapping[str, Mapping[object, int]], plan: NoisePlan, rng: np.random.Generator
+    counts: Mapping[str, Mapping[object, int]], release: PrivacyEvent, rng: np.random.Generator
 ) -> dict[str, dict[object, int]]:
-    """The categories whose noisy count is so high that a single row would name one with probability ``list_delta``.
+    """The categories whose noisy count is so high that a single row would name one with the release's delta.
 
     Source: Korolova et al. 2009, "Releasing search queries and clicks privately", section 4.
     """
-    sd = plan.lists * math.sqrt(len(counts))
-    threshold = _threshold(plan, len(counts))
+    sd = release.amount * math.sqrt(len(counts))
+    threshold = _threshold(release, len(counts))
     return {
         column: {value: 0 for value, count in values.items() if count + rng.normal(0.0, sd) > threshold}
         for column, values in counts.items()
     }
 
 
-def _threshold(plan: NoisePlan, columns: int) -> float:
-    return 1.0 - plan.lists * math.sqrt(columns) * NormalDist().inv_cdf(plan.list_delta / columns)
+def _threshold(release: PrivacyEvent, columns: int) -> float:
+    return 1.0 - release.amount * math.sqrt(columns) * NormalDist().inv_cdf(release.delta / columns)
 
 
 def _refuse_lonely_class(schema: Schema, found: Mapping[str, Mapping[str, Sequence[object]]]) -> None:

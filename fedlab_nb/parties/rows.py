@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.data.columns import as_numbers, as_values, kind_of
-from fedlab_nb.data.intake import tidy
+from fedlab_nb.data.table import Table, present, target_values, tidy_features, tidy_target
 from fedlab_nb.errors import SchemaError
 from fedlab_nb.records import Schema
 
@@ -41,7 +40,7 @@ class Rows:
         return "Rows(private)"
 
 
-def divide(frame: pd.DataFrame, schema: Schema, name: str, share: float) -> Rows:
+def divide(data: pd.DataFrame | Table, schema: Schema, name: str, share: float) -> Rows:
     """The rows with a known target, divided by a hash of each row's content: about ``share`` of them held out.
 
     Identical rows are told apart by their number among themselves, so that adding or removing a row never moves
@@ -51,37 +50,23 @@ def divide(frame: pd.DataFrame, schema: Schema, name: str, share: float) -> Rows
     Raises:
         SchemaError: if no row has a known target.
     """
-    features, target = tidy(frame, schema)
-    kept = target.notna().to_numpy()
-    hashes = _row_hashes(frame)
-    away = _lots(hashes) < share
+    table = Table.of(data)
+    kept = present(target_values(table, schema))
+    away = _lots(table.hashes) < share
     if not kept.any():
         raise SchemaError(
             f"{name!r} has no row left after rows without a known target are left out.",
             "An owner without rows cannot take part.",
             "Check the target's values against its declared categories, or leave this owner out.",
         )
-
-    def part(mask: NDArray[np.bool_]) -> Part:
-        return features[mask].reset_index(drop=True), target[mask].reset_index(drop=True)
-
-    return Rows(part(kept & ~away), part(kept & away), _content(frame, hashes))
-
-
-def _row_hashes(frame: pd.DataFrame) -> NDArray[np.uint64]:
-    """A hash of each row's content (n,): the same for any order of columns and any way of storing the values."""
-    import pandas as pd
-
-    names = sorted(frame.columns)
-    plain = {n: as_numbers(frame[n]) if kind_of(frame[n]) == "numeric" else as_values(frame[n]) for n in names}
-    return np.asarray(pd.util.hash_pandas_object(pd.DataFrame(plain), index=False), dtype=np.uint64)
+    sides = [np.flatnonzero(kept & ~away), np.flatnonzero(kept & away)]
+    training, held_out = zip(tidy_features(table, schema, sides), tidy_target(table, schema, sides), strict=True)
+    return Rows(training, held_out, _content(table))
 
 
 def _lots(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
     """An evenly distributed number in [0, 1) for each row (n,), from its hash and its number among identical rows."""
-    import pandas as pd
-
-    twin = pd.Series(hashes).groupby(hashes).cumcount().to_numpy(dtype=np.uint64)
+    twin = _numbered(hashes)
     # Splitmix64's finalizer: neighbouring inputs give unrelated outputs. Overflow is meant.
     mixed = hashes + twin * np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -89,14 +74,25 @@ def _lots(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
     return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
-def content_of(frame: pd.DataFrame) -> bytes:
+def _numbered(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """For each row (n,) how many equal ones come before it."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    places = np.arange(len(hashes))
+    numbers = np.empty(len(hashes), dtype=np.uint64)
+    numbers[order] = places - np.maximum.accumulate(np.where(first, places, 0))
+    return numbers
+
+
+def content_of(data: pd.DataFrame | Table) -> bytes:
     """A hash of the content of a whole frame (32 bytes)."""
-    return _content(frame, _row_hashes(frame))
+    return _content(Table.of(data))
 
 
-def _content(frame: pd.DataFrame, hashes: NDArray[np.uint64]) -> bytes:
+def _content(table: Table) -> bytes:
     """A hash of the content (32 bytes): the same for any order of rows and columns, any target and any declaration."""
     digest = hashlib.blake2b(digest_size=32)
-    digest.update(repr(sorted(frame.columns)).encode())
-    digest.update(np.sort(hashes).tobytes())
+    digest.update(repr(sorted(table.names)).encode())
+    digest.update(np.sort(table.hashes).tobytes())
     return digest.digest()

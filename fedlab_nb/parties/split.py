@@ -58,7 +58,8 @@ def split_rows(
     table = load(frame)
     if target is None:
         target = getattr(frame, "attrs", {}).get("target") or str(*table.columns[-1:])
-    kept = table.drop(columns=[c for c in getattr(divide, "leaves_out", ()) if c != target], errors="ignore")
+    left_out = [column for column in getattr(divide, "leaves_out", ()) if column != target]
+    kept = table.drop(columns=left_out, errors="ignore")
     schema = make_schema(kept, "The table", target, bounds)
     rows = table[table[target].notna()]
     rows.attrs["target"] = target
@@ -71,8 +72,9 @@ def split_rows(
         # Few different whole numbers at one owner must not turn its part of the target into classes.
         rows = rows.astype({target: float})
     parts = _divided(rows, divide, len(called), seed)
+    owned = rows.drop(columns=left_out, errors="ignore")
     return [
-        DataOwner(name, rows.iloc[part][list(kept.columns)], target=target, bounds=bounds, categories=lists)
+        DataOwner(name, owned.iloc[part], target=target, bounds=bounds, categories=lists)
         for name, part in zip(called if names is not None else natural or called, parts, strict=True)
     ]
 

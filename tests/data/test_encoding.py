@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedlab_nb.data import breast_cancer, clinics
-from fedlab_nb.data.encoding import decode, encode, encode_rows, encode_target, make_encoding, usable
-from fedlab_nb.data.intake import make_schema, tidy
+from fedlab_nb.data.encoding import decode, encode, encode_rows, encode_target, usable
+from fedlab_nb.data.intake import make_schema
+from fedlab_nb.data.learned import make_encoding
 from fedlab_nb.data.sums import category_counts, moments, moments_sensitivity, octave_counts, ranges_from_counts
+from fedlab_nb.data.table import tidy
 from fedlab_nb.errors import SchemaError
 
 

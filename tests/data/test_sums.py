@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedlab_nb.data import breast_cancer, clinics
-from fedlab_nb.data.intake import make_schema, tidy
+from fedlab_nb.data.intake import make_schema
 from fedlab_nb.data.sums import (
     NUM_BINS,
     OCTAVES,
@@ -20,6 +20,7 @@ from fedlab_nb.data.sums import (
     octave_sensitivity,
     ranges_from_counts,
 )
+from fedlab_nb.data.table import tidy
 
 
 def table(values, **more):

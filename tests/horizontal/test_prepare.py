@@ -7,6 +7,7 @@ import pytest
 import fedlab_nb as fl
 from fedlab_nb.data.encoding import CategoryCode
 from fedlab_nb.errors import BudgetExceededError, SchemaError
+from fedlab_nb.records import PrivacyEvent
 from tests.rounds.common import assert_teaches, cells, events_of, logistic, play, tumours
 
 BUDGET = fl.Budget(epsilon=8, delta=1e-3)
@@ -105,8 +106,9 @@ def test_a_category_that_a_single_row_holds_is_never_named_under_a_budget():
     from fedlab_nb.protect import noise_source
 
     plan = started(owners, budget=BUDGET, noise_seed=0).plan
+    release = PrivacyEvent(0, "lists", "training", "row", "gaussian", plan.lists, delta=plan.list_delta)
     counts = {"place": {"Oslo": 33, "Rome": 30, "Zanzibar": 1}, "y": {"a": 32, "b": 32}}
-    named = [_above_threshold(counts, plan, noise_source(seed, 0)) for seed in range(200)]
+    named = [_above_threshold(counts, release, noise_source(seed, 0)) for seed in range(200)]
     # The chance of one is list_delta = 1e-4 per list: .02 expected in 200.
     assert sum("Zanzibar" in lists["place"] for lists in named) == 0
     assert sum("Oslo" in lists["place"] for lists in named) == 200
@@ -117,12 +119,11 @@ def test_a_category_that_a_single_row_holds_is_never_named_under_a_budget():
 
 def test_the_threshold_holds_its_probability_where_it_can_be_counted():
     from fedlab_nb.horizontal.prepare import _above_threshold
-    from fedlab_nb.privacy import NoisePlan
 
-    plan = NoisePlan("row", 1.0, lists=3.0, list_delta=0.1)
+    release = PrivacyEvent(0, "lists", "training", "row", "gaussian", 3.0, delta=0.1)
     rng = np.random.default_rng(0)
     counts = {"place": {"Zanzibar": 1}, "y": {"a": 1}}
-    hits = sum(any(found.values()) for found in (_above_threshold(counts, plan, rng) for _ in range(4000)))
+    hits = sum(any(found.values()) for found in (_above_threshold(counts, release, rng) for _ in range(4000)))
     # At most 10 % over both lists together: .05 + .05 - .0025, within four standard deviations.
     assert abs(hits / 4000 - 0.0975) < 4 * np.sqrt(0.0975 * 0.9025 / 4000)
 

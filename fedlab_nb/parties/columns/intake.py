@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedlab_nb.data.intake import load, make_schema, tidy
+from fedlab_nb.data.intake import load, make_schema
+from fedlab_nb.data.table import Table, tidy
 from fedlab_nb.errors import SchemaError, SettingError
 from fedlab_nb.parties.columns.ids import lots, take_fields, take_ids
 from fedlab_nb.parties.rows import Part, Rows, content_of, divide
@@ -39,8 +40,9 @@ def take_in(
     """
     frame = load(data)
     if given is None:
-        schema = make_schema(frame, name, target or "", bounds, categories)
-        return schema, divide(frame, schema, name, held_out)
+        table = Table(frame)
+        schema = make_schema(table, name, target or "", bounds, categories)
+        return schema, divide(table, schema, name, held_out)
     named = [given] if isinstance(given, str) else list(given)
     _check_named(frame, name, named, target)
     linked_by: tuple[Column, ...] = ()
@@ -51,18 +53,18 @@ def take_in(
         linked_by, texts, ids = take_fields(frame[named], name)
         column = Column(" + ".join(named), "category", "linked")
         frame[named] = texts  # what counts as content: dates, for one, have none of their own
-    table = frame.drop(columns=named)
-    if set(table.columns) <= {target}:
+    others = frame.drop(columns=named)
+    if set(others.columns) <= {target}:
         raise SchemaError(
             f"{name!r} has no column but the id{'' if target is None else ' and the target'}.",
             "An owner takes part with columns that the others lack.",
             "Add feature columns to the frame, or leave this owner out.",
         )
     if target is None:
-        table = table.assign(**{NO_TARGET.name: 0.0})
-    schema = make_schema(table, name, NO_TARGET.name if target is None else target, bounds, categories)
+        others = others.assign(**{NO_TARGET.name: 0.0})
+    schema = make_schema(others, name, NO_TARGET.name if target is None else target, bounds, categories)
     schema = replace(schema, target=NO_TARGET if target is None else schema.target, id=column, linked_by=linked_by)
-    return schema, _keyed(table, schema, ids, 0.0 if linked_by else held_out, content_of(frame))
+    return schema, _keyed(others, schema, ids, 0.0 if linked_by else held_out, content_of(frame))
 
 
 def _check_named(frame: pd.DataFrame, name: str, named: Sequence[str], target: str | None) -> None:

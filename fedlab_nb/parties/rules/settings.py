@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -78,13 +78,18 @@ def _common(owners: Owners) -> Schema:
                     "In horizontal learning all owners describe different rows by the same columns.",
                     f"Add the column at {holder.name!r} (missing values are allowed), or drop it everywhere else.",
                 )
-    columns = [_merge(owners, column.name) for column in first.schema.features]
-    return Schema(tuple(columns), _merge(owners, first.target))
+    held = [(owner.name, {c.name: c for c in (*owner.schema.features, owner.schema.target)}) for owner in owners]
+    columns = [_merge(held, column.name) for column in first.schema.features]
+    return Schema(tuple(columns), _merge(held, first.target))
 
 
-def _merge(owners: Owners, name: str) -> Column:
+def _merge(held: Sequence[tuple[str, Mapping[str, Column]]], name: str) -> Column:
     """One column over all owners; declared bounds widen to cover all, declared lists join in order."""
-    versions = [(owner.name, _column(owner.schema, name)) for owner in owners]
+    different: dict[int, tuple[str, Column]] = {}
+    for owner, own in held:
+        # Many owners of many columns share what they declare alike: it is looked at once.
+        different.setdefault(id(own[name]), (owner, own[name]))
+    versions = list(different.values())
     first_name, first = versions[0]
     for owner, version in versions[1:]:
         if version.kind != first.kind:
@@ -106,10 +111,6 @@ def _merge(owners: Owners, name: str) -> Column:
         bounds=(min(b[0] for b in known), max(b[1] for b in known)) if len(known) == len(bounds) else None,
         categories=joined if all(values is not None for values in lists) else None,
     )
-
-
-def _column(schema: Schema, name: str) -> Column:
-    return next(column for column in (*schema.features, schema.target) if column.name == name)
 
 
 def check_house(house: House, schema: Schema, owners: Owners, vault: object = None) -> House:
