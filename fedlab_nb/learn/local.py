@@ -31,12 +31,14 @@ class Learner:
     """A model without weights of its own: every call is given the weights (d,) and leaves nothing behind.
 
     ``X`` is (n, inputs) float32; ``y`` (n,): 0.0/1.0 for two classes, class numbers for several, standardised numbers
-    for regression. ``executor`` says how the owners of a round are computed (see ``engine``).
+    for regression. ``executor`` says how the owners of a round are computed (see ``engine``). ``facts`` are the
+    arguments, from which ``Learner.of`` gives an equal one anywhere.
     """
 
     def __init__(
         self, architecture: Architecture, inputs: int, outputs: int, task: Task, executor: Executor = "auto"
     ) -> None:
+        self.facts = (architecture, inputs, outputs, task, executor)
         self._untouched = build(architecture, inputs, outputs)
         self.task: Task = task
         self._engine = Engine(self._untouched, task, executor)

@@ -146,7 +146,8 @@ class Scorecard:
         classes = np.arange(chances.shape[1])[-curves:]  # of two classes the second one
         places = self._bins(chances[:, classes], bins) + bins * (truth[:, None] == classes)
         places += 2 * bins * np.arange(curves) + counts.shape[1] * owner[:, None] + 3
-        counts += np.bincount(places.ravel(), minlength=counts.size).reshape(counts.shape)
+        # Few of all the bins are hit: only those are touched.
+        np.add.at(counts.reshape(-1), places.ravel(), 1.0)
         return counts
 
     def _bins(self, chance: Floats, bins: int) -> NDArray[np.int64]:

@@ -36,5 +36,6 @@ def gaussian_share(
     ever meet encrypted.
     Source: Dwork et al. 2006, "Our data, ourselves" (noise in shares).
     """
-    noise: NDArray[np.float64] = rng.normal(0.0, sd / math.sqrt(shares), size)
+    noise: NDArray[np.float64] = rng.standard_normal(size)
+    noise *= sd / math.sqrt(shares)
     return noise

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import fedlab_nb as fl
 from fedlab_nb.learn.engine import SGD, Engine, Job, Sequential, Stacked, plan
 from fedlab_nb.learn.engine.flat import flat_weights
+from fedlab_nb.protect import gaussian_share, noise_source
 
 LR = 0.1
 
@@ -217,10 +218,13 @@ def whole(load: Workload, repeats: int) -> str:
 
 
 def private(load: Workload, rows: list[tuple[np.ndarray, np.ndarray]], repeats: int) -> str:
-    """One step on all rows of each owner, plain and with every row's gradient clipped."""
+    """One step on all rows of each owner: plain, with every row's gradient clipped, and with each owner's noise too."""
     module = load.build()
     start, stacked = flat_weights(module), Stacked(module, "multiclass")
     jobs = [Job((0, 1, i), X, y, start) for i, (X, y) in enumerate(rows)]
+
+    def noised(total: np.ndarray) -> np.ndarray:
+        return total + gaussian_share(noise_source(None), total.size, 1.0, len(jobs))
 
     def drained(results: Callable[[], Iterator[object]]) -> Callable[[], None]:
         return lambda: deque(results(), maxlen=0) and None
@@ -228,10 +232,11 @@ def private(load: Workload, rows: list[tuple[np.ndarray, np.ndarray]], repeats: 
     ways = {
         "plain": drained(lambda: stacked.run(jobs, SGD(LR), epochs=1, batch_size=None)),
         "clipped": drained(lambda: stacked.clipped(jobs, 1.0)),
+        "noised": drained(lambda: map(noised, stacked.clipped(jobs, 1.0))),
     }
     taken = milliseconds(ways, repeats)
-    ratio = taken["clipped"] / taken["plain"]
-    return f"{load.name:<10}{taken['plain']:>12.2f}{taken['clipped']:>12.2f}{ratio:>11.2f}x"
+    ratios = "".join(f"{taken[name] / taken['plain']:>11.2f}x" for name in ("clipped", "noised"))
+    return f"{load.name:<10}" + "".join(f"{taken[name]:>12.2f}" for name in ways) + ratios
 
 
 def first_round(load: Workload, rows: list[tuple[np.ndarray, np.ndarray]], repeats: int) -> str:
@@ -274,7 +279,7 @@ def main() -> None:
     sys.stdout.write(f"\n{'ms':<10}{'careful':>12}{'stacked':>12}{'whole round':>12}{'careful/round':>18}\n")
     for load in loads:
         sys.stdout.write(whole(load, repeats) + "\n")
-    sys.stdout.write(f"\n{'ms a step':<10}{'plain':>12}{'clipped':>12}\n")
+    sys.stdout.write(f"\n{'ms a step':<10}{'plain':>12}{'clipped':>12}{'and noise':>12}{'over plain':>12}\n")
     for load in loads:
         sys.stdout.write(private(load, load.rows(), repeats) + "\n")
     sys.stdout.write(f"\n{'ms':<10}{'first round':>12}{'later':>12}\n")

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
 import torch
 
 from fedlab_nb.learn.engine import SGD, Sequential, Stacked, plan
+from fedlab_nb.learn.engine.stacked import executor, minibatches, rows
 from fedlab_nb.learn.engine.stacked.minibatches import least, width
 from tests.engine.common import MODELS, RULES, built, jobs_of
 
@@ -61,6 +63,27 @@ def test_clipped_sums_and_losses_depend_on_nobody_else(model):
         assert next(stacked.clipped([job], 0.5)).tobytes() == sums[i].tobytes()
         assert stacked.losses_of([job])[0] == losses[i]
     assert [s.tobytes() for s in stacked.clipped(jobs[::-1], 0.5)] == [s.tobytes() for s in sums[::-1]]
+
+
+def test_sums_over_many_pieces_depend_on_nobody_else(monkeypatch):
+    monkeypatch.setattr(rows, "_ROWS_AT_ONCE", 20)
+    module = built("mlp")
+    jobs = jobs_of(module, (5, 45, 0, 30))  # the last pieces are narrower than the others, and as wide as a neighbour
+    stacked = Stacked(module, "multiclass")
+    sums, losses = list(stacked.clipped(jobs, 0.5)), stacked.losses_of(jobs)
+    for i in (0, 1, 3):
+        assert next(stacked.clipped([jobs[i]], 0.5)).tobytes() == sums[i].tobytes()
+        assert stacked.losses_of([jobs[i]])[0] == losses[i]
+    assert not sums[2].any()
+
+
+@pytest.mark.parametrize("limit", ["_POOLED", "_APART"])
+def test_bits_are_the_same_however_rows_are_gathered(limit, monkeypatch):
+    module = built("mlp")
+    jobs = jobs_of(module, SIZES)
+    usual = bits(Stacked(module, "multiclass"), jobs, SGD(0.1))
+    monkeypatch.setattr(minibatches, limit, 0)
+    assert bits(Stacked(module, "multiclass"), jobs, SGD(0.1)) == usual
 
 
 SCRIPT = """
@@ -124,3 +147,24 @@ def test_results_are_in_the_order_of_the_jobs_and_come_before_all_are_done():
     (alone,) = stacked.run(jobs[:1], SGD(0.1), epochs=1, batch_size=4)
     assert np.array_equal(seen[0], alone.weights)
     assert torch.is_grad_enabled()
+
+
+def test_who_holds_a_result_does_not_hold_the_weights_of_its_chunk(monkeypatch):
+    made: list[weakref.ref] = []
+
+    class Watched(executor.Weights):
+        def __init__(self, *given, **named):
+            super().__init__(*given, **named)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(executor, "Weights", Watched)
+    monkeypatch.setattr(executor, "_READ_BYTES", 0)
+    module = built("mlp")
+    for trained in Stacked(module, "multiclass", chunk_bytes=1).run(
+        jobs_of(module, (4,) * 12), SGD(0.1), epochs=1, batch_size=4
+    ):
+        held = trained
+        assert sum(each() is not None for each in made) <= 1
+    assert len(made) == 3
+    assert np.array_equal(held.weights, held.weights)
+    assert all(each() is None for each in made)

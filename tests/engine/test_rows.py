@@ -146,6 +146,14 @@ def test_one_row_more_moves_the_sum_by_no_more_than_the_clip(sizes, clip, seed):
         assert np.linalg.norm(a - b) <= clip * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("model", [*APART, "dropout"])
+def test_a_row_in_32_bits_is_clipped_to_the_last_bits_of_64(model):
+    module = built(model)
+    for job in jobs_of(module, (1,) * 8, apart=True):
+        (total,) = Stacked(module, "multiclass").clipped([job], 0.01)
+        assert abs(np.linalg.norm(total) - 0.01) < 1e-14
+
+
 def test_sums_are_as_long_as_the_weights():
     module = built("groupnorm")
     for way in WAYS:

@@ -48,7 +48,9 @@ def slopes(task: Task, outputs: Tensor, target: Tensor) -> Tensor:
     Of two classes the first output is the log-odds, of a number the prediction: at any other output it is 0.
     """
     if task == "multiclass":
-        d = outputs.softmax(2)
+        # Step by step: torch's own softmax takes several times as long over a last axis as short as this.
+        d = outputs.sub(outputs.amax(2, keepdim=True)).exp_()
+        d.div_(d.sum(2, keepdim=True))
         return d.scatter_add_(2, target.unsqueeze(2), d.new_full((1, 1, 1), -1.0).expand(*target.shape, 1))
     first = outputs[..., :1]
     known = target.unsqueeze(2).to(outputs.dtype)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from fedlab_nb.learn.engine.programs.program import Kept, Seen, Shape, Views, Weighted
+from fedlab_nb.learn.engine.programs.program import Kept, OfRows, Seen, Shape, Views, Weighted, Written
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -93,15 +93,14 @@ class Convolution(Weighted):
         if self._biased:
             w[1].sub_(at.sum(1), alpha=lr)
 
-    def squares(self, d: Tensor, kept: Kept) -> Tensor:
-        """From each row's own gradient, written out: kernels are small."""
+    def of_rows(self, d: Tensor, kept: Kept) -> OfRows:
+        """Written out: kernels are small."""
         owners, rows = d.shape[:2]
         at = self._at_places(d).reshape(owners * rows, -1, self._out)
-        own = at.transpose(1, 2).bmm(kept[0].reshape(owners * rows, -1, kept[0].shape[2]))
-        total = own.square().sum((1, 2))
-        if self._biased:
-            total = total + at.sum(1).square().sum(1)
-        return total.view(owners, rows)
+        flat = at.transpose(1, 2).bmm(kept[0].reshape(owners * rows, -1, kept[0].shape[2]))
+        own = [flat, *([at.sum(1)] if self._biased else [])]
+        each = [g.view(owners, rows, *g.shape[1:]) for g in own]
+        return Written(each, lambda total: self._as_kernel(total, owners).flatten(1))
 
     def _axes(self, size: list[int]) -> list[tuple[int, int, int, int]]:
         return list(zip(size, self._padding, self._kernel, self._stride, strict=True))

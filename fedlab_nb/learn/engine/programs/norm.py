@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fedlab_nb.learn.engine.programs.program import Kept, Seen, Shape, Views, Weighted
+from fedlab_nb.learn.engine.programs.program import Kept, OfRows, Seen, Shape, Views, Weighted, Written
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,12 +44,9 @@ class _Norm(Weighted):
         """The sums of d z and of d."""
         return [t.sum(1) for t in self._rows(d, kept)]
 
-    def squares(self, d: Tensor, kept: Kept) -> Tensor:
-        """From each row's own gradient, written out: it is as small as the layer."""
-        total = d.new_zeros(d.shape[:2])
-        for own in self._rows(d, kept):
-            total = total + own.square().flatten(2).sum(2)
-        return total
+    def of_rows(self, d: Tensor, kept: Kept) -> OfRows:
+        """Written out: they are as small as the layer."""
+        return Written(self._rows(d, kept))
 
 
 class LayerNorm(_Norm):

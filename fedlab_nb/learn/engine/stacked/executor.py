@@ -8,6 +8,8 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fedlab_nb.errors import SettingError
 from fedlab_nb.learn.engine.flat import in_64_bits
 from fedlab_nb.learn.engine.job import SGD, Floats, Job, Rule, Trained
@@ -31,7 +33,7 @@ _FEWEST = 4
 CHUNK_BYTES = 8_000_000
 
 # What is passed on from layer to layer takes so much at most, however large the minibatches are.
-_PASSING_BYTES = 16_000_000
+_PASSING_BYTES = 4_000_000
 
 # Results of so many bytes are held back at most, so that they can be given in the order in which they were asked for.
 _WINDOW_BYTES = 32_000_000
@@ -113,12 +115,13 @@ class Stacked:
     def _window(self, jobs: Sequence[Job], rule: Rule, epochs: int, size: int | None, like: Like) -> Iterator[Trained]:
         """These jobs' results; together go owners alike in width, longest first, so that none waits for another."""
         alike: dict[tuple[int, bool], list[int]] = {}
+        rows = [len(job.X) for job in jobs]
         for i, job in enumerate(jobs):
-            alike.setdefault((width(len(job), size), job.offset is None), []).append(i)
+            alike.setdefault((width(rows[i], size), job.offset is None), []).append(i)
         done: dict[int, Trained] = {}
         following = 0
         for (wide, _), members in alike.items():
-            members.sort(key=lambda i: -len(jobs[i]))
+            members.sort(key=lambda i: -rows[i])
             each = self.chunk(len(members), wide, jobs[0].X.shape[1])
             for first in range(0, len(members), each):
                 places = members[first : first + each]
@@ -126,7 +129,8 @@ class Stacked:
                 minibatches = Minibatches(chunk, like, epochs=epochs, size=size, width=wide, fewest=self._fewest)
                 done |= zip(places, self._chunk(minibatches, rule, like), strict=False)
                 while following in done:
-                    yield done.pop(following)
+                    ready = done.pop(following)
+                    yield ready if done else _released(ready)
                     following += 1
 
     def _chunk(self, minibatches: Minibatches, rule: Rule, like: Like) -> list[Trained]:
@@ -135,7 +139,8 @@ class Stacked:
 
         jobs = minibatches.jobs
         rate = rule.lr if type(rule) is SGD and rule.plain and jobs[0].offset is None else None
-        with torch.no_grad():
+        # A rule may be anybody's code, and gradients of its own do not go through tensors of inference.
+        with torch.no_grad() if rate is None else torch.inference_mode():
             weights = Weights(self.network, [job.start for job in jobs], like, together=rate is None)
             owners = Owners(self.network, self.task, jobs, weights, like)
             kept = {} if weights.flat is None else rule.begin(weights.flat)
@@ -162,14 +167,17 @@ class Stacked:
 
         if 8 * self.weights >= _READ_BYTES and self._device.type == "cpu":
             return [partial(_line, weights, k) for k in range(owners)]
-        dtype = torch.float32 if self._dtype == torch.float32 else torch.float64
+        dtype = np.float32 if self._dtype == torch.float32 else np.float64
         return [partial(in_64_bits, line) for line in weights.read(0, owners, dtype)]
 
 
-def _line(weights: Weights, k: int) -> Floats:
-    import torch
+def _released(trained: Trained) -> Trained:
+    """The same with a copy of its weights: who holds it must not hold those of its chunk while the next is trained."""
+    return Trained(partial(in_64_bits, trained.weights), trained.steps, trained.kept)
 
-    return in_64_bits(weights.read(k, k + 1, torch.float64)[0])
+
+def _line(weights: Weights, k: int) -> Floats:
+    return in_64_bits(weights.read(k, k + 1, np.float64)[0])
 
 
 def _accompanied(jobs: list[Job], fewest: int) -> list[Job]:

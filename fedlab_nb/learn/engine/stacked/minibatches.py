@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,8 +23,9 @@ Ints = NDArray[np.intp]
 # Bytes of features gathered in one go: as many steps as fit, but at least one.
 _GATHERED = 4_000_000
 
-# Owners whose rows take less are laid end to end first, so that one call gathers for all of them.
-_POOLED = 16_000_000
+# Rows that take less, of all owners and in a minibatch of one, are laid end to end first, so that one call gathers
+# for all of them. What takes more is copied once, owner by owner: the calls cost less than copying twice.
+_POOLED, _APART = 16_000_000, 16_000
 
 _SMALLEST, _WIDEST = 8, 256
 
@@ -77,8 +79,7 @@ class Minibatches:
         self.steps: list[int] = (self._batches * epochs).tolist()
         self._first = np.cumsum(self._rows) - self._rows
         self._tables: dict[int, Ints] = {}
-        pooled = sum(job.X.nbytes for job in jobs) <= _POOLED
-        self._pool = tuple(_end_to_end([_part(job, i) for job in jobs]) for i in (0, 1)) if pooled else None
+        self._pools = tuple(_pooled([_part(job, i) for job in jobs], width) for i in (0, 1))
 
     def __iter__(self) -> Iterator[Minibatch]:
         most = self.steps[0]
@@ -91,12 +92,13 @@ class Minibatches:
         rows = self._places(first, last)
         real = rows >= 0
         counts = real.sum(2)
-        x, y = self._taken(rows, real, 0), self._taken(rows, real, 1)
-        share = self._like.tensor((real / np.maximum(counts, 1)[..., None])[..., None])
-        keys, active, fewest = [job.key for job in self.jobs], (counts > 0).sum(1).tolist(), least(self._width)
-        for s, number in enumerate(range(first, last)):
-            k = max(active[s], fewest)
-            yield Minibatch(active[s], x[s, :k], y[s, :k], Seen(keys[:k], number, counts[s, :k].tolist(), share[s, :k]))
+        share = self._like.tensor((real * (1.0 / np.maximum(counts, 1))[..., None])[..., None])
+        steps = [t.unbind() for t in (self._taken(rows, real, 0), self._taken(rows, real, 1), share)]
+        keys, fewest, numbers = [job.key for job in self.jobs], least(self._width), counts.tolist()
+        for s, active in enumerate(np.count_nonzero(counts, 1).tolist()):
+            k = max(active, fewest)
+            x, y, each = (of[s] if k == len(keys) else of[s][:k] for of in steps)
+            yield Minibatch(active, x, y, Seen(keys[:k], first + s, numbers[s][:k], each))
 
     def _places(self, first: int, last: int) -> Ints:
         """For each step, owner and place in the minibatch (S, K, B) a row of the owner, or -1 for padding."""
@@ -126,15 +128,17 @@ class Minibatches:
 
     def _taken(self, rows: Ints, real: NDArray[np.bool_], part: int) -> Tensor:
         """The features (part 0) or targets (1) of these rows, zeros for padding."""
-        if self._pool is not None:
-            pool = self._pool[part]
+        pool = self._pools[part]
+        if pool is not None:
             at = np.where(real, rows + self._first[:, None], len(pool) - 1)
             return self._like.tensor(pool.take(at.ravel(), axis=0).reshape(*at.shape, *pool.shape[1:]))
         arrays = [_part(job, part) for job in self.jobs]
-        taken = np.zeros((*rows.shape, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
-        for s, k in np.argwhere(real.any(2)):
-            inside = real[s, k]
-            taken[s, k, inside] = arrays[k][rows[s, k, inside]]
+        taken = np.empty((*rows.shape, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+        for s, numbers in enumerate(real.sum(2).tolist()):
+            for k, n in enumerate(numbers):  # padding is always behind the true rows
+                if n:
+                    arrays[k].take(rows[s, k, :n], axis=0, out=taken[s, k, :n], mode="clip")
+                taken[s, k, n:] = 0
         return self._like.tensor(taken)
 
 
@@ -147,8 +151,12 @@ def _part(job: Job, part: int) -> Array:
     return job.y if part else job.X
 
 
-def _end_to_end(arrays: Sequence[Array]) -> Array:
-    """All arrays' lines, and a line of zeros behind them."""
-    out = np.zeros((sum(map(len, arrays)) + 1, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
-    np.concatenate(arrays, out=out[:-1])
-    return out
+def _pooled(arrays: Sequence[Array], width: int) -> Array | None:
+    """All arrays' lines end to end, and a line of zeros behind them; none if they had better be left where they are."""
+    lines, line = sum(map(len, arrays)), prod(arrays[0].shape[1:]) * arrays[0].itemsize
+    if width * line > _APART or lines * line > _POOLED:
+        return None
+    pool = np.empty((lines + 1, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
+    np.concatenate(arrays, out=pool[:-1])
+    pool[-1] = 0
+    return pool

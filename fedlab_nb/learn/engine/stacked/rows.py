@@ -11,7 +11,7 @@ import numpy as np
 
 from fedlab_nb.learn.engine.job import Floats, Job
 from fedlab_nb.learn.engine.losses import losses_alike, slopes
-from fedlab_nb.learn.engine.programs import Network, Seen, Slope, Views
+from fedlab_nb.learn.engine.programs import Network, Seen, Views
 from fedlab_nb.learn.engine.stacked.minibatches import least, width
 from fedlab_nb.learn.engine.stacked.weights import Like, still
 from fedlab_nb.records.schema import Task
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 4096
 
 # Of all owners' rows so many numbers are in memory at once, and so many are held back until it is their turn.
-_AT_ONCE, _HELD = 4_000_000, 4_000_000
+_AT_ONCE, _HELD = 1_000_000, 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +47,16 @@ class Rows:
         held = max(1, _HELD // max(len(job.start) for job in jobs)) if jobs else 1
         for first in range(0, len(jobs), held):
             window = jobs[first : first + held]
-            totals = [np.zeros(len(job.start)) for job in window]
-            for pieces in self._together(window, self._network.written):
-                for piece, total in zip(pieces, self._clipped(pieces, clip), strict=True):
-                    totals[piece.owner] += total
-            yield from totals
+            totals: dict[int, Floats] = {}
+            left = [-(-len(job) // _ROWS_AT_ONCE) for job in window]
+            ready = 0
+            for pieces in (*self._together(window, self._network.written), []):
+                for piece, total in zip(pieces, self._clipped(pieces, clip) if pieces else (), strict=True):
+                    totals[piece.owner] = totals[piece.owner] + total if piece.owner in totals else total
+                    left[piece.owner] -= 1
+                while ready < len(window) and not left[ready]:
+                    yield totals.pop(ready) if len(window[ready]) else np.zeros(len(window[ready].start))
+                    ready += 1
 
     def losses(self, jobs: Sequence[Job]) -> Floats:
         """The mean loss (n,) of each job's rows at its starting weights; not a number where there are no rows."""
@@ -68,7 +73,7 @@ class Rows:
             for first in range(0, len(job), _ROWS_AT_ONCE):
                 last = min(first + _ROWS_AT_ONCE, len(job))
                 alike.setdefault(width(last - first, None), []).append(_Piece(i, job, first, last))
-        for wide, pieces in alike.items():
+        for wide, pieces in sorted(alike.items(), reverse=True):  # an owner's pieces always in the same order
             each = wide * (self._network.passing(jobs[0].X.shape[1]) + written) + len(jobs[0].start)
             fitting = max(1, _AT_ONCE // each) if least(wide) > 1 else 1
             for first in range(0, len(pieces), fitting):
@@ -81,30 +86,27 @@ class Rows:
         """
         import torch
 
-        with torch.no_grad():
+        with torch.inference_mode():
             x, y, seen = self._gathered(pieces, training=True)
             views = self._weights(pieces, len(x))
             tape = self._network.forward(x, views, seen)
             d = slopes(self._task, tape.outputs, y).mul_(seen.share)
-            found = [_in_64_bits(slope) for slope in self._network.backward(tape, d, views)]
+            found = [slope.program.of_rows(slope.d, slope.kept) for slope in self._network.backward(tape, d, views)]
             # One after the other: a sum over a first axis adds up in another order at another owner's place.
-            squares = reduce(torch.add, [slope.program.squares(slope.d, slope.kept) for slope in found])
+            squares = reduce(torch.add, [of_rows.squares() for of_rows in found])
             fine = squares.isfinite()
             if not bool(fine.all()):
-                found = [_finite(slope) for slope in found]
-            scale = (clip / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0).where(fine, 0.0)
-            parts: list[Tensor] = []
-            for slope in found:
-                shape = (*scale.shape, *(1,) * (slope.d.ndim - 2))
-                scaled = (slope.d * scale.view(shape)).where(fine.view(shape), 0.0)
-                parts += [g.flatten(1) for g in slope.program.gradients(scaled, slope.kept)]
-            return np.asarray(torch.cat(parts, 1)[: len(pieces)].cpu().numpy())
+                # A row whose gradient is none counts as zero: it would move the sum by all that others' rows give.
+                found, squares = [of_rows.only(fine) for of_rows in found], squares.where(fine, 0.0)
+            scale = (clip / squares.sqrt_().clamp_(min=1e-12)).clamp_(max=1.0)
+            totals = torch.cat([part for of_rows in found for part in of_rows.total(scale)], 1)
+            return np.asarray(totals[: len(pieces)].cpu().numpy())
 
     def _losses(self, pieces: Sequence[_Piece]) -> Floats:
         """The sum of each piece's losses (K,)."""
         import torch
 
-        with torch.no_grad():
+        with torch.inference_mode():
             x, y, seen = self._gathered(pieces, training=False)
             tape = self._network.forward(x, self._weights(pieces, len(x)), seen)
             each = losses_alike(self._task, tape.outputs.double(), y)
@@ -131,17 +133,3 @@ class Rows:
         lone = owners - len(pieces)
         seen = Seen([*keys, *keys[:lone]], 0, [*counts, *(0,) * lone], tensor(share), training=training, alike=True)
         return tensor(x), tensor(y), seen
-
-
-def _in_64_bits(slope: Slope) -> Slope:
-    kept = tuple(t.double() if t.is_floating_point() else t for t in slope.kept)
-    return Slope(slope.program, slope.d.double(), kept, slope.w)
-
-
-def _finite(slope: Slope) -> Slope:
-    """The slope without what is no number.
-
-    A row whose gradient is none counts as zero: it would move the sum by all that its owner's other rows give.
-    """
-    kept = tuple(t.nan_to_num(0.0, 0.0, 0.0) if t.is_floating_point() else t for t in slope.kept)
-    return Slope(slope.program, slope.d, kept, slope.w)

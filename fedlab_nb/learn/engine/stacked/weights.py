@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -55,21 +55,30 @@ class Weights:
         """The parameters (K, p), each in its own shape."""
         return split(flat, self._network.shapes)
 
-    def read(self, first: int, last: int, dtype: torch.dtype) -> NDArray[np.floating]:
+    def read(self, first: int, last: int, dtype: type[np.floating]) -> NDArray[np.floating]:
         """The weights of these owners (n, d) as numbers of 32 or 64 bits."""
+        end, read = 0, np.empty((last - first, sum(part[0].size for part in self._arrays)), dtype)
+        for part in self._arrays:
+            start, end = end, end + part[0].size
+            read[:, start:end].reshape(last - first, *part.shape[1:])[:] = part[first:last]
+        return read
+
+    @cached_property
+    def _arrays(self) -> list[NDArray[np.floating]]:
+        """Parameters and buffers as they are when one is first read, outside torch."""
         import torch
 
-        tensors, end = [*self._parameters, *self._buffers], 0
-        read = torch.empty(last - first, sum(t[0].numel() for t in tensors), dtype=dtype)
-        for t in tensors:
-            start, end = end, end + t[0].numel()
-            read[:, start:end].view(last - first, *t.shape[1:]).copy_(t[first:last])
-        return np.asarray(read.numpy())
+        known = (torch.float32, torch.float64)
+        tensors = [t.cpu() if t.dtype in known else t.double().cpu() for t in (*self._parameters, *self._buffers)]
+        return [t.numpy() for t in tensors]
 
     def _spread(self, part: Tensor, order: Sequence[int]) -> Tensor:
         """A copy (K, ...) of its own for every owner, its axes in this order in memory."""
+        import torch
+
         laid = _laid(part, order)
-        return _back(laid.new_empty(self._owners, *laid.shape[1:]).copy_(laid), order)
+        own = laid.expand(self._owners, *laid.shape[1:]).clone(memory_format=torch.contiguous_format)
+        return _back(own, order)
 
     def _first(self, owners: int) -> tuple[list[Tensor], list[Tensor]]:
         return [t[:owners] for t in self._parameters], [t[:owners] for t in self._buffers]
@@ -117,20 +126,25 @@ def _running(rows: Tensor, network: Network) -> list[Tensor]:
 
 def _laid(part: Tensor, order: Sequence[int]) -> Tensor:
     """(K, ...) with the axes in this order, in one piece."""
-    if len(order) == 1:
+    if _natural(order):
         return part
     return part.permute(0, *(axis + 1 for axis in order)).contiguous()
 
 
 def _back(laid: Tensor, order: Sequence[int]) -> Tensor:
     """The same numbers, seen with the axes in their own order."""
-    if len(order) == 1:
+    if _natural(order):
         return laid
     return laid.permute(0, *(order.index(axis) + 1 for axis in range(len(order))))
 
 
+def _natural(order: Sequence[int]) -> bool:
+    return all(place == axis for place, axis in enumerate(order))
+
+
 def split(flat: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """The lines (K, n) of ``flat`` cut into tensors (K, *shape)."""
-    ends = list(accumulate(prod(shape) for shape in shapes))
-    cuts = zip(ends, shapes, strict=True)
-    return [flat[:, end - prod(shape) : end].view(flat.shape[0], *shape) for end, shape in cuts]
+    if not shapes:
+        return []
+    lines, parts = len(flat), flat.split_with_sizes([prod(shape) for shape in shapes], 1)
+    return [part.view(lines, *shape) for part, shape in zip(parts, shapes, strict=True)]
