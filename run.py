@@ -283,7 +283,7 @@ def main(arguments: list[str]) -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - an older Python must be told so, not fail at a later line
         print(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Start again with a newer one.")
         return 1
-    extra = "test" if command in ("test", "bench") else ""
+    extra = "test" if command else ""
     try:
         if not is_ready(extra):
             install(extra)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from fedlab_nb.rounds import rounds
 
 if TYPE_CHECKING:
-    from fedlab_nb import aggregate, checks, compress, data, errors, horizontal, vertical
+    from fedlab_nb import aggregate, checks, compress, data, errors, flower, horizontal, vertical
     from fedlab_nb.analytics import PrivateFrame
     from fedlab_nb.audit import Auditor
     from fedlab_nb.channel.compare import compare_channels
@@ -88,6 +88,7 @@ _ROOMS = {
     "compress": "compress",
     "data": "data",
     "errors": "errors",
+    "flower": "flower",
     "horizontal": "horizontal",
     "models": "learn.models",
     "partition": "parties.shown.partition",
@@ -127,6 +128,7 @@ __all__ = [
     "data",
     "doctor",
     "errors",
+    "flower",
     "gain",
     "horizontal",
     "models",

@@ -68,6 +68,10 @@ class EncryptionError(FedLabError):
     """Something that cannot be sealed, added or opened safely."""
 
 
+class DeploymentError(FedLabError):
+    """Flower's processes could not be started, reached or believed."""
+
+
 class RoundError(FedLabError):
     """A round failed at ``party`` during ``stage``; nothing was released."""
 

@@ -104,30 +104,57 @@ class Ledger:
         """Record that the same ``payload`` crossed from ``sender`` to each of ``receivers``, one message each."""
         what = Crossing.of(payload)
         with self._lock:
-            return [self._record(number, sender, receiver, kind, what) for receiver in receivers]
+            return self._record(number, kind, [(sender, receiver, what) for receiver in receivers])
 
     def post_each(self, number: int, receiver: str, kind: str, payloads: Mapping[str, Payload]) -> list[Message]:
         """Record what crossed to ``receiver`` from each sender: ``payloads`` are by sender."""
-        each = [(sender, Crossing.of(payload)) for sender, payload in payloads.items()]
+        each = [(sender, receiver, Crossing.of(payload)) for sender, payload in payloads.items()]
         with self._lock:
-            return [self._record(number, sender, receiver, kind, what) for sender, what in each]
+            return self._record(number, kind, each)
 
-    def _record(self, number: int, sender: str, receiver: str, kind: str, what: Crossing) -> Message:
-        """One more message; whoever calls this holds the lock."""
-        encrypted = not what.peek.readable
-        heads = len(self._messages), number, sender, receiver, kind, what.nbytes, what.plain_nbytes, encrypted
-        digest = digest_of(heads, what.seen, self._head)
-        message = Message(*heads, what.peek, digest, self._head, what.payload, what.content)
-        self._messages.append(message)
-        self._head = digest
-        self._crossings[kind, sender, receiver, encrypted] = message.number
-        self._kept.append((message.number, what.nbytes))
-        self._kept_bytes += what.nbytes
+    def _record(self, number: int, kind: str, crossed: Sequence[tuple[str, str, Crossing]]) -> list[Message]:
+        """Messages for what crossed from whom to whom; whoever calls this holds the lock."""
+        recorded = []
+        for sender, receiver, what in crossed:
+            encrypted, at = not what.peek.readable, len(self._messages)
+            heads = at, number, sender, receiver, kind, what.nbytes, what.plain_nbytes, encrypted
+            digest = digest_of(heads, what.seen, self._head)
+            message = Message(*heads, what.peek, digest, self._head, what.payload, what.content)
+            self._messages.append(message)
+            recorded.append(message)
+            self._head = digest
+            self._crossings[kind, sender, receiver, encrypted] = at
+            self._kept.append((at, what.nbytes))
+            self._kept_bytes += what.nbytes
+            if self._kept_bytes > KEPT_BYTES:
+                self._forget_oldest()
+        return recorded
+
+    def _forget_oldest(self) -> None:
+        """Drop the oldest payloads, as many as memory has no room for."""
         while self._kept_bytes > KEPT_BYTES and len(self._kept) > 1:
             oldest, freed = self._kept.popleft()
             self._kept_bytes -= freed
             self._messages[oldest] = self._messages[oldest].without_payload()
-        return message
+
+    def enter(self, messages: Sequence[Message]) -> None:
+        """Go on with what another ledger, which began as this one did, has recorded since: the chain tells whether it is.
+
+        Raises:
+            SettingError: they do not follow what is recorded here.
+        """
+        with self._lock:
+            for message in messages:
+                follows = (message.number, message.previous) == (len(self._messages), self._head)
+                if not follows or digest_again(message) != message.digest:
+                    raise SettingError(
+                        f"Message {message.number} does not follow the {len(self._messages)} messages of this ledger.",
+                        "Something is missing, added or altered between them.",
+                        "Read the whole ledger anew, from its beginning.",
+                    )
+                self._messages.append(message)
+                self._head = message.digest
+                self._crossings[message.kind, message.sender, message.receiver, message.encrypted] = message.number
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -80,15 +80,15 @@ def body_of(payload: Payload | object) -> list[bytes | memoryview]:
 
 def content_of(body: Sequence[bytes | memoryview]) -> str:
     """The hash that stands for a payload."""
-    whole = hashlib.sha256()
-    for part in body:
-        whole.update(hashlib.sha256(part).digest())
-    return whole.hexdigest()
+    return hashlib.sha256(b"".join([hashlib.sha256(part).digest() for part in body])).hexdigest()
 
 
 def seen_of(peek: Peek, content: str) -> str:
     """The part of a digest's text that is the same whoever sends or receives a payload."""
-    return f'{_json([peek.readable, peek.head, peek.shape, peek.note])}, "{content}"'
+    head = repr([*peek.head]) if type(peek.head) is tuple else "n"
+    # Python and JSON write numbers alike, but for those that are none (nan, inf); JSON's encoder takes longer.
+    head = _json(peek.head) if "n" in head else head
+    return f'[{_word(peek.readable)}, {head}, {[*peek.shape]}, {_word(peek.note)}], "{content}"'
 
 
 def digest_of(heads: Sequence[object], seen: str, previous: str) -> str:
@@ -97,7 +97,9 @@ def digest_of(heads: Sequence[object], seen: str, previous: str) -> str:
     ``heads`` are its number, round, sender, receiver, kind, sizes, and whether it is encrypted. What is hashed is JSON:
     [heads, [readable, head, shape, note], content, previous].
     """
-    text = ", ".join([str(part) if type(part) is int else _word(part) for part in heads])
+    number, turn, sender, receiver, kind, sent, plain, encrypted = heads
+    names = f"{_word(turn)}, {_word(sender)}, {_word(receiver)}, {_word(kind)}"
+    text = f"{number!r}, {names}, {sent!r}, {_word(plain)}, {_word(encrypted)}"
     return hashlib.sha256(f'[[{text}], {seen}, "{previous}"]'.encode()).hexdigest()
 
 
@@ -110,9 +112,9 @@ def digest_again(m: Message) -> str:
 _json = json.JSONEncoder(default=str).encode
 
 
-@lru_cache(maxsize=4096, typed=True)
+@lru_cache(maxsize=2**15, typed=True)
 def _word(part: object) -> str:
-    """A name, a kind or a yes as JSON: the same few in all messages."""
+    """A name, a kind, a round or a yes as JSON: the same few in all messages."""
     return _json(part)
 
 

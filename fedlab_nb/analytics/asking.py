@@ -99,6 +99,7 @@ class Inquiry:
         """Every owner's own answer, readable for the server: without small cells, or with all of the noise in each."""
         federation, number = self.source.federation, self.source.federation.turn()
         house, noise_sd = federation.house, self.noise_multiplier * question.scale
+        release = self._release()
 
         def work(name: str, rows: Rows) -> Floats:
             vector = self._vector(question, rows)
@@ -106,12 +107,12 @@ class Inquiry:
                 return np.nan_to_num(question.guard(vector), nan=_HIDDEN)
             return with_share(
                 vector,
-                noise_sd,
+                release.amount * question.scale,
                 1,
                 seed=house.noise_seed,
                 path=(number, federation.names.index(name), *question.kind.encode()),
                 step=FINE_STEP if house.protect and house.protect.exact_noise else None,
-                noise_multiplier=self.noise_multiplier,
+                noise_multiplier=release.amount,
             )
 
         heard = federation.hear(
@@ -222,12 +223,13 @@ class Inquiry:
     def _asked(self, question: Question) -> str:
         return f"{self.source.text}: {question.text}"
 
-    def _debits(self) -> Mapping[str, Sequence[PrivacyEvent]]:
+    def _release(self) -> PrivacyEvent:
         if self.exact:
-            event = PrivacyEvent(0, self.purpose, "all", "row", "none")
-        else:
-            event = PrivacyEvent(0, self.purpose, "all", "row", "gaussian", amount=self.noise_multiplier)
-        return {name: [event] for name in self.names}
+            return PrivacyEvent(0, self.purpose, "all", "row", "none")
+        return PrivacyEvent(0, self.purpose, "all", "row", "gaussian", amount=self.noise_multiplier)
+
+    def _debits(self) -> Mapping[str, Sequence[PrivacyEvent]]:
+        return {name: [self._release()] for name in self.names}
 
 
 @contextmanager

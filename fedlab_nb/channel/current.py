@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -30,13 +30,23 @@ class SumTerms(Protocol):
 
 
 class Channels:
-    """One channel a scheme; a new one where its keys have been in use long enough, or where rounds begin anew."""
+    """One channel a scheme; a new one where its keys have been in use long enough, or where rounds begin anew.
 
-    def __init__(self, names: Sequence[str], ledger: Ledger, server: Place, places: Places | None = None) -> None:
+    ``names`` are all owners. Where they are elsewhere, ``reached`` gives those of them that can be handed a key now.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        ledger: Ledger,
+        server: Place,
+        places: Places | None = None,
+        reached: Callable[[], Sequence[str]] | None = None,
+    ) -> None:
         self._parts = tuple(names), ledger
         self._server: Place = server
-        self._places = places or Here()
-        self._open: dict[Encryption | None, tuple[int, Channel]] = {}
+        self._places, self._reached = places or Here(), reached or (lambda: self._parts[0])
+        self._open: dict[Encryption | None, tuple[int, Channel, frozenset[str]]] = {}
         self._products: dict[tuple[CKKS, str], tuple[int, ProductSession]] = {}
         self._newest = 0
 
@@ -56,13 +66,15 @@ class Channels:
         self._open.clear()
         self._products.clear()
 
-    def channel(self, scheme: Encryption | None, number: int) -> Channel:
-        """The channel of a scheme for round ``number``."""
+    def channel(self, scheme: Encryption | None, number: int, owners: Iterable[str] = ()) -> Channel:
+        """The channel of a scheme for round ``number``, in which all these ``owners`` have a part."""
         self._newest = max(self._newest, number)
-        began, channel = self._open.get(scheme, (number, None))
-        if channel is None or (scheme and number // scheme.rounds_per_key > began // scheme.rounds_per_key):
-            channel = open_channel(scheme, *self._parts, number, self._server, self._places)
-            self._open[scheme] = number, channel
+        began, channel, inside = self._open.get(scheme, (number, None, frozenset()))
+        worn = scheme is not None and number // scheme.rounds_per_key > began // scheme.rounds_per_key
+        if channel is None or worn or not inside.issuperset(owners):
+            reached = tuple(self._reached())
+            channel = open_channel(scheme, reached, self._parts[1], number, self._server, self._places)
+            self._open[scheme] = number, channel, frozenset(reached)
         return channel
 
     def products(self, scheme: CKKS, number: int, opener: str = KEY_HOLDER) -> ProductSession:
@@ -90,7 +102,7 @@ class Channels:
         """
         parts = (*tensors, ("weight", 1)) if tensors else ()
         try:
-            channel = self.channel(terms.scheme, number)
+            channel = self.channel(terms.scheme, number, (*vectors, *absent))
             return channel.sum(kind, vectors, terms.plan, number, absent=absent, tensors=parts)
         except BaseException:
             self.drop()

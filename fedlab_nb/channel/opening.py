@@ -67,17 +67,22 @@ class Server(Protocol):
         """The sum of one envelope from each owner, in one envelope to each party in ``to``."""
 
 
-def for_range(encrypt: Encryption, bound: float, owners: int, step: float | None) -> Encryption:
+def for_range(
+    encrypt: Encryption, bound: float, owners: int, step: float | None, called: int | None = None
+) -> Encryption:
     """The scheme for a sum of wide numbers: ``encrypt`` itself where its grid is as fine as ``step``.
 
     Counts of rows reach further than "compact" and "threshold" have digits for. They then go under the preset "default"
-    with a key of the same holder, or, where nobody is to hold a key, under masks that only all owners can take off.
+    with a key of the same holder, or, where nobody is to hold a key, under masks that only all owners who were
+    ``called`` (left out: all there are) can take off.
     """
     if step is None or not isinstance(encrypt, CKKS):
         return encrypt
     if math.ldexp(1.0, -encrypt.layout(bound, owners).grid_bits) <= step:
         return encrypt
-    return SecAgg(threshold=max(owners, 2)) if encrypt.keys == "threshold" else replace(encrypt, preset="default")
+    if encrypt.keys != "threshold":
+        return replace(encrypt, preset="default")
+    return SecAgg(threshold=max(owners if called is None else called, 2))
 
 
 def open_channel(
@@ -92,11 +97,13 @@ def open_channel(
 
     ``places`` keep what belongs to the parties; left out, all of it is here.
     """
-    from fedlab_nb.channel import masked, plain, sealed, threshold
-
     places = places or Here()
     if encrypt is None:
+        from fedlab_nb.channel import plain
+
         return plain.PlainChannel(ledger)
+    from fedlab_nb.channel import masked, sealed, threshold
+
     if isinstance(encrypt, SecAgg):
         return masked.MaskedChannel(encrypt, owners, ledger, number, places)
     server: Server = ServerProcess() if place == "process" else Adder()

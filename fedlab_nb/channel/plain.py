@@ -5,7 +5,7 @@ Who learns what: the server learns every update; other owners learn nothing of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from fedlab_nb.ledger import Ledger
 
 Floats = NDArray[np.float64]
 
-# Owners' numbers that are rounded, recorded and added in one go: memory for all of them at once is asked for nowhere.
-_AT_ONCE = 64
+# Bytes of owners' numbers that are rounded, recorded and added in one go: they are still in a processor's cache then.
+_AT_ONCE = 1_000_000
 
 
 class PlainChannel:
@@ -41,16 +41,21 @@ class PlainChannel:
         """The sum (d,) of each owner's numbers on the plan's grid, the same to the bit as any sealed one."""
         with self._ledger.stage("add"):
             summed: Floats | None = None
-            names = [*vectors]
-            for first in range(0, len(names), _AT_ONCE):
-                sent = {name: _fixed(plan.grid(vectors[name])) for name in names[first : first + _AT_ONCE]}
+            for sent in _batches(vectors, plan):
                 self._ledger.post_each(number, "server", kind, sent)
                 for vector in sent.values():
                     summed = vector.copy() if summed is None else np.add(summed, vector, out=summed)
             return np.zeros(0) if summed is None else summed
 
 
-def _fixed(vector: Floats) -> Floats:
-    """What nobody writes to any more: the ledger keeps it as it is."""
-    vector.setflags(write=False)
-    return vector
+def _batches(vectors: Mapping[str, Floats], plan: Plan) -> Iterator[dict[str, Floats]]:
+    """Each owner's numbers on the plan's grid, a few owners' at a time, as nobody writes to them any more."""
+    sent: dict[str, Floats] = {}
+    for name in vectors:
+        sent[name] = plan.grid(vectors[name])
+        sent[name].setflags(write=False)
+        if len(sent) * sent[name].nbytes >= _AT_ONCE:
+            yield sent
+            sent = {}
+    if sent:
+        yield sent

@@ -104,7 +104,10 @@ class SealedChannel:
     def _introduce(self, number: int) -> None:
         """Everybody sends the server its public identity, and gets those of all."""
         public = {name: sealer.mailbox.public for name, sealer in self._sealers.items()}
-        everybody = settle({**public, KEY_HOLDER: self._holder.mailbox.public})
+        # With the keys that are handed out next: they come in one trip.
+        keys = [self._holder.public_key, self._holder.parameters]
+        *identities, self._public_key, self._parameters = settle([*public.values(), self._holder.mailbox.public, *keys])
+        everybody = dict(zip((*public, KEY_HOLDER), identities, strict=True))
         senders = [*public] if self._shared else [*everybody]
         for name in senders:
             self._ledger.post(number, name, SERVER, "identity", everybody[name])
@@ -118,8 +121,7 @@ class SealedChannel:
 
     def _hand_out(self, number: int) -> None:
         """Public key to owners, bare parameters to the server; the secret key to nobody, or wrapped to each owner."""
-        holder = self._holder
-        public_key, parameters = settle([holder.public_key, holder.parameters])
+        holder, public_key, parameters = self._holder, self._public_key, self._parameters
         self.fingerprint = fingerprint(public_key)
         for name, sealer in self._sealers.items():
             if name != self._maker:

@@ -153,7 +153,7 @@ def _ready(federation: Federation, training: Training, seed: int) -> tuple[Setup
 
 
 def _scored(federation: Federation, setup: Setup, learner: Learner, weights: Floats, number: int) -> Scores:
-    return evaluate(federation, setup, learner, weights, number, last=False, asked="", personal={})
+    return evaluate(federation, setup, learner, weights, number, last=False, asked="", personal=None)
 
 
 def table_as_owners(table: object, federation: Federation) -> tuple[DataOwner, DataOwner]:

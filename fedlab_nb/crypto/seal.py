@@ -93,6 +93,11 @@ class Sealer:
             breathe()
         return self.mailbox.send(to, manifest, chunks, inside=(self.name,))
 
+    @property
+    def shows_tags(self) -> bool:
+        """True if what its tags follow from is shown when a sum is opened, as nobody has the key."""
+        return bool(self._tag_secret)
+
     def tag_seed(self, manifest: Manifest) -> bytes:
         """What this owner's tags in one sum follow from; where there is no key holder, shown when the sum is opened."""
         return tag_seed(self._tag_secret or self.mailbox.secret_with(KEY_HOLDER, TAGS), manifest)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -135,7 +136,7 @@ class Averaging:
             return state
         federation.tell("model", weights.astype(np.float32), number=number, to=cohort)
         absent = federation.dropouts(number, setup.seed)
-        terms = Terms(number, cohort, debits, ahead, absent, self._asked(setup, weights), noise)
+        terms = Terms(number, cohort, debits, ahead, absent, self._asked(federation, setup, weights), noise)
         learner = self._learner(setup)
         kept: dict[str, Floats] = {}
         if isinstance(protect, RowLevelDP):
@@ -172,14 +173,23 @@ class Averaging:
         """The scores of the model on the rows that were held out."""
         setup: Setup = state.context  # type: ignore[assignment]
         weights = state.weights["server"]
-        asked = self._asked(setup, weights)
-        personal = self.personal(state) if federation.house.protect is None else {}
+        asked = self._asked(federation, setup, weights)
+        scores_own = federation.house.protect is None and self.has_personal(state)
+        personal = partial(self.personal, state) if scores_own else None
         learner = self._learner(setup)
         return evaluate(federation, setup, learner, weights, number, last=last, asked=asked, personal=personal)
 
     def personal(self, state: State) -> Mapping[str, Floats]:  # noqa: ARG002 - for those that have such models
         """Each owner's own model (d,), of those that have one by now."""
         return {}
+
+    def shown(self, state: State, name: str) -> Mapping[str, Floats]:  # noqa: ARG002 - for those that show more
+        """What of the server's memory an owner is told besides the model, by name; here nothing."""
+        return {}
+
+    def has_personal(self, state: State) -> bool:  # noqa: ARG002 - for those that have such models
+        """True if an owner has a model of its own by now."""
+        return False
 
     def asked(self, num_rounds: int, seed: int) -> str:
         """What run this is, equal for equal runs.
@@ -191,12 +201,13 @@ class Averaging:
         told = ours and self.stateless and self.aggregate is None and self.compress is None
         return f"{self!r}, {num_rounds} rounds from seed {seed}" if told else ""
 
-    def _asked(self, setup: Setup, weights: Floats) -> str:
-        """What is asked of the rows in one round."""
+    def _asked(self, federation: Federation, setup: Setup, weights: Floats) -> str:
+        """What is asked of the rows in one round; "" where no answer is kept, as telling it takes time."""
+        if not federation.books.keeps(federation.house) or not (run := self.asked(0, setup.seed)):
+            return ""
         weighed = hashlib.sha256(weights.tobytes()).hexdigest()
-        run = self.asked(0, setup.seed)
         reading = f"{describe(setup.encoding)} {setup.encoding.feature_names}"
-        return run and f"{run}, weights {weighed}, {setup.rows!r} rows read as {reading}"
+        return f"{run}, weights {weighed}, {setup.rows!r} rows read as {reading}"
 
     def model_of(self, state: State) -> TrainedModel:
         """The model in this state, with the way it reads columns."""

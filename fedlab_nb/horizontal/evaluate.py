@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.horizontal.noise import event, noise_in_sum
 from fedlab_nb.horizontal.prepare import COUNT_STEP, MOST_ROWS, Setup, some_hold_out
-from fedlab_nb.horizontal.side.counting import Counting
+from fedlab_nb.horizontal.side.counting import Counting, OwnScores, in_units, read_both
 from fedlab_nb.learn import Learner, Scorecard
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.privacy import NoisePlan
@@ -51,16 +51,17 @@ def evaluate(
     *,
     last: bool,
     asked: str,
-    personal: Mapping[str, Floats],
+    personal: Callable[[], Mapping[str, Floats]] | None,
 ) -> Scores:
     """Score ``weights`` on all held-out rows; what it releases was debited ahead, with the round (see score_events).
 
     ``asked`` says which model is scored on which reading of the rows.
 
-    Without a mechanism: exact scores of the encrypted sum, and each owner's own; where owners have ``personal`` models,
-    those of these as well, called "personal_accuracy" and so on. At row level: one noisy score a round, and after the
-    last round a verdict with less noise, over all and by owner. At owner level: one noisy score. There personal models
-    are not scored: they hide nobody. Where no owner holds rows out there is nothing to score, and nothing is released.
+    Without a mechanism: exact scores of the encrypted sum, and each owner's own; where ``personal`` gives models of
+    owners, those of these as well, called "personal_accuracy" and so on. At row level: one noisy score a round, and
+    after the last round a verdict with less noise, over all and by owner. At owner level: one noisy score. There
+    personal models are not scored: they hide nobody. Where no owner holds rows out there is nothing to score, and
+    nothing is released.
     """
     if not some_hold_out(federation):
         return Scores()
@@ -114,29 +115,14 @@ def _summed(
 
 def _exact(federation: Federation, setup: Setup, counting: Counting, release: PrivacyEvent) -> Scores:
     """The scores over all rows, and those that each owner tells of itself."""
+    before = federation.losses.names
     total = _summed(federation, counting, release)
-    own = dict(zip(counting.counts, _both(counting.card, np.array([*counting.counts.values()]), setup), strict=True))
-    answers = federation.hear(
-        "own score",
-        lambda name, _: np.array([*own[name].values()]),
-        number=release.round,
-        to=tuple(own),
-        debits=dict.fromkeys(own, ()),
-    )
-    by_owner = {name: dict(zip(own[name], np.asarray(a).tolist(), strict=True)) for name, a in answers.items()}
-    return Scores(_both(counting.card, total[None], setup)[0], by_owner={n: s for n, s in by_owner.items() if s})
-
-
-def _both(card: Scorecard, counts: Floats, setup: Setup) -> list[dict[str, float]]:
-    """For each line (size,): the scores of the common model, and, where counts of personal models follow, of these."""
-    common = [_in_units(scores, setup) for scores in card.read_each(counts[:, : card.size])]
-    if counts.shape[1] == card.size:
-        return common
-    own = [_in_units(scores, setup) for scores in card.read_each(counts[:, card.size :])]
-    return [
-        scores | {f"personal_{name}": value for name, value in personal.items()}
-        for scores, personal in zip(common, own, strict=True)
-    ]
+    own, lost = OwnScores(counting, setup), federation.losses.names - before
+    names = [name for name in federation.names if name not in lost]
+    answers = federation.hear("own score", own, number=release.round, to=names, debits=dict.fromkeys(names, ()))
+    by_owner = {name: own.named(np.asarray(answer)) for name, answer in answers.items()}
+    (scores,) = read_both(counting.card, total[None], setup)
+    return Scores(scores, by_owner={name: said for name, said in by_owner.items() if said})
 
 
 def _own_verdicts(
@@ -161,7 +147,7 @@ def _own_verdicts(
     debits = {name: [release] for name in federation.names}
     answers = federation.hear("verdict", count, number=release.round, debits=debits, asked=asked)
     counts = {name: plausible(card, np.asarray(answer, dtype=np.float64)) for name, answer in answers.items()}
-    scores = {name: _in_units(card.read(numbers), setup) for name, numbers in counts.items()}
+    scores = {name: in_units(card.read(numbers), setup) for name, numbers in counts.items()}
     return {name: metrics for name, metrics in scores.items() if metrics}
 
 
@@ -207,10 +193,5 @@ def _with_noise(card: Scorecard, total: Floats, sd: float, setup: Setup, rows: f
     main = "rmse" if setup.encoding.task == "regression" else "accuracy"
     metrics = card.read(total, rows)
     noise = {main: card.accuracy_noise(total, sd, rows)} if main in metrics else {}
-    return Scores(_in_units(metrics, setup), _in_units(noise, setup))
+    return Scores(in_units(metrics, setup), in_units(noise, setup))
 
-
-def _in_units(metrics: Mapping[str, float], setup: Setup) -> dict[str, float]:
-    """RMSE in the target's own units: the model works in standard deviations."""
-    scale = getattr(setup.encoding.target, "scale", 1.0)
-    return {name: value * scale if name == "rmse" else value for name, value in metrics.items()}

@@ -178,13 +178,17 @@ class Books:
         """A new run begins: what an earlier one had paid ahead and not released stays spent."""
         self._ahead = {}
 
+    @staticmethod
+    def keeps(house: House) -> bool:
+        """False where no answer is kept: without a mechanism asking again costs nothing more; or in a rehearsal."""
+        return house.protect is not None and house.noise_seed is None
+
     def question(self, house: House, kind: str, names: Sequence[str], asked: str, *facts: object) -> str:
         """What is asked, as a digest: equal for the same question about the same data with the same noise.
 
-        "" where answers are not kept: nothing says what ``asked`` is, there is no mechanism (asking again costs
-        nothing more), or the noise is a rehearsal's.
+        "" where answers are not kept: nothing says what ``asked`` is, or see ``keeps``.
         """
-        if not asked or house.protect is None or house.noise_seed is not None:
+        if not asked or house.protect is None or not self.keeps(house):
             return ""
         about = [(name, self.data[name], self.owners[name].target, self.owners[name].held_out) for name in names]
         columns = [_exact(owner.schema) for owner in self.owners.values()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from fedlab_nb.errors import SettingError
 from fedlab_nb.ledger import Ledger, View
 from fedlab_nb.parties.beside import Lost, Work, beside, collect, looked_at, read_sum
 from fedlab_nb.parties.books import Books, Debits
-from fedlab_nb.parties.house import House, cohort, dropouts, noisy, terms_of_sum
+from fedlab_nb.parties.house import House, Sent, cohort, dropouts, terms_of_sum
 from fedlab_nb.parties.owner import DataOwner, Rows
 from fedlab_nb.parties.rules import check_debits, check_house, check_noise, check_owners
 from fedlab_nb.privacy import Account, Budget, Vault
@@ -73,13 +73,14 @@ class Federation:
         self.house = check_house(house, self.schema, self.owners, vault)
         self.ledger = Ledger()
         self._by_name = {owner.name: owner for owner in self.owners}
+        self._places = {owner.name: place for place, owner in enumerate(self.owners)}
         self.books = Books(self.owners, vault)
         self.books.open(self.house)
         self._channels = Channels(self.names, self.ledger, self.house.server)
         self._busy = threading.Lock()
         self.losses = Lost()
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The owners' names, in order."""
         return tuple(self._by_name)
@@ -146,15 +147,16 @@ class Federation:
         """
         names = self.names if to is None else tuple(to)
         debits = check_debits(kind, names, debits)
-        questions = {n: self.books.question(self.house, kind, [n], asked, debits[n]) for n in names}
-        stored = {name: self.books.answer(question) for name, question in questions.items()}
-        new = [name for name in names if stored[name] is None]
+        questions = {n: self.books.question(self.house, kind, [n], asked, debits[n]) for n in names} if asked else {}
+        found = {name: self.books.answer(question) for name, question in questions.items()}
+        stored = {name: answer for name, answer in found.items() if answer is not None}
+        new = [name for name in names if name not in stored]
         debit = self.books.charge({name: debits[name] for name in new}, self.house)
         answers = {name: self._beside(name, kind, work) for name in new}
-        for name, answer in answers.items():
-            self.ledger.post(number, name, "server", kind, answer)
-            answers[name] = self.books.keep(questions[name], debit, answer)
-        return {name: answers[name] if name in answers else stored[name] for name in names}  # type: ignore[misc]
+        self.ledger.post_each(number, "server", kind, answers)
+        if asked:
+            answers = {name: self.books.keep(questions[name], debit, answer) for name, answer in answers.items()}
+        return {name: answers[name] if name in answers else stored[name] for name in names}
 
     def gather(
         self,
@@ -209,10 +211,7 @@ class Federation:
             terms = terms_of_sum(self.house, owners, bound, noise_sd, step)
         check_noise(kind, self.house, debits, noise_sd, updates)
         debit = self.books.charge(debits, self.house, ahead)
-        vectors = {
-            name: noisy(self.house, terms, update, noise_sd, debits[name], (number, self.names.index(name), kind))
-            for name, update in updates.items()
-        }
+        vectors = Sent(self.house, terms, updates, noise_sd, debits, lambda name: (number, self._places[name], kind))
         summed = self._channels.sum(terms, kind, vectors, number, absent, tensors)
         return read_sum(np.asarray(self.books.keep(question, debit, summed)))
 
@@ -240,7 +239,7 @@ class Federation:
 
     def noise(self, number: int, name: str, kind: str) -> np.random.Generator:
         """A source of noise for one owner's release: operating-system entropy, or the rehearsal's seed."""
-        return noise_source(self.house.noise_seed, number, self.names.index(name), *kind.encode())
+        return noise_source(self.house.noise_seed, number, self._places[name], *kind.encode())
 
     def charge(self, debits: Debits) -> None:
         """Debit each owner's events from its account ahead of their release, or none of them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -124,7 +124,7 @@ def terms_of_sum(
     deviations = np.atleast_1d(noise_sd)
     most, least = float(np.max(deviations, initial=0.0)), np.min(deviations, where=deviations > 0.0, initial=np.inf)
     reach, scheme = bound + NOISE_TAIL * most, house.encrypt
-    scheme = scheme and for_range(scheme, reach, everyone, step)
+    scheme = scheme and for_range(scheme, reach, everyone, step, present + absent)
     plan = (scheme or CKKS()).plan(bound=reach, owners=everyone)
     shares = house.noise_shares(present, absent)
     # Where numbers have noise of their own each, the least of it must not be rounded away.
@@ -144,17 +144,55 @@ def noisy(
 
     ``path`` is the round, the owner's number and the kind: a rehearsal's noise follows from it and from its seed.
     """
-    value = with_share(
-        update.value,
-        noise_sd,
-        terms.shares,
-        seed=house.noise_seed,
-        path=(path[0], path[1], *path[2].encode()),
-        step=house.noise_step(terms.plan),
-        # The debit tells the sensitivity, noise_sd / multiplier, to which rounding adds.
-        noise_multiplier=max((e.amount for e in debits if e.mechanism == "gaussian"), default=0.0),
-    )
-    return np.append(value, update.weight)
+    value = update.value
+    if not isinstance(noise_sd, float) or noise_sd:
+        value = with_share(
+            value,
+            noise_sd,
+            terms.shares,
+            seed=house.noise_seed,
+            path=(path[0], path[1], *path[2].encode()),
+            step=house.noise_step(terms.plan),
+            # The debit tells the sensitivity, noise_sd / multiplier, to which rounding adds.
+            noise_multiplier=max((e.amount for e in debits if e.mechanism == "gaussian"), default=0.0),
+        )
+    sent = np.empty(value.size + 1)
+    sent[:-1], sent[-1] = value, update.weight
+    return sent
+
+
+class Sent(Mapping[str, Floats]):
+    """What each owner sends: made once where noise is drawn, else anew whenever it is asked for.
+
+    All owners' at once would take as much memory again. ``path`` gives an owner's (see ``noisy``).
+    """
+
+    def __init__(
+        self,
+        house: House,
+        terms: Terms,
+        updates: Mapping[str, Update],
+        noise_sd: float | Floats,
+        debits: Mapping[str, Sequence[PrivacyEvent]],
+        path: Callable[[str], tuple[int, int, str]],
+    ) -> None:
+        self._updates = updates
+
+        def anew(name: str) -> Floats:
+            return noisy(house, terms, updates[name], noise_sd, debits[name], path(name))
+
+        self._anew: Callable[[str], Floats] = anew
+        drawn = not isinstance(noise_sd, float) or noise_sd != 0.0
+        self._made = {name: anew(name) for name in updates} if drawn else None
+
+    def __getitem__(self, name: str) -> Floats:
+        return self._anew(name) if self._made is None else self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._updates)
+
+    def __len__(self) -> int:
+        return len(self._updates)
 
 
 def dropouts(house: House, names: Sequence[str], number: int, seed: int) -> tuple[str, ...]:

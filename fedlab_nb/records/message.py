@@ -12,7 +12,7 @@ from fedlab_nb.units import bytes_text, times_text
 SEALED, READABLE = marked("◆", "sealed", "fl-seal"), marked("○", "readable", "fl-maybe")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Peek:
     """What a party finds when it opens a message: the first numbers, or the head of a ciphertext in hex."""
 
@@ -37,7 +37,7 @@ class Peek:
         return ", ".join(f"{value:.3g}" for value in self.head[:2]) + rest
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)  # slots: long runs have many, which then take half the memory
 class Message:
     """One crossing: who sent what kind of thing to whom, in which round, how large, readable or sealed.
 
@@ -68,9 +68,8 @@ class Message:
 
     def without_payload(self) -> Message:
         """The same message as it is kept where memory is short: its head and its hashes."""
-        bare = object.__new__(Message)
-        vars(bare).update(vars(self), payload=None)
-        return bare
+        heads = self.number, self.round, self.sender, self.receiver, self.kind, self.nbytes, self.plain_nbytes
+        return Message(*heads, self.encrypted, self.peek, self.digest, self.previous, content=self.content)
 
     @property
     def mark(self) -> Html:

@@ -7,7 +7,7 @@ import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -62,7 +62,13 @@ def _held(here: object) -> Iterable[object]:
     if isinstance(here, FunctionType):
         return [*_closed_over(here), here.__defaults__, here.__kwdefaults__]
     slots = [name for kind in type(here).__mro__ for name in _listed(kind.__dict__.get("__slots__", ()))]
-    return [*getattr(here, "__dict__", {}).values(), *(getattr(here, n) for n in slots if _has(here, n))]
+    own = [value for name, value in getattr(here, "__dict__", {}).items() if not _is_worked_out(here, name)]
+    return [*own, *(getattr(here, n) for n in slots if _has(here, n))]
+
+
+def _is_worked_out(here: object, name: str) -> bool:
+    """True for what was worked out once and kept: it adds nothing to what it was worked out from."""
+    return any(isinstance(vars(kind).get(name), cached_property) for kind in type(here).__mro__)
 
 
 def _closed_over(function: FunctionType) -> Iterator[object]:

@@ -76,6 +76,11 @@ class SCAFFOLD(Averaging):
             sent[name] = np.append(change, control - own[name])
         return sent
 
+    def shown(self, state: State, name: str) -> dict[str, Floats]:  # noqa: ARG002 - the same for all
+        """The common control variate, as it is told."""
+        told = state.memory.get("control")
+        return {} if told is None else {"control": told.astype(np.float32).astype(np.float64)}
+
     def serve(self, state: State, mean: Floats, came: float) -> tuple[Floats, Memory]:
         """At the server: move the model, and the common control variate by the part of the owners that came."""
         weights = state.weights["server"]

@@ -90,6 +90,12 @@ class AFL(Averaging):
             sent[name] = weight * np.append(end.weights - at.weights, 1.0)
         return sent
 
+    def shown(self, state: State, name: str) -> dict[str, Floats]:
+        """Its own weight in the mixture, and of the others nothing."""
+        setup: Setup = state.context  # type: ignore[assignment]
+        mine = np.array([other == name for other in setup.owners])
+        return {"mixture": np.where(mine, _mixture(state), 0.0)}
+
     def serve(self, state: State, mean: Floats, came: float) -> tuple[Floats, Memory]:  # noqa: ARG002
         """At the server: the mean of the changes, each counted by its weight in the mixture."""
         change, weight = mean[:-1], float(mean[-1])

@@ -63,6 +63,10 @@ class QFFL(Averaging):
         federation.tell("unit of losses", np.array([_unit(state)], dtype=np.float32), number=number, to=cohort)
         return super().step(state, federation, number, cohort, last=last)
 
+    def shown(self, state: State, name: str) -> dict[str, Floats]:  # noqa: ARG002 - the same for all
+        """The unit that losses count in."""
+        return {"unit of losses": np.array([_unit(state)])}
+
     def local(self, at: LocalRound) -> dict[str, Floats]:
         """Beside the rows: train; send the change and its weight, both times a power of the own loss."""
         unit, losses, sent = _unit(at.state), at.losses(), {}

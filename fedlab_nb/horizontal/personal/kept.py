@@ -42,6 +42,11 @@ class Personal(Averaging):
         """A model of each owner's own, and what averaging needs."""
         return (*super().needs, "personal models")
 
+    def has_personal(self, state: State) -> bool:
+        """True if an owner has taken part by now."""
+        setup: Setup = state.context  # type: ignore[assignment]
+        return any(kept("personal", name) in state.memory for name in setup.owners)
+
     def personal(self, state: State) -> Mapping[str, Floats]:
         """Each owner's own model (d,), of those that have taken part by now."""
         setup: Setup = state.context  # type: ignore[assignment]

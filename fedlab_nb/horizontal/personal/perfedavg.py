@@ -15,7 +15,7 @@ import numpy as np
 from fedlab_nb.horizontal.personal.kept import Floats, Personal
 from fedlab_nb.horizontal.personal.pfedme import check_plain
 from fedlab_nb.horizontal.prepare import Setup, some_hold_out
-from fedlab_nb.horizontal.side.local import LocalRound, kept
+from fedlab_nb.horizontal.side.local import LocalRound
 from fedlab_nb.horizontal.side.ranges import check_number
 from fedlab_nb.learn import SGD, Batch
 from fedlab_nb.parties import Federation, Rows
@@ -118,19 +118,21 @@ class PerFedAvg(Personal):
     def _adapted(self, state: State, federation: Federation, number: int) -> dict[str, Floats]:
         """What each owner keeps: the model one own step ahead. It sends a word, and no number."""
         setup: Setup = state.context  # type: ignore[assignment]
-        side, own = self._side(self._learner(setup), state, federation, number), {}
+        side = self._side(self._learner(setup), state, federation, number)
         side.batch_size = None  # its step is over all rows at once
 
         def ahead(name: str, rows: Rows) -> str:
-            (end,) = LocalRound(side, {name: rows}).train(SGD(self.inner_lr), epochs=1).values()
-            own[kept("personal", name)] = end.weights
+            local = LocalRound(side, {name: rows})
+            (end,) = local.train(SGD(self.inner_lr), epochs=1).values()
+            local.keep(name, personal=end.weights)
+            side.kept.update(local.kept)
             return "ready"
 
         if not some_hold_out(federation):  # else it is sent to be scored
             federation.tell("model", state.weights["server"].astype(np.float32), number=number, to=federation.names)
         here = tuple(name for name in federation.names if name not in federation.losses.names)
         federation.hear("readiness", ahead, number=number, to=here, debits=dict.fromkeys(here, ()))
-        return own
+        return side.kept_without(())
 
     def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:
         """Refuse another form than there is, an own step that leads nowhere, and what its steps know nothing of.

@@ -19,7 +19,7 @@ from fedlab_nb.horizontal.prepare import Setup
 from fedlab_nb.horizontal.side.local import Side
 from fedlab_nb.learn import Job
 from fedlab_nb.parties import Federation
-from fedlab_nb.protect import OwnerLevelDP
+from fedlab_nb.protect import AdaptiveClip, OwnerLevelDP
 from fedlab_nb.records import PrivacyEvent, State
 
 if TYPE_CHECKING:
@@ -96,13 +96,8 @@ def _one_by_one(
     strategy: Averaging, federation: Federation, side: Side, terms: Terms, parts: Tensors
 ) -> tuple[Floats, Floats]:
     """Each owner's update (n, d), readable for the server, and their weights (n,)."""
-    protect = federation.house.protect
-    clip = protect.clip if isinstance(protect, OwnerLevelDP) and isinstance(protect.clip, float | int) else None
-    bound = strategy.reach if clip is None else 1.0 + clip
-    noise_sd = 0.0 if clip is None else terms.noise * clip
-    updates = federation.collect(
-        "update", side, **terms.all, bound=bound, clip=clip, noise_sd=noise_sd, tensors=parts
-    ).values()
+    reach = _reach(strategy, federation, terms)
+    updates = federation.collect("update", side, **terms.all, **reach, tensors=parts).values()
     return np.array([update.mean for update in updates]), np.array([update.weight for update in updates])
 
 
@@ -115,8 +110,7 @@ def _by_group(
     """
     order = np.random.default_rng([side.seed, terms.number, 5]).permutation(len(terms.cohort))
     groups = [[terms.cohort[i] for i in part] for part in np.array_split(order, strategy.groups or 1)]
-    protect, sums = federation.house.protect, []
-    clip = protect.clip if isinstance(protect, OwnerLevelDP) and isinstance(protect.clip, float | int) else None
+    reach, sums = _reach(strategy, federation, terms), []
     for i, group in enumerate(groups, 1):
         summed = federation.gather(
             f"group {i} update",
@@ -125,13 +119,19 @@ def _by_group(
             cohort=group,
             debits={name: terms.debits[name] for name in group},
             ahead=terms.ahead if i == 1 else {},
-            bound=strategy.reach if clip is None else 1.0 + clip,
-            clip=clip,
-            noise_sd=0.0 if clip is None else terms.noise * clip,
+            **reach,
             tensors=parts,
         )
         sums.append(summed)
     return np.array([update.mean for update in sums]), np.array([update.weight for update in sums])
+
+
+def _reach(strategy: Averaging, federation: Federation, terms: Terms) -> dict[str, Any]:
+    """How large an owner's numbers may be, what they are clipped to, and the noise on them, as ``gather`` takes it."""
+    protect = federation.house.protect
+    if not isinstance(protect, OwnerLevelDP) or isinstance(protect.clip, AdaptiveClip):
+        return {"bound": strategy.reach, "clip": None, "noise_sd": 0.0}
+    return {"bound": 1.0 + protect.clip, "clip": protect.clip, "noise_sd": terms.noise * protect.clip}
 
 
 def _compressed(

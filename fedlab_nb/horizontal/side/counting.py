@@ -18,8 +18,8 @@ Floats = NDArray[np.float64]
 class Counting:
     """Counts of the model ``weights`` (d,) on held-out rows, for one owner's rows or for those of several at once.
 
-    With ``personal`` models (d,) by owner, each owner's counts are followed by those of its own model: it counts with
-    the common one until it has one. ``shape`` makes a count fit for its sum.
+    With ``personal``, which gives models (d,) by owner, each owner's counts are followed by those of its own model: it
+    counts with the common one until it has one. ``shape`` makes a count fit for its sum.
     """
 
     def __init__(
@@ -29,12 +29,17 @@ class Counting:
         setup: Setup,
         weights: Floats,
         *,
-        personal: Mapping[str, Floats] | None = None,
+        personal: Callable[[], Mapping[str, Floats]] | None = None,
         shape: Callable[[Floats], Floats] = lambda counts: counts,
     ) -> None:
         self.card, self._learner, self._setup, self._weights = card, learner, setup, weights
         self._personal, self._shape = personal, shape
         self.counts: dict[str, Floats] = {}
+
+    @property
+    def size(self) -> int:
+        """How many counts an owner gives."""
+        return self.card.size * (1 if self._personal is None else 2)
 
     @property
     def at_once(self) -> bool:
@@ -49,9 +54,10 @@ class Counting:
         """The counts of each owner, with weight 1; they are kept in ``counts`` as well, beside the rows."""
         data = {name: encoded(own, self._setup.encoding, "held_out") for name, own in rows.items()}
         found = self._count(data)
-        if self._personal:
+        if self._personal is not None:
+            models = self._personal()
             for name, own in data.items():
-                counts = self._count({name: own}, self._personal.get(name))[name]
+                counts = self._count({name: own}, models.get(name))[name]
                 found[name] = np.concatenate([found[name], counts])
         self.counts |= found
         return {name: Update(self._shape(counts), 1.0) for name, counts in found.items()}
@@ -65,3 +71,51 @@ class Counting:
         whole, truth = (np.concatenate([own[part] for own in data.values()]) for part in (0, 1))
         outputs = self._learner.scores(self._weights if weights is None else weights, whole)
         return dict(zip(data, self.card.count_each(outputs, truth, rows), strict=True))
+
+
+class OwnScores:
+    """What each owner tells of itself: its scores (2 or 3 of ``EXACT``, none without rows), and its own model's."""
+
+    def __init__(self, counting: Counting, setup: Setup) -> None:
+        self._counting, self._setup = counting, setup
+        self._scores: dict[str, Floats] = {}
+
+    def __call__(self, name: str, rows: Rows) -> Floats:
+        """The scores of one owner, read from the counts that it has made for the sum."""
+        if name not in self._scores:
+            if name not in self._counting.counts:
+                self._counting(name, rows)
+            counts = self._counting.counts
+            lines = read_both(self._counting.card, np.array([*counts.values()]), self._setup)
+            self._scores = {of: np.array([*scores.values()]) for of, scores in zip(counts, lines, strict=True)}
+        return self._scores[name]
+
+    def named(self, scores: Floats) -> dict[str, float]:
+        """An owner's answer with the names of its scores."""
+        names = EXACT["regression" if self._setup.encoding.task == "regression" else "classes"]
+        groups = self._counting.size // self._counting.card.size
+        told = np.reshape(scores, (groups, -1))
+        own = dict(zip(names, told[0].tolist(), strict=False))
+        return own | {f"personal_{n}": v for line in told[1:].tolist() for n, v in zip(names, line, strict=False)}
+
+
+# What exact counts of one owner tell, in this order; the last of it not always.
+EXACT = {"classes": ("accuracy", "loss", "auc"), "regression": ("rmse", "loss", "r2")}
+
+
+def read_both(card: Scorecard, counts: Floats, setup: Setup) -> list[dict[str, float]]:
+    """For each line (size,): the scores of the common model, and, where counts of personal models follow, of these."""
+    common = [in_units(scores, setup) for scores in card.read_each(counts[:, : card.size])]
+    if counts.shape[1] == card.size:
+        return common
+    own = [in_units(scores, setup) for scores in card.read_each(counts[:, card.size :])]
+    return [
+        scores | {f"personal_{name}": value for name, value in personal.items()}
+        for scores, personal in zip(common, own, strict=True)
+    ]
+
+
+def in_units(metrics: Mapping[str, float], setup: Setup) -> dict[str, float]:
+    """RMSE in the target's own units: the model works in standard deviations."""
+    scale = getattr(setup.encoding.target, "scale", 1.0)
+    return {name: value * scale if name == "rmse" else value for name, value in metrics.items()}

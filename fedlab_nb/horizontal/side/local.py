@@ -36,6 +36,7 @@ class LocalRound:
         self.weights = side.state.weights["server"].astype(np.float32).astype(np.float64)
         self.lr, self.epochs, self.batch_size = side.lr, side.epochs, side.batch_size
         self.learner, self.setup, self.state = side.learner, side.setup, side.state
+        self._places = side.places
         self.kept: dict[str, dict[str, Floats]] = {}
         self._data = {name: encoded(own, self.setup.encoding, "training") for name, own in rows.items()}
 
@@ -88,7 +89,7 @@ class LocalRound:
         return dict(zip(self.names, self.learner.losses(jobs).tolist(), strict=True))
 
     def _key(self, name: str) -> tuple[int, int, int]:
-        return self.setup.seed, self.number, self.setup.owners.index(name)
+        return self.setup.seed, self.number, self._places[name]
 
     def own(self, kind: str, default: Floats | None = None) -> dict[str, Floats]:
         """What each owner kept under ``kind`` in earlier rounds; in its first round ``default`` (left out: zeros)."""
@@ -123,6 +124,7 @@ class Side:
     ) -> None:
         self.learner, self.state, self.number = learner, state, number
         self.setup: Setup = state.context  # type: ignore[assignment]
+        self.places = {name: place for place, name in enumerate(self.setup.owners)}
         self.lr, self.epochs, self.batch_size = lr, epochs, batch_size
         self.equal, self.hides_owners = equal, hides_owners
         self.kept: dict[str, dict[str, Floats]] = {}
@@ -168,7 +170,7 @@ class Side:
     def together(self, rows: Mapping[str, Rows]) -> dict[str, Update]:
         """What each owner sends, times its weight: 1, or its number of rows as a multiple of the mean."""
         local = LocalRound(self, rows)
-        sent = self._strategy.local(local)
+        sent = dict(self._strategy.local(local))
         if self._packs is not None:
             sent = {name: self._pack(self._packs, local, name, vector) for name, vector in sent.items()}
         self.kept.update(local.kept)
@@ -178,7 +180,8 @@ class Side:
         # Around 1, whatever the number of owners: numbers keep their size on the grid of a sum.
         n = len(self.setup.owners)
         weights = {name: 1.0 if self.equal else n * local.rows(name) / self.setup.rows for name in rows}
-        return {name: Update(self._shape(sent[name]) * weights[name], weights[name]) for name in rows}
+        # Taken out one by one: what is done with goes before the next is made.
+        return {name: Update(self._shape(sent.pop(name)) * weight, weight) for name, weight in weights.items()}
 
     def _pack(self, compressor: Compressor, local: LocalRound, name: str, vector: Floats) -> Floats:
         owed = local.own("not sent", np.zeros(vector.size)) if getattr(compressor, "feedback", False) else {}
@@ -188,7 +191,7 @@ class Side:
         if isinstance(compressor, RandomK):
             packed: Packed = compressor.select(whole, self.seed, self.number)
         else:
-            owner = self.setup.owners.index(name)
+            owner = self.places[name]
             packed = compressor.compress(whole, np.random.default_rng([self.seed, self.number, owner, 6]))
         self._packed[name], sent = packed, packed.restore()
         if getattr(compressor, "feedback", False):

@@ -25,6 +25,7 @@ class Clipped:
     def __init__(self, learner: Learner, setup: Setup, federation: Federation, number: int, weights: Floats) -> None:
         self._learner, self._setup, self._federation = learner, setup, federation
         self._number, self._weights = number, weights
+        self._places = {name: place for place, name in enumerate(setup.owners)}
         protect = federation.house.protect
         assert isinstance(protect, RowLevelDP)
         self._protect = protect
@@ -56,5 +57,4 @@ class Clipped:
             source = self._federation.noise(self._number, name, "rows")
             lot = row_lot(source, len(X), self._protect.row_rate)
             X, y = X[lot], y[lot]
-        owner = self._setup.owners.index(name)
-        return Job((self._setup.seed, self._number, owner), X, y, self._weights)
+        return Job((self._setup.seed, self._number, self._places[name]), X, y, self._weights)

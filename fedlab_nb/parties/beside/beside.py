@@ -37,6 +37,10 @@ def beside(
 
     def one(name: str) -> Update:
         if name in found:
+            seen = _at_first_sight(look, name, found[name])
+            if seen is not None:
+                return seen
+            # Again, beside the rows: there an error is told without the numbers that it came from.
             return owners[name]._inside(lambda _: look(name, found[name]), stage=kind)  # noqa: SLF001
         with ledger.busy(name):
             return owners[name]._inside(lambda rows: look(name, work(name, rows)), stage=kind)  # noqa: SLF001
@@ -51,6 +55,14 @@ def beside(
                 # One by one, then, so that only who fails is left out; or named, where nobody may be.
                 found = {}
         return _kept(cohort, one, lost)
+
+
+def _at_first_sight(look: Callable[[str, Update], Update], name: str, update: Update) -> Update | None:
+    """What ``look`` gives; None if it fails."""
+    try:
+        return look(name, update)
+    except Exception:  # noqa: BLE001 - whatever it is, it comes again where it can be told
+        return None
 
 
 def _kept(cohort: Sequence[str], at: Callable[[str], Update], lost: Lost) -> dict[str, Update]:

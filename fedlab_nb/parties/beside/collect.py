@@ -47,7 +47,7 @@ def collect(
     The terms are those of ``Federation.gather``. With ``payload`` an owner sends these bytes in place of its numbers,
     which stand for the same, and its weight beside them.
     """
-    _check_readable(federation, kind)
+    check_readable(federation, kind)
     house, ledger, lost = federation.house, federation.ledger, federation.losses
     debits = check_debits(kind, cohort, debits)
     updates = beside(owners, ledger, cohort, kind, work, partial(looked_at, kind, bound, clip, tensors), lost)
@@ -61,15 +61,20 @@ def collect(
             ledger.post(number, name, "server", kind, payload(name))
             ledger.post(number, name, "server", "weight", np.array([update.weight]))
         return updates
-    vectors = {}
+    vectors, places = {}, {name: place for place, name in enumerate(federation.names)}
     for name, update in updates.items():
-        at = number, federation.names.index(name), kind
+        at = number, places[name], kind
         vectors[name] = terms.plan.grid(noisy(house, terms, update, noise_sd, debits[name], at))
     ledger.post_each(number, "server", kind, vectors)
     return {name: read_sum(vector) for name, vector in vectors.items()}
 
 
-def _check_readable(federation: Federation, kind: str) -> None:
+def check_readable(federation: Federation, kind: str) -> None:
+    """Refuse to read single updates where they are hidden.
+
+    Raises:
+        RuleError.
+    """
     if federation.house.encrypt is not None:
         raise RuleError(
             f"{kind!r} was to be read owner by owner, and updates are hidden in this federation.",

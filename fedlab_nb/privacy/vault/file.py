@@ -96,7 +96,8 @@ class File:
         """A transaction that no other writer can come between; all of it is written, durably, or none."""
         with self._lock, self.explained("written"):
             self._check_process()
-            self._patiently("BEGIN IMMEDIATE")
+            begin = self._patiently if self.path is not None else self._database.execute
+            begin("BEGIN IMMEDIATE")
             try:
                 self._check_place()
                 yield self._database

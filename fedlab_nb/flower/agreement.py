@@ -1,0 +1,145 @@
+"""What all parties of a run agree on before it begins, as a file that each of them has.
+
+It is part of the app that every site installs. A site may note its digest beforehand: then no other run is taken part
+in, whatever app is sent to it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedlab_nb.crypto.seal import KEY_HOLDER
+from fedlab_nb.errors import SettingError
+from fedlab_nb.flower import task
+from fedlab_nb.flower.codec import Allowed, decode, encode, same_code
+from fedlab_nb.parties.house import House
+
+FILE = "agreement.json"
+# Where an object is, in words about it: in another process it is elsewhere.
+_PLACE = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One run: which owners, under which settings, trained how, and by which code.
+
+    ``modules`` are the app's own, beside this package: models and strategies of one's own are there. ``functions`` are
+    those of them that may be named, by (module, name).
+    """
+
+    names: tuple[str, ...]
+    house: House
+    strategy: Any
+    num_rounds: int
+    seed: int = 0
+    modules: tuple[str, ...] = ()
+    functions: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def parties(self) -> tuple[str, ...]:
+        """All who take part: the owners, and a key holder apart where there is one."""
+        return (*self.names, KEY_HOLDER) if getattr(self.house.encrypt, "keys", "") == "authority" else self.names
+
+    @property
+    def key_makers(self) -> tuple[str, ...]:
+        """Who makes the key that opens sums: the key holder, or the first owner for all of them."""
+        return self.names[:1] if getattr(self.house.encrypt, "keys", "") == "owners" else (KEY_HOLDER,)
+
+    @property
+    def allowed(self) -> Allowed:
+        """What messages of this run may name."""
+        plain = Allowed()
+        return Allowed(frozenset(self.modules), plain.work, plain.helpers | frozenset(self.functions))
+
+    @property
+    def words(self) -> str:
+        """The settings of the federation, for people."""
+        return _words(self.house)
+
+    @property
+    def text(self) -> str:
+        """The file: what people read first, and the same for machines."""
+        facts = self.names, self.house, self.strategy, self.num_rounds, self.seed
+        body = {
+            "owners": [*self.names],
+            "federation": self.words,
+            "strategy": _PLACE.sub("", repr(self.strategy)),
+            "num_rounds": self.num_rounds,
+            "seed": self.seed,
+            "code": same_code(*self.modules),
+            "modules": [*self.modules],
+            "functions": [list(name) for name in self.functions],
+            "exactly": base64.b85encode(encode(facts, self.allowed)).decode(),
+        }
+        return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def write(self, folder: Path) -> Path:
+        """Write the file into ``folder``."""
+        path = folder / FILE
+        path.write_text(self.text, encoding="utf-8", newline="\n")
+        return path
+
+    @classmethod
+    def read(cls, folder: Path) -> Agreement:
+        """The agreement in ``folder``.
+
+        Raises:
+            SettingError: it is not there, cannot be read, was changed by hand, or was made by other code than is
+                installed here.
+        """
+        path = folder / FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+            body = json.loads(text)
+            modules = tuple(map(str, body["modules"]))
+            functions = tuple((str(module), str(name)) for module, name in body["functions"])
+            made_by, exactly = str(body["code"]), base64.b85decode(body["exactly"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingError(
+                f"The agreement {path.name!r} cannot be read ({type(error).__name__}).",
+                "It says who takes part in what; nothing is done without it.",
+                "Take the app anew from whoever exported it: fl.flower.export(...).",
+            ) from error
+        for module in filter(task.is_own, modules):
+            task.loaded(module, folder)
+        if made_by != same_code(*modules):
+            raise SettingError(
+                f"The agreement was made by the code {made_by[:12]}, and here is {same_code(*modules)[:12]}.",
+                "Parties name steps to each other by their place in the code: in another version it may be another.",
+                "Install the same version of fedlab_nb everywhere, and export the app with it.",
+            )
+        allowed = cls((), House(), None, 0, modules=modules, functions=functions).allowed
+        names, house, strategy, num_rounds, seed = decode(exactly, allowed)
+        read = cls(names, house, strategy, num_rounds, seed, modules, functions)
+        if read.text != text:
+            raise SettingError(
+                f"The agreement {path.name!r} says one thing to people and another to programs.",
+                "What people read in it would not be what is done.",
+                "It was changed by hand: take the app anew from whoever exported it, fl.flower.export(...).",
+            )
+        return read
+
+
+def _words(house: House) -> str:
+    parts = [repr(house.encrypt) if house.encrypt else "not encrypted: the server reads every update"]
+    parts += [repr(part) for part in (house.protect, house.budget) if part is not None]
+    if house.noise_seed is not None:
+        parts.append("a rehearsal: its noise can be repeated and protects nobody")
+    if house.sample_rate != 1.0:
+        parts.append(f"each owner takes part in a round with chance {house.sample_rate:g}")
+    if house.dropout:
+        parts.append(f"and drops out of it with chance {house.dropout:g}")
+    if house.min_owners is not None:
+        parts.append(f"at least {house.min_owners} owners a round")
+    return "; ".join(parts)

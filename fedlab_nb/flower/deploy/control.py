@@ -1,0 +1,185 @@
+"""Runs at a SuperLink: started, watched, stopped and asked about, through Flower's own command line."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from fedlab_nb.errors import SettingError
+from fedlab_nb.flower.deploy.console import Console
+from fedlab_nb.flower.deploy.processes import environment
+from fedlab_nb.flower.deploy.refusals import unreachable
+from fedlab_nb.flower.deploy.settings import Setting, write_settings
+
+_AGAIN = 1.0
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where a run stands, as the SuperLink says.
+
+    ``state`` is one of "pending", "starting", "running", "completed", "failed", "stopped"; ``details`` is what Flower
+    says of a failure; ``seconds`` it has run; ``received`` and ``sent`` are the SuperLink's bytes.
+    """
+
+    run_id: int
+    state: str
+    details: str
+    seconds: float
+    received: int
+    sent: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over, well or not."""
+        return self.state in {"completed", "failed", "stopped"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A registered SuperNode: ``state`` is "registered" (never seen yet), "online" or "offline"."""
+
+    node_id: int
+    state: str
+
+
+class Control:
+    """Drives the SuperLink at ``address`` (host:port); ``home`` is a folder for Flower's own settings.
+
+    ``root_certificate`` is the ``ca.pem`` by which the SuperLink is known. A Control keeps nothing open: it can be made
+    anew at any time, in another session, and finds the same runs.
+
+    Example:
+        >>> control = Control("fl.example.org:8000", Path("ca.pem"), Path("flower-home"))  # doctest: +SKIP
+        >>> run = control.run(Path("our-app"), {"rounds": 5})  # doctest: +SKIP
+        >>> for line in control.log(run):  # doctest: +SKIP
+        ...     print(line)
+        >>> control.status(run).state  # doctest: +SKIP
+        'completed'
+    """
+
+    def __init__(
+        self, address: str, root_certificate: Path, home: Path, *, variables: Mapping[str, str] | None = None
+    ) -> None:
+        if not root_certificate.is_file():
+            raise SettingError(
+                f"There is no certificate {root_certificate}.",
+                "By it the SuperLink is recognised; without it anyone could answer in its place.",
+                "Name the ca.pem that came with the SuperLink's address.",
+            )
+        self.address, self.root_certificate = address, root_certificate.absolute()
+        self._console = Console(address, self.root_certificate, home, variables or environment(home))
+
+    def __repr__(self) -> str:
+        return f"Control({self.address!r})"
+
+    def run(self, app: Path, settings: Mapping[str, Setting] | None = None) -> int:
+        """Start the app in the folder ``app`` with ``settings`` and return the number of the run.
+
+        The settings' names must stand under ``[tool.flwr.app.config]`` in the app's pyproject.toml.
+
+        Raises:
+            DeploymentError: the SuperLink cannot be reached or refuses, or the folder holds no app.
+        """
+        with tempfile.TemporaryDirectory(prefix="fedlab-run-") as folder:
+            more = ["--run-config", str(write_settings(Path(folder) / "run.toml", settings))] if settings else []
+            said = self._ask("starting a run", "run", str(app.absolute()), "SUPERLINK", *more)
+        return int(said["run-id"])
+
+    def status(self, run: int) -> RunStatus:
+        """Where the run stands; a ServerApp that failed is "failed" here, whatever commands returned.
+
+        Raises:
+            DeploymentError: the SuperLink cannot be reached or knows no such run.
+        """
+        with self._reaching():
+            return self._status(run)
+
+    def stop(self, run: int) -> None:
+        """End a run before its time.
+
+        Raises:
+            DeploymentError: the SuperLink cannot be reached, or the run is unknown or over.
+        """
+        self._ask("stopping a run", "stop", str(run), "SUPERLINK")
+
+    def register(self, public_key: Path, name: str) -> int:
+        """Let the SuperNode with ``public_key`` in, under ``name``, and return its number.
+
+        Raises:
+            DeploymentError: the SuperLink cannot be reached, or the key is registered already.
+        """
+        return self.registered(self.registering(public_key, name))
+
+    def registering(self, public_key: Path, name: str) -> subprocess.Popen[str]:
+        """Begin what ``register`` does; several can be on their way at once. End each with ``registered``."""
+        return self._console.begin("supernode", "register", str(public_key), "SUPERLINK", "--name", name)
+
+    def registered(self, asked: subprocess.Popen[str]) -> int:
+        """The number of the node that ``registering`` asked for."""
+        with self._reaching():
+            return int(self._console.answer("registering a SuperNode", asked)["node-id"])
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The registered SuperNodes.
+
+        Raises:
+            DeploymentError: the SuperLink cannot be reached.
+        """
+        said = self._ask("listing the SuperNodes", "supernode", "list", "SUPERLINK")
+        return tuple(Node(int(entry["node-id"]), str(entry["status"])) for entry in said["nodes"])
+
+    def log(self, run: int, *, patience: float = 60.0) -> Iterator[str]:
+        """What the ServerApp prints, line by line from its beginning, until the run ends.
+
+        Give it up at any time, and call it again later, from another session too: it begins at the beginning. When the
+        SuperLink is lost on the way, it is looked for again for ``patience`` seconds, and the log goes on where it was.
+
+        Raises:
+            DeploymentError: the SuperLink cannot be reached, or knows no such run.
+        """
+        told, limit = 0, 0.0
+        while True:
+            with closing(self._console.lines("reading a log", "log", str(run), "SUPERLINK", "--stream")) as lines:
+                try:
+                    for line in islice(lines, told, None):
+                        told, limit = told + 1, time.monotonic() + patience
+                        yield line
+                    # A SuperLink that is being ended closes the log as if the run were over.
+                    if self._status(run).ended:
+                        return
+                except ConnectionError as error:
+                    if time.monotonic() > limit:
+                        raise unreachable(self.address, self.root_certificate) from error
+            time.sleep(_AGAIN)
+
+    def _status(self, run: int) -> RunStatus:
+        entry = self._console.ask("asking for a run", "list", "SUPERLINK", "--run-id", str(run))["runs"][0]
+        traffic = entry.get("network-traffic", {})
+        details = str(entry.get("status-details", ""))
+        return RunStatus(
+            run,
+            str(entry["status"]).rpartition(":")[2],
+            "" if details == "N/A" else details,
+            float(entry.get("elapsed", 0.0)),
+            int(traffic.get("inbound-bytes", 0)),
+            int(traffic.get("outbound-bytes", 0)),
+        )
+
+    def _ask(self, doing: str, *arguments: str) -> dict[str, Any]:
+        with self._reaching():
+            return self._console.ask(doing, *arguments)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError as error:
+            raise unreachable(self.address, self.root_certificate) from error

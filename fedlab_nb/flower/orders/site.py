@@ -1,0 +1,183 @@
+"""A party's end of the line, in a process of its own: it keeps what belongs to the party, and carries out orders.
+
+What it keeps leaves only where an order of ``line.py`` gives something public: sealed numbers, public keys, witnesses.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlab_nb.crypto import Identity, KeyHolder, Mailbox, Sealer
+from fedlab_nb.crypto.masks import MaskingOwner, masked_steps
+from fedlab_nb.crypto.threshold import JointOwner, OpeningRequest
+from fedlab_nb.errors import EncryptionError, FedLabError, RoundError
+from fedlab_nb.flower.orders.line import ASKS, KEYS, MAKES, Ref, Reply, Request
+from fedlab_nb.flower.orders.sums import Sums
+from fedlab_nb.flower.orders.trust import Trust
+
+Floats = NDArray[np.float64]
+
+
+class Held:
+    """What an owner sends in a sum (d + 1,), before it is sealed: it leaves this process sealed or not at all.
+
+    It is for the sum of a ``kind`` in round ``number``, over ``present`` owners: so many share the noise.
+    """
+
+    def __init__(self, vector: Floats, number: int, kind: str, present: int) -> None:
+        self.vector, self.number, self.kind, self.present = vector, number, kind, present
+
+    @property
+    def length(self) -> int:
+        """How many numbers it has."""
+        return int(self.vector.size)
+
+
+class Reading(Protocol):
+    """How a request's bytes become orders, and a reply bytes."""
+
+    def request(self, data: bytes) -> Request:
+        """The request in these bytes; the arguments of its orders are still bytes."""
+
+    def brought(self, data: bytes) -> tuple[list[Any], dict[str, Any]]:
+        """What an order is called with: read only now, as an order before it may have told what is meant."""
+
+    def reply(self, reply: Reply) -> bytes:
+        """The bytes of a reply."""
+
+
+class Site:
+    """One party of a run; ``verbs`` are what it does besides the protocols, by name; what ``stays`` never leaves."""
+
+    def __init__(
+        self, name: str, trust: Trust, verbs: Mapping[str, Callable[..., Any]], stays: tuple[type, ...] = ()
+    ) -> None:
+        self.name, self._trust = name, trust
+        self._verbs, self._stays = {**verbs, "know": trust.know}, (*_STAYS, *stays)
+        self.process = secrets.token_hex(8)
+        self._kept: dict[int, Any] = {}
+        self._sums = Sums(name)
+        self._last: tuple[bytes, bytes] = b"", b""
+
+    def answer(self, data: bytes, reading: Reading) -> bytes:
+        """The reply to a request. One that comes again gets the same reply, and nothing is done twice."""
+        if data == self._last[0]:
+            return self._last[1]
+        reply = reading.reply(self._carried_out(reading.request(data), reading))
+        self._last = data, reply
+        return reply
+
+    def _carried_out(self, request: Request, reading: Reading) -> Reply:
+        if request.known not in ("", self.process):
+            # What it is about is gone; the server sees so by the name of this process.
+            return Reply(request.serial, self.process)
+        self._trust.learn(request.vouched)
+        try:
+            for order in request.orders:
+                self._kept[order.number] = self._done(order.what, *reading.brought(order.brings))
+            wanted = tuple(self._that_may_leave(self.found(ref)) for ref in request.wanted)
+            signed = {k: v for ref in request.wanted for k, v in self._signed(ref).items()}
+            return Reply(request.serial, self.process, wanted, vouched=signed)
+        except FedLabError as error:
+            error.__cause__ = error.__context__ = None
+            return Reply(request.serial, self.process, error=error.with_traceback(None))
+        except Exception as error:  # noqa: BLE001 - any error of any library may quote a row
+            return Reply(request.serial, self.process, error=_withheld(self.name, type(error).__name__))
+        finally:
+            for number in request.freed:  # at the end: orders that waited may still have needed it
+                self._kept.pop(number, None)
+
+    def _done(self, what: str | Ref, args: list[Any], named: dict[str, Any]) -> Any:
+        target = self.found(what) if isinstance(what, Ref) else MAKES.get(what) or self._verbs.get(what)
+        if not callable(target):
+            raise _not_ordered(self.name, repr(what))
+        found, also = [self._meant(arg) for arg in args], {name: self._meant(arg) for name, arg in named.items()}
+        self._trust.check_call(target, found, also)
+        whose = getattr(target, "__self__", None)
+        if isinstance(whose, JointOwner) and target.__name__ == "open":
+            self._check_opening(found[0])
+        if target is not masked_steps and not (isinstance(whose, Sealer) and target.__name__ == "seal"):
+            return target(*found, **also)
+        for held in found:
+            if isinstance(held, Held):
+                self._check_sum(held, found, whose)
+        unwrapped: list[Any] = [arg.vector if isinstance(arg, Held) else arg for arg in found]
+        return target(*unwrapped, **also)
+
+    def _meant(self, value: Any) -> Any:
+        return self.found(value) if isinstance(value, Ref) else value
+
+    def found(self, ref: Ref) -> Any:
+        """What is kept under a number, or a part of it that may be asked for.
+
+        Raises:
+            EncryptionError: nothing is, or that part may not.
+        """
+        if ref.number not in self._kept:
+            raise _not_ordered(self.name, f"number {ref.number}, which is not there,")
+        found = self._kept[ref.number]
+        for name in ref.path:
+            hides_tags = isinstance(found, Sealer) and name == "tag_seed" and not found.shows_tags
+            if name not in ASKS.get(type(found), ()) or hides_tags:
+                raise _not_ordered(self.name, f"{name!r} of {type(found).__name__}")
+            found = getattr(found, name)
+        return found
+
+    def _signed(self, ref: Ref) -> Mapping[str, tuple[str, bytes]]:
+        """This party's signature of what leaves, if it is a key."""
+        if not ref.path:
+            return {}
+        giver = self.found(Ref(ref.number, ref.path[:-1]))
+        keys = any(isinstance(giver, kind) and ref.path[-1] == name for kind, name in KEYS)
+        return self._trust.signed(self.found(ref)) if keys else {}
+
+    def _that_may_leave(self, value: Any) -> Any:
+        if isinstance(value, self._stays) or callable(value):
+            raise _not_ordered(self.name, f"a {type(value).__name__}, which stays where it is,")
+        return value
+
+    def _check_sum(self, held: Held, given: list[Any], sealer: Sealer | None) -> None:
+        """A sum is over as many owners as share its noise, and over no others under other keys."""
+        if sealer is None:  # masks: the owner that masks, the vector, its plan, and what the others sent
+            owners, session = frozenset((self.name, *given[3])), f"masks {id(given[0])}"
+        else:
+            owners, session = frozenset(given[1].owners), given[1].session
+        if len(owners) < held.present:
+            raise EncryptionError(
+                f"{self.name!r} was to seal for {len(owners)} owners what it prepared for {held.present}.",
+                "Each added so much noise that all of them together are protected; fewer would not be.",
+                "Nothing was sealed: have the owners of this round contribute again.",
+            )
+        if sealer is None or not sealer.shows_tags:  # else it is opened by the owners themselves, who look then
+            self._sums.check(held.number, held.kind, session, owners)
+
+    def _check_opening(self, request: OpeningRequest) -> None:
+        """Owners who open sums themselves open one of a round and kind, whatever keys they have made."""
+        self._sums.check(request.number, request.kind, "opened", frozenset(request.sealed))
+
+
+# Keys and what holds them, and numbers that were not sealed, are never sent.
+_STAYS = (Held, Identity, Mailbox, Sealer, KeyHolder, MaskingOwner, JointOwner)
+
+
+def _not_ordered(name: str, what: str) -> EncryptionError:
+    return EncryptionError(
+        f"{name!r} was asked for {what} and does not give it.",
+        "A party takes the steps of the protocols, and nothing else that the server may think of.",
+        "Use the same version of fedlab_nb at all parties; if it is the same, ask who runs the server.",
+    )
+
+
+def _withheld(name: str, kind: str) -> RoundError:
+    return RoundError(
+        name,
+        "answer",
+        f"A step at {name!r} failed with {kind}; its text is withheld because it may quote private values.",
+        "Nothing of this step left the party.",
+        "Try the same on invented rows in a notebook, owner.mock(rows=200), where errors are shown in full.",
+    )

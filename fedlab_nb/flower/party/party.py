@@ -1,0 +1,61 @@
+"""What a party's process is made of: its settings, the agreement, its rows, and the end of the line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fedlab_nb.errors import FedLabError, SettingError
+from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.codec import same_code
+from fedlab_nb.flower.orders.hooks import PartysReading
+from fedlab_nb.flower.orders.owner import Computed, OwnersSide
+from fedlab_nb.flower.orders.site import Site
+from fedlab_nb.flower.orders.trust import Trust
+from fedlab_nb.flower.party.place import ORDERS
+from fedlab_nb.flower.party.settings import KEY_HOLDER, SiteSettings
+
+
+class Party:
+    """One party of a run, ready to answer; what it could not load it tells whoever says hello.
+
+    ``settings`` is the file of the site, ``app`` the folder with the agreement.
+    """
+
+    def __init__(self, settings: Path, app: Path) -> None:
+        self.idle_minutes, self._facts = 1.0, dict[str, object]()
+        try:
+            self._load(SiteSettings.read(settings), Agreement.read(app))
+        except FedLabError as error:
+            self._facts["refused"] = [error.what, error.why, error.do]
+        except Exception as error:  # noqa: BLE001 - any error of any library may quote a row
+            refusal = _could_not(type(error).__name__)
+            self._facts["refused"] = [refusal.what, refusal.why, refusal.do]
+
+    def _load(self, settings: SiteSettings, agreement: Agreement) -> None:
+        settings.check_agreement(agreement)
+        identity, makers = settings.lasting_identity(), agreement.key_makers
+        trust = Trust(settings.name, identity, occasion=agreement.digest, makers=makers, known=settings.known)
+        self._facts |= {"name": settings.name, "role": settings.role, "agreement": agreement.digest}
+        self._facts |= {"identity": identity.public.hex(), "known": sorted(settings.known)}
+        side = None
+        if settings.role != KEY_HOLDER:
+            facts = agreement.names, agreement.house, settings.open_vault(), agreement.allowed
+            side = OwnersSide(settings.owner(), *facts)
+        self._site = Site(settings.name, trust, side.verbs if side else {}, (Computed,))
+        self._reading = PartysReading(side, agreement.allowed)
+        self.idle_minutes = settings.idle_minutes
+
+    def reply(self, data: bytes) -> bytes:
+        """The reply to what came."""
+        if data[:1] == ORDERS and "refused" not in self._facts:
+            return self._site.answer(data[1:], self._reading)
+        return json.dumps({**self._facts, "code": same_code()}).encode()
+
+
+def _could_not(kind: str) -> SettingError:
+    return SettingError(
+        f"This party's rows could not be loaded ({kind}); the message is withheld, because it may quote them.",
+        "Without its rows an owner cannot take part.",
+        "Load the same file with fl.DataOwner at this site, where the error is shown in full.",
+    )

@@ -1,0 +1,55 @@
+"""Where the process of one party of one run is found on its machine: a folder that only its user can enter."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from fedlab_nb.errors import SettingError
+
+# The first byte of what is handed over says what it is: who are you; do this; it is over.
+HELLO, ORDERS, END = b"h", b"o", b"e"
+
+
+class Place:
+    """The folder of the process of the party with these ``settings`` in the ``run`` of this name."""
+
+    def __init__(self, settings: Path, run: str) -> None:
+        self.settings, self.run = settings.resolve(), run
+        name = hashlib.sha256(f"{self.settings}\n{run}".encode()).hexdigest()[:20]
+        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+        self.folder = Path(tempfile.gettempdir()) / f"fedlab-{user}" / name
+        self.key, self.pid, self.log = (self.folder / what for what in ("key", "pid", "log"))
+
+    @property
+    def address(self) -> str:
+        """What the process listens at."""
+        return rf"\\.\pipe\fedlab-{self.folder.name}" if os.name == "nt" else str(self.folder / "line")
+
+    def make(self) -> None:
+        """Make the folder anew, for this user alone, with a fresh key in it.
+
+        Raises:
+            SettingError: another user could take its place.
+        """
+        self.folder.parent.mkdir(mode=0o700, exist_ok=True)
+        if hasattr(os, "getuid") and self.folder.parent.stat().st_uid != os.getuid():
+            raise SettingError(
+                f"The temporary folder {self.folder.parent.name!r} belongs to another user.",
+                "Whoever owns it could take the place of this party's process.",
+                "Set TMPDIR to a folder of your own before you start the SuperNode.",
+            )
+        self.clear()
+        self.folder.mkdir(mode=0o700)
+        self.key.touch(mode=0o600)
+        self.key.write_bytes(secrets.token_bytes(32))
+
+    def clear(self) -> None:
+        """Remove the folder and what is in it."""
+        for path in (self.folder / "line", self.key, self.pid, self.log):
+            path.unlink(missing_ok=True)
+        if self.folder.is_dir():
+            self.folder.rmdir()

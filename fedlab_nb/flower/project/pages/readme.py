@@ -1,0 +1,209 @@
+"""The guide for those who run the machines: what runs where, who can read what, and the commands in order."""
+
+from __future__ import annotations
+
+from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.project.pages.app import PACKAGE, WAIT
+from fedlab_nb.flower.project.pages.sites import KEY_HOLDER_FILE
+from fedlab_nb.flower.project.pages.trust import threats_apart
+from fedlab_nb.flower.project.parties import Parties
+from fedlab_nb.units import counted
+
+# Messages to the sites and back that a round takes, counted on FedAvg, by what hides updates.
+_TRIPS = {"none": 3, "authority": 7, "owners": 7, "threshold": 12, "masks": 11}
+_VERDICTS = {True: "safe", False: "**exposed**", None: "depends"}
+
+_README = """\
+# {name}: {owners} train one model on Flower
+
+For those who run the machines. Everything here was written by fedlab_nb {version} from what the parties agreed on.
+
+- **Trained:** `{strategy}`, {rounds}, to predict `{target}`
+- **Settings:** {settings}
+- **Owners:** {names}
+- **Agreement:** `fedlab_app/agreement.json`, SHA-256 `{digest}`
+{warning}
+Read the agreement. Each site notes this digest in its `site.toml`, and then refuses any other: `sha256sum
+fedlab_app/agreement.json` must print it.{task}
+
+## What runs where
+
+| Party | Machine | Programs | Memory, about | Holds |
+|---|---|---|---|---|
+| server | one that all others reach by one port | SuperLink, SuperExec, and a ServerApp for each run \
+| {server_memory} | the model, and what owners send |
+| each owner | where its rows are | SuperNode, and one process of the party for each run \
+| {owner_memory} | its rows, its `site.toml`, its vault |
+{holder_row}
+Sites call the server; nobody calls a site, so that a site needs no open port. Rows never leave an owner. This folder
+goes to all parties; keys, rows, passwords and filled-in settings never come into it.
+
+## Who can read what
+
+Worked out from the settings above, for parties that keep to the protocol unless it says otherwise.
+
+| Who | Could learn | So rows are |
+|---|---|---|
+{threats}
+
+## 1. All parties: install
+
+Python 3.11 or newer, in an environment of its own, on every machine the same versions:
+
+    python -m venv fedlab && . fedlab/bin/activate
+    pip install "fedlab-nb[flower]=={version}"
+    export FLWR_TELEMETRY_ENABLED=0 FLWR_DISABLE_UPDATE_CHECK=1 FLWR_HOME=$PWD/flower-home
+    python -m fedlab_nb.flower.project show PROJECT
+
+The last line prints the agreement, its digest, and whether the code here is the code that it was made with. The three
+variables belong to every command below: nothing is reported to Flower's makers, and Flower's own files stay in
+`flower-home`. Keep the environment active: Flower finds its programs by PATH.
+
+## 2. The server
+
+Make certificates as in CERTIFICATES.md, then run both programs, each for good (a service, or a terminal each):
+
+    flower-superlink --host 0.0.0.0 --port 8000 --database state.db \\
+        --ssl-ca-certfile ca.pem --ssl-certfile superlink.pem --ssl-keyfile superlink.key \\
+        --isolation process --superexec-auth-secret-file superexec.secret \\
+        --enable-supernode-auth --disable-runtime-dependency-installation
+    flower-superexec --runtime-api-address 127.0.0.1:8000 --root-certificates ca.pem \\
+        --superexec-auth-secret-file superexec.secret
+
+Tell Flower's command line where the SuperLink is, in `flower-home/config.toml`:
+
+    [superlink]
+    default = "lab"
+
+    [superlink.lab]
+    address = "127.0.0.1:8000"
+    root-certificates = "ca.pem"
+
+Let in each site by the public key that it sent; the name is for you:
+
+{register}
+
+**Firewall.** In Flower 1.42 one port serves both the sites and the commands that start runs, and nobody is asked for a
+password for the latter: whoever reaches them, a site included, can have every site run an app of theirs. So let
+nobody but the sites' addresses through to port 8000; and best put a reverse proxy with the server's certificate in
+front, which passes on `/v1/fleet/` and nothing else (never `/v1/control/` or `/v1/runtime/`). Start runs on the server
+itself, or through an SSH tunnel.
+
+## 3. Each owner
+
+Make a key pair (CERTIFICATES.md), send its public part to the server, get `ca.pem` from there. Copy `sites/NAME.toml`
+to the machine as `site.toml`, fill it in, and try it; what is wrong is shown here and nowhere else:
+
+    python -m fedlab_nb.flower.project check site.toml --app PROJECT
+
+Write `node.toml` with the one line `site = "/full/path/of/site.toml"`, then run, for good:
+
+    flower-supernode --superlink fl.example.org:8000 --root-certificates ca.pem \\
+        --auth-supernode-private-key supernode.key --host 127.0.0.1 --port 9094 --node-config node.toml
+
+- Run it as a user of its own, who can read this site's folder and nothing else: an app that the server is made to send
+  runs with this user's rights.
+- The clock may be at most 5 seconds ahead of the server's and 5 minutes behind: use a time service (NTP).
+- Back up the vault (`budget.vault`), and never restore an older copy while a newer one exists: what was spent since
+  would be forgotten, and could be spent again.
+- Two SuperNodes on one machine need two numbers for `--port`.
+{holder_section}
+## {last}. Run, watch, stop
+
+On the server, in this folder, once all sites are online (`flwr supernode list lab`):
+
+    flwr run . lab --stream             # or: flwr run . lab --run-config "patience=600 wait=900"
+    flwr log RUN_ID lab --stream        # from the beginning, at any time
+    flwr list lab --run-id RUN_ID       # where it stands: read this, a failed run does not fail the command
+    flwr stop RUN_ID lab
+
+The run waits for all parties ({wait} seconds), has each say who it is, under which agreement and by which code, and
+refuses to begin if one differs. A message to the sites and back takes 3 to 6 seconds, whatever it carries, as sites ask
+every 3 seconds for news. A round takes about {trips} of them, the first one some more. Stopping a SuperNode (Ctrl-C, or
+the service) ends its party's process within a second; {lost}.
+
+## When something is wrong
+
+| It says | It means |
+|---|---|
+| `Failed to activate SuperNode` | the public key is not registered, or a SuperNode with this key is online already; \
+after a crash the server takes a minute to notice |
+| `CERTIFICATE_VERIFY_FAILED` | not the `ca.pem` of this server, or a name of it that its certificate does not \
+have |
+| `Connection attempt failed` | address, port, firewall, or the SuperLink is not running; it tries again by itself |
+| `takes part in the agreement ... alone` | the app is not the one whose digest stands in `site.toml` |
+| `made by the code ...` | another version of fedlab_nb is installed there |
+| `did not come within` | a SuperNode is missing, or its `node.toml` names no `site.toml` |
+
+## Upgrade
+
+All parties at once, between runs: stop the SuperNodes and the SuperLink, install the same new version everywhere,
+export this project anew, compare its digest, note it in every `site.toml`, start again. Vaults and keys stay.
+
+## What this version does not do
+
+Owners of different columns, asynchronous rounds, and plans frozen beforehand do not run on Flower yet. A run that was
+ended is not gone on with: start another; what was spent stays spent. Sites cannot check who signed an app: the digest
+in `site.toml` binds fedlab_nb, and a user without rights and the firewall above bind all else.
+"""
+_HOLDER_ROW = (
+    "| key holder | one that neither the server nor an owner runs | SuperNode, and one process for each run "
+    "| {memory} | the secret key of a run, in memory only, while it lasts |\n"
+)
+_HOLDER = """
+## 4. The key holder
+
+As an owner, on a machine of its own that neither the server nor an owner runs, with `sites/{file}.toml`; it has no
+rows and no vault. Whoever runs this machine and the server's together can read every single update.
+"""
+_REHEARSAL = (
+    "- **A rehearsal: its noise follows from a known seed and protects nobody. Run it on invented rows only.**\n"
+)
+_TASK = (
+    " `fedlab_app/task.py` holds models or strategies of the federation's own; they run beside the rows: read it too."
+)
+
+
+def readme(name: str, parties: Parties, agreement: Agreement) -> str:
+    """The guide for those who run the machines."""
+    holder, house = parties.has_key_holder, parties.house
+    return _README.format(
+        name=name,
+        owners=counted(len(parties.owners), "owner"),
+        version=PACKAGE,
+        strategy=repr(agreement.strategy),
+        rounds=counted(agreement.num_rounds, "round"),
+        target=parties.target or "the column that each site names",
+        settings=agreement.words,
+        names=", ".join(parties.names),
+        digest=agreement.digest,
+        warning=_REHEARSAL if house.noise_seed is not None else "",
+        task=_TASK if agreement.modules else "",
+        server_memory="700 MB",
+        owner_memory="750 MB, and the rows",
+        holder_row=_HOLDER_ROW.format(memory="650 MB") if holder else "",
+        threats=_table(parties),
+        register=_register(parties),
+        holder_section=_HOLDER.format(file=KEY_HOLDER_FILE) if holder else "",
+        last=5 if holder else 4,
+        wait=WAIT,
+        lost=_lost(parties),
+        trips=_TRIPS[parties.house.hiding],
+    )
+
+
+def _table(parties: Parties) -> str:
+    rows = threats_apart(parties)
+    return "\n".join(f"| {t.who} | {t.could_read.replace('|', '/')} | {_VERDICTS[t.safe]} |" for t in rows)
+
+
+def _register(parties: Parties) -> str:
+    files = [owner.file for owner in parties.owners] + ["key-holder"] * parties.has_key_holder
+    return "\n".join(f"    flwr supernode register {file}.pub lab --name {file}" for file in files)
+
+
+def _lost(parties: Parties) -> str:
+    least = parties.house.min_owners
+    if least is None:
+        return "a round in which an owner is missing fails, and ends the run"
+    return f"a round goes on without owners that are missing as long as {least} are left"

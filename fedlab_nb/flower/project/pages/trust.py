@@ -1,0 +1,55 @@
+"""Who can read what once the parties are processes on machines of their own: computed from what they agreed on."""
+
+from __future__ import annotations
+
+from fedlab_nb.flower.project.parties import Parties
+from fedlab_nb.parties.shown.threats import threats
+from fedlab_nb.records import Threat
+from fedlab_nb.units import listed
+
+# Of a notebook alone: there all parties live in one process.
+_ONE_PROCESS = "whoever controls this Python process"
+_BEGINNING = (
+    "at the beginning its columns and what it declares of them, its budget, what it has given away so far, and its "
+    "share of held-out rows"
+)
+
+
+def threats_apart(parties: Parties) -> tuple[Threat, ...]:
+    """What each could learn: what the settings give away, and what comes with machines in place of one process."""
+    known = [threat for threat in threats(parties.without_rows) if threat.who != _ONE_PROCESS]
+    return (*known, _told(parties), *_machines(parties))
+
+
+def _told(parties: Parties) -> Threat:
+    """What owners tell the server by themselves, beside sums."""
+    told = [_BEGINNING]
+    schemas = [owner.schema for owner in parties.owners if owner.schema is not None]
+    columns = [column for schema in schemas for column in (*schema.features, schema.target)]
+    open_lists = dict.fromkeys(c.name for c in columns if c.kind == "category" and c.categories is None)
+    if open_lists:
+        told.append(f"the categories that it has in {listed(open_lists)}, as nobody declared them")
+    elif not schemas:
+        told.append("the categories that it has in columns for which none are declared")
+    if parties.house.protect is not None:
+        told.append("a noisy verdict on the model, within its budget")
+    return Threat("the server, of each owner by itself", "; ".join(told), None)
+
+
+def _machines(parties: Parties) -> list[Threat]:
+    holder = [
+        Threat(
+            "whoever runs the key holder's machine", "the secret key of each run: as the key holder alone, above", None
+        )
+    ]
+    return [
+        Threat("whoever runs an owner's machine", "that owner's rows and the model; no other owner's rows", None),
+        *(holder if parties.has_key_holder else []),
+        Threat(
+            "whoever reaches the SuperLink's port and is not stopped by a firewall",
+            "the log of each run, with models and scores; and, at every site, all that the SuperNode's user can read: "
+            "it can have sites run an app of its own",
+            False,
+        ),
+        Threat("whoever listens on the line", "that parties talk, when, and how much: TLS hides the rest", True),
+    ]

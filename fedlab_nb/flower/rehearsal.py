@@ -1,0 +1,156 @@
+"""A dress rehearsal: the owners of a notebook, each in a process of its own on this machine, on Flower as it would run.
+
+The walls between them are those between processes of one user. What differs from real sites is the machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fedlab_nb.errors import SettingError
+from fedlab_nb.flower.deploy.control import Control
+from fedlab_nb.flower.deploy.loopback import Loopback, Site
+from fedlab_nb.flower.deploy.processes import check_installed
+from fedlab_nb.flower.deploy.settings import text
+from fedlab_nb.flower.orders.trust import fingerprint_of
+from fedlab_nb.flower.party.settings import KEY_HOLDER, SiteSettings
+from fedlab_nb.flower.project import export
+from fedlab_nb.flower.watch import WatchedRun, attach, run
+from fedlab_nb.parties import DataOwner, Federation, Rows
+from fedlab_nb.parties.columns.fitting import is_vertical
+
+ROWS, SETTINGS, PROJECT = "rows.parquet", "site.toml", "rehearsal"
+_KEY_HOLDER = "key_holder"
+
+
+class Rehearsal:
+    """A federation's owners on Flower at this machine, from ``start`` to ``close``; use it in a ``with`` if you can.
+
+    It writes a project, gives every owner a folder with its own rows and settings, makes certificates and keys, and
+    starts a SuperLink, a SuperNode for each owner and, where there is one, for the key holder. ``close`` ends all
+    processes and removes all of it.
+
+    Args:
+        federation: its owners' rows are written to files of their own for as long as the rehearsal lasts.
+        strategy, num_rounds, seed: as for ``fl.train``.
+
+    Raises:
+        SettingError, RuleError: what cannot leave the notebook, or Flower is not installed.
+
+    Example:
+        >>> import fedlab_nb as fl
+        >>> owners = fl.split_rows(fl.data.breast_cancer(), owners=3)
+        >>> federation = fl.Federation(owners, encrypt=fl.CKKS())
+        >>> with Rehearsal(federation, fl.FedAvg(fl.models.logistic()), num_rounds=2) as lab:  # doctest: +SKIP
+        ...     history = lab.run().wait()
+    """
+
+    def __init__(self, federation: Federation, strategy: Any, *, num_rounds: int = 3, seed: int = 0) -> None:
+        if is_vertical(federation.schema):
+            raise SettingError(
+                "The owners of this federation hold different columns.",
+                "Protocols between owners of columns run in one process in this version.",
+                "Use fl.train(federation, ...) for them.",
+            )
+        check_installed()
+        self._folder = Path(tempfile.mkdtemp(prefix="fedlab-rehearsal-"))
+        self._lab: Loopback | None = None
+        try:
+            self.project = self._folder / PROJECT
+            export(federation, strategy, self.project, num_rounds=num_rounds, seed=seed)
+            sites = [self._site(i, owner) for i, owner in enumerate(federation.owners, 1)]
+            if (self.project / "sites" / f"{_KEY_HOLDER}.toml").exists():
+                sites.append(self._site_of(KEY_HOLDER.replace(" ", "-"), _KEY_HOLDER))
+            self._introduce()
+            self._sites = sites
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def start(self) -> Self:
+        """Start all processes; they have met their SuperLink when this returns."""
+        if self._lab is None:
+            self._lab = Loopback(self._sites, self._folder / "network", variables={"OMP_NUM_THREADS": "1"})
+            try:
+                self._lab.__enter__()
+            except BaseException:
+                self.close()
+                raise
+        return self
+
+    @property
+    def loopback(self) -> Loopback:
+        """The processes: to be looked at, or to be disturbed."""
+        self.start()
+        assert self._lab is not None
+        return self._lab
+
+    @property
+    def control(self) -> Control:
+        """What starts, stops and tells of runs."""
+        return self.loopback.control
+
+    def run(self, *, patience: float = 120.0) -> WatchedRun:
+        """Start the training, and watch it here; a party may take ``patience`` seconds for each answer."""
+        return run(self.project, self.control, patience=patience, wait=300.0)
+
+    def attach(self, number: int) -> WatchedRun:
+        """Watch the run with this number, from its first round on."""
+        return attach(self.project, self.control, number)
+
+    def close(self) -> None:
+        """End all processes and remove all files; twice does nothing more."""
+        if self._lab is not None:
+            self._lab.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _site(self, number: int, owner: DataOwner) -> Site:
+        """An owner's own folder: its rows, as they are behind its wall, and its settings."""
+        files = [path for path in (self.project / "sites").glob("*.toml") if _is_for(path, owner.name)]
+        site = self._site_of(f"owner-{number}", files[0].stem)
+        folder = Path(str(site.config["site"])).parent
+        owner._inside(lambda rows: _write(rows, owner.target, folder / ROWS), stage="writing its rows")  # noqa: SLF001
+        settings = folder / SETTINGS
+        settings.write_text(settings.read_text().replace('data = "rows.csv"', f'data = "{ROWS}"'))
+        return site
+
+    def _introduce(self) -> None:
+        """Every party notes the fingerprints of all others, as real ones do by telephone."""
+        settings = sorted((self._folder / "sites").glob(f"*/{SETTINGS}"))
+        read = [SiteSettings.read(path) for path in settings]
+        known = {site.name: fingerprint_of(site.lasting_identity().public) for site in read}
+        for path, site in zip(settings, read, strict=True):
+            others = {name: shown for name, shown in known.items() if name != site.name}
+            lines = "".join(f"{text(name)} = {text(shown)}\n" for name, shown in others.items())
+            path.write_text(path.read_text(encoding="utf-8") + f"\n[known]\n{lines}", encoding="utf-8")
+
+    def _site_of(self, name: str, file: str) -> Site:
+        folder = self._folder / "sites" / name
+        folder.mkdir(mode=0o700, parents=True)
+        shutil.copy(self.project / "sites" / f"{file}.toml", folder / SETTINGS)
+        return Site(name, {"site": str(folder / SETTINGS)})
+
+
+def _is_for(path: Path, name: str) -> bool:
+    import tomllib
+
+    return tomllib.loads(path.read_text(encoding="utf-8")).get("name") == name
+
+
+def _write(rows: Rows, target: str, path: Path) -> None:
+    """All rows of an owner, in a file that only this user can read."""
+    import pandas as pd
+
+    parts = [features.assign(**{target: values}) for features, values in (rows.training, rows.held_out)]
+    path.touch(mode=0o600)
+    pd.concat(parts, ignore_index=True).to_parquet(path, index=False)

@@ -1,0 +1,205 @@
+"""The ServerApp: the loop of ``rounds.py`` over owners who are elsewhere, reached by Flower's grid."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fedlab_nb.crypto.seal import KEY_HOLDER
+from fedlab_nb.errors import FedLabError, RoundError, SettingError
+from fedlab_nb.flower import news
+from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.client import KIND, body_of, packed
+from fedlab_nb.flower.codec import same_code
+from fedlab_nb.flower.federation import RemoteFederation
+from fedlab_nb.flower.orders.arrived import unreadable
+from fedlab_nb.flower.orders.hooks import ServersWriting
+from fedlab_nb.flower.orders.sites import SILENT, Sites
+from fedlab_nb.flower.party.place import END, HELLO, ORDERS
+from fedlab_nb.records import Message
+from fedlab_nb.rounds import rounds
+
+# How often the server looks for replies, in seconds: Flower's own way looks every three.
+LOOK = 0.1
+
+
+class GridExchange:
+    """Trips to parties over Flower's grid; who has not replied after ``patience`` seconds is gone for this trip."""
+
+    def __init__(self, grid: Any, nodes: Mapping[str, int], patience: float) -> None:
+        self._grid, self._nodes, self._patience, self._trip = grid, dict(nodes), patience, 0
+
+    def __call__(self, requests: Mapping[str, bytes]) -> dict[str, bytes | FedLabError]:
+        """The parties' replies to their requests."""
+        return self.sent({name: ORDERS + data for name, data in requests.items()})
+
+    def sent(self, bodies: Mapping[str, bytes]) -> dict[str, bytes | FedLabError]:
+        """What came back for each of ``bodies``."""
+        from flwr.app import Message as FlowerMessage
+
+        self._trip += 1
+        messages, names = [], [*bodies]
+        for name in names:
+            to, what = self._nodes[name], packed(bodies[name])
+            messages.append(FlowerMessage(what, to, f"query.{KIND}", group_id=str(self._trip)))
+        waiting = dict(zip(self._grid.push_messages(messages), names, strict=True))
+        until, replies = time.monotonic() + self._patience, dict[str, bytes | FedLabError]()
+        while waiting and time.monotonic() < until:
+            for reply in self._grid.pull_messages(list(waiting)):
+                name = waiting.pop(reply.metadata.reply_to_message_id, None)
+                if name is None:  # once more
+                    continue
+                replies[name] = _failed(name, reply.error) if reply.has_error() else _body(name, reply)
+            if waiting:
+                time.sleep(LOOK)
+        return replies
+
+
+def _body(name: str, reply: Any) -> bytes | RoundError:
+    try:
+        return body_of(reply)
+    except Exception:  # noqa: BLE001 - whatever a site sends
+        return unreadable(name)
+
+
+def _failed(name: str, error: Any) -> RoundError:
+    return RoundError(
+        name,
+        SILENT,
+        f"{name!r} could not answer: {error.reason or f'Flower says error {error.code}'}",
+        "Nothing of this step is used.",
+        "Look at the log of its SuperNode; go on with the same run when it is there again.",
+    )
+
+
+def server_app(app: str | Path) -> Any:
+    """The ServerApp for the project in the folder ``app``, which has the agreement in it."""
+    from flwr.app import Context
+    from flwr.serverapp import Grid, ServerApp
+
+    made = ServerApp()
+
+    @made.main()
+    def main(grid: Grid, context: Context) -> None:
+        config = context.run_config
+        agreement = Agreement.read(Path(app))
+        patience, wait = float(config.get("patience", 120)), float(config.get("wait", 300))
+        for number, said in enumerate(told(agreement, grid, patience, wait), 1):
+            for line in news.lines(number, said, agreement.allowed):
+                print(line, flush=True)  # noqa: T201 - the log is what Flower passes on
+            if isinstance(said, news.Played):
+                print(_words(said), flush=True)  # noqa: T201
+            if isinstance(said, news.Ended) and said.error is not None:
+                raise SystemExit(str(said.error))
+
+    return made
+
+
+def told(
+    agreement: Agreement, grid: Any, patience: float, wait: float
+) -> Iterator[news.Began | news.Played | news.Ended]:
+    """The whole run, as what is to be told of it."""
+    error: Exception | None = None
+    exchange: GridExchange | None = None
+    try:
+        met = meet(agreement, grid, patience, wait)
+        exchange = GridExchange(grid, {name: party.node for name, party in met.items()}, patience)
+        writing = ServersWriting(agreement.strategy, agreement.allowed)
+        sites = Sites({name: party.identity for name, party in met.items()}, exchange, writing)
+        federation = RemoteFederation(agreement.names, agreement.house, sites, writing)
+        unknown = {name: [n for n in met if n != name and n not in party.known] for name, party in met.items()}
+        yield news.Began(tuple(federation.introductions), {name: tuple(those) for name, those in unknown.items()})
+        seen, known = 0, None
+        for record in rounds(federation, agreement.strategy, num_rounds=agreement.num_rounds, seed=agreement.seed):
+            messages = federation.ledger.messages[seen:]
+            seen += len(messages)
+            spent = {
+                name: tuple((event, share, times) for (event, share), times in federation.account(name).counts.items())
+                for name in federation.names
+            }
+            context = record.state.context
+            bare = replace(record, state=replace(record.state, context=None))
+            fresh, known = (context if context is not known else None), context
+            yield news.Played(bare, fresh, tuple(map(Message.without_payload, messages)), spent, sites.trips)
+            error = record.failed.error if record.failed else None
+    except FedLabError as failure:
+        error = failure.with_traceback(None)
+    if exchange is not None:
+        exchange.sent(dict.fromkeys(met, END))
+    yield news.Ended(error)
+
+
+class Met(NamedTuple):
+    """A party that is there: its node, its lasting identity, and whose identities it has noted beforehand."""
+
+    node: int
+    identity: bytes
+    known: frozenset[str]
+
+
+def meet(agreement: Agreement, grid: Any, patience: float, wait: float) -> dict[str, Met]:
+    """Which node is which party, once all of them are there.
+
+    Raises:
+        SettingError: a party is missing, there twice, of another version, or did not accept the agreement.
+    """
+    needed = {*agreement.parties}
+    until, found = time.monotonic() + wait, dict[str, Met]()
+    known: set[int] = set()
+    while needed - found.keys() and time.monotonic() < until:
+        new = [int(node) for node in grid.get_node_ids() if int(node) not in known]
+        known.update(new)
+        hellos = GridExchange(grid, {str(node): node for node in new}, patience)
+        for node, reply in hellos.sent({str(node): HELLO for node in new}).items():
+            if isinstance(reply, FedLabError):
+                raise reply
+            name, met = _introduced(int(node), reply, agreement)
+            if name in found:
+                raise _refused(f"Two nodes say that they are {name!r}.", "One of them would take the other's place.")
+            found[name] = met
+        if needed - found.keys():
+            time.sleep(LOOK)
+    missing = sorted(needed - found.keys())
+    if missing:
+        raise _refused(
+            f"{', '.join(map(repr, missing))} did not come within {wait:g} s; there: {', '.join(found) or 'nobody'}.",
+            "The run is between all parties of the agreement.",
+        )
+    return {name: found[name] for name in agreement.parties}
+
+
+def _introduced(node: int, reply: bytes, agreement: Agreement) -> tuple[str, Met]:
+    """The name of the party at a node, and what it says of itself."""
+    try:
+        facts = dict(json.loads(reply))
+        name, refused = str(facts.get("name", f"node {node}")), [*map(str, facts.get("refused", ()))]
+        identity, known = bytes.fromhex(facts.get("identity", "")), frozenset(facts.get("known", ()))
+    except (ValueError, TypeError) as error:
+        raise _refused(f"Node {node} says something else than who it is.", "Nobody knows which party it is.") from error
+    if refused:
+        raise SettingError(*refused) if len(refused) == 3 else _refused(f"{name!r} refuses.", "It does not say why.")
+    if facts.get("code") != same_code():
+        raise _refused(
+            f"{name!r} runs the code {str(facts.get('code'))[:12]}, and the server {same_code()[:12]}.",
+            "Parties name steps to each other by their place in the code; in another version it may be another step.",
+            "Install the same version of fedlab_nb at all parties.",
+        )
+    if facts.get("agreement") != agreement.digest:
+        raise _refused(f"{name!r} has another agreement.", "It may have agreed to something else.")
+    return (KEY_HOLDER if facts.get("role") == KEY_HOLDER else name), Met(node, identity, known)
+
+
+def _refused(what: str, why: str, do: str = "") -> SettingError:
+    return SettingError(what, why, do or "Look at the site.toml of each party, and at what their SuperNodes log.")
+
+
+def _words(played: news.Played) -> str:
+    record = played.record
+    if record.failed is not None:
+        return f"Round {record.number} failed: {record.failed}"
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in record.metrics.items())
+    return f"Round {record.number}: {shown or 'no score'} ({len(record.cohort)} owners, {played.trips} trips so far)"

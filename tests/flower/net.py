@@ -1,0 +1,116 @@
+"""A whole run in this process: the server's loop over a grid that is none, and the parties as their processes have them.
+
+What is between them is bytes, as over Flower; what a site or the way does wrong is put in by a test.
+"""
+
+import itertools
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+
+from fedlab_nb.flower import server
+from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.client import body_of, packed
+from fedlab_nb.flower.party.party import Party
+from fedlab_nb.flower.project.folder import APP
+from fedlab_nb.flower.rehearsal import Rehearsal
+
+with warnings.catch_warnings(action="ignore"), suppress(ImportError):
+    import flwr.app  # noqa: F401 - on its first import it warns of what a package that it uses will do without
+
+
+class Clock:
+    """Time that passes only while somebody sleeps: patience runs out at once, and at the same place in every run."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def answered(data, node, to=""):
+    """A reply as Flower gives it."""
+    return SimpleNamespace(
+        metadata=SimpleNamespace(reply_to_message_id=to, src_node_id=node),
+        content=packed(data),
+        error=None,
+        has_error=lambda: False,
+    )
+
+
+def failing(code, reason=""):
+    """A reply that says that there is none."""
+    return SimpleNamespace(
+        metadata=SimpleNamespace(), error=SimpleNamespace(code=code, reason=reason), has_error=lambda: True
+    )
+
+
+class Grid:
+    """Nodes by number; ``ways`` are what happens on the way from and to some of them.
+
+    A way gets the bytes for a node and a function that has the node answer them; it gives the replies: none, or some.
+    """
+
+    def __init__(self, parties):
+        self.parties, self.ways, self.trips = dict(parties), {}, 0
+        self._number, self._ready = itertools.count(), []
+
+    def get_node_ids(self):
+        return [*self.parties]
+
+    def push_messages(self, messages):
+        self.trips += 1
+        ids = []
+        for message in messages:
+            node, data, name = message.metadata.dst_node_id, body_of(message), f"message {next(self._number)}"
+            way = self.ways.get(node, lambda data, ask: [ask(data)])
+            for reply in way(data, self.parties[node]):
+                reply = answered(reply, node) if isinstance(reply, bytes) else reply
+                reply.metadata.reply_to_message_id = name
+                self._ready.append(reply)
+            ids.append(name)
+        return ids
+
+    def pull_messages(self, _):
+        """All that is there, also what nobody asked for: Flower is not as careless."""
+        ready, self._ready = self._ready, []
+        return ready
+
+
+class Net:
+    """The project of a federation, with a site for each party as a rehearsal has it, and nothing started."""
+
+    def __init__(self, federation, strategy, monkeypatch, num_rounds=2):
+        monkeypatch.setattr(server, "time", Clock())
+        self.rehearsal = Rehearsal(federation, strategy, num_rounds=num_rounds)
+        self.app = self.rehearsal.project / APP
+        self.agreement = Agreement.read(self.app)
+        self.settings = {}
+        for node, site in enumerate(self.rehearsal._sites, 1):
+            self.settings[node] = Path(site.config["site"])
+        self.parties = {node: Party(path, self.app) for node, path in self.settings.items()}
+        self.grid = Grid({node: party.reply for node, party in self.parties.items()})
+
+    def change(self, node, **settings):
+        """Other lines in a site's settings."""
+        lines = self.settings[node].read_text().splitlines()
+        lines = [line for line in lines if line.split(" = ")[0] not in settings]
+        lines = [f'{name} = "{value}"' for name, value in settings.items()] + lines
+        self.settings[node].write_text("\n".join(lines) + "\n")
+
+    def begin_anew(self, node):
+        """The process of a party is gone, and there is a new one."""
+        self.parties[node] = Party(self.settings[node], self.app)
+        self.grid.parties[node] = self.parties[node].reply
+
+    def told(self, patience=1.0, wait=3.0):
+        """What the server tells, as it goes."""
+        return server.told(self.agreement, self.grid, patience, wait)
+
+    def close(self):
+        self.rehearsal.close()

@@ -1,0 +1,121 @@
+"""The commands for those who run the machines do what the guide says, and the guide names what there is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import fedlab_nb as fl
+from fedlab_nb.flower.deploy import certificates
+from fedlab_nb.flower.project import export
+from fedlab_nb.flower.project.__main__ import main
+from tests.flower.deploy.common import with_flower
+from tests.flower.project.common import NAMES, federation, frame
+
+AVERAGE = fl.FedAvg(fl.models.logistic())
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    return export(
+        federation(encrypt=fl.CKKS(), protect=fl.RowLevelDP(), budget=fl.Budget(5.0)), AVERAGE, tmp_path / "lab"
+    )
+
+
+def commands(text: str) -> list[list[str]]:
+    """The commands in a guide: its indented lines, those that go on joined."""
+    lines = [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.startswith("    ")]
+    return [shlex.split(line, comments=True) for line in lines if not re.match(r"\[|\w+(-\w+)* = ", line)]
+
+
+def test_the_guides_name_commands_that_there_are(project, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    named = {
+        tuple(command[3:4])
+        for page in ("README.md", "CERTIFICATES.md")
+        for command in commands((project.folder / page).read_text())
+        if command[:3] == ["python", "-m", "fedlab_nb.flower.project"]
+    }
+    assert named == {("show",), ("check",), ("authority",), ("server",), ("key",)}
+    for (name,) in named:
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0
+    assert main(["show", str(project.folder)]) == 0
+    said = capsys.readouterr().out
+    assert f"digest: {project.digest}" in said
+    assert "exactly" not in said
+
+
+@with_flower
+def test_the_guide_starts_programs_as_they_are_started_here(project) -> None:
+    from fedlab_nb.flower.deploy import commands as started
+
+    def options(command: list[str]) -> tuple[str, set[str]]:
+        return Path(command[0]).name, {part for part in command if part.startswith("--")}
+
+    here = Path()
+    certificate = certificates.ServerCertificate(here, here)
+    known = [
+        started.superlink_command(certificate, here, here, database=here),
+        started.superexec_command(here, here),
+        started.supernode_command("fl.example.org:8000", here, here, config=here),
+    ]
+    told = [
+        command for command in commands((project.folder / "README.md").read_text()) if command[0].startswith("flower-")
+    ]
+    assert [options(command) for command in told] == [options(command) for command in known]
+    assert "--insecure" not in (project.folder / "README.md").read_text()
+
+
+def test_keys_and_certificates_are_made_as_the_guide_says(
+    project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = commands((project.folder / "CERTIFICATES.md").read_text())
+    for line in lines:
+        assert main(line[3:]) == 0
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if "lab" not in path.parts}
+    assert made >= {
+        *("ca/ca.pem", "ca/ca.key", "certificates/superlink.pem", "certificates/superlink.key"),
+        *("certificates/superexec.secret", "keys/supernode.key", "keys/supernode.pub"),
+    }
+    assert (tmp_path / "keys" / "supernode.key").stat().st_mode & 0o077 == 0
+    capsys.readouterr()
+    assert main(["key", str(project.folder / "keys")]) == 1
+    assert "lies inside the Flower app" in capsys.readouterr().err
+
+
+def test_a_site_is_tried_as_the_guide_says(project, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    site = tmp_path / "site.toml"
+    site.write_bytes((project.folder / "sites" / "clinic-a.toml").read_bytes())
+    assert main(["check", str(site), "--app", str(project.folder)]) == 1
+    assert "'rows.csv' does not exist here" in capsys.readouterr().err
+    frame().iloc[::2].to_csv(tmp_path / "rows.csv", index=False)
+    assert main(["check", str(site), "--app", str(project.folder)]) == 0
+    said = capsys.readouterr().out
+    assert "takes part in this project's agreement" in said
+    assert "mean_radius: numeric, 0 to 30.5" in said
+    another = export(NAMES, AVERAGE, tmp_path / "another", target="diagnosis")
+    assert main(["check", str(site), "--app", str(another.folder)]) == 1
+    assert "takes part in the agreement" in capsys.readouterr().err
+
+
+def test_a_key_holder_is_tried_too(project, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    site = project.folder / "sites" / "key_holder.toml"
+    assert main(["check", str(site), "--app", str(project.folder)]) == 0
+    assert "role key holder" in capsys.readouterr().out
+    loose = tmp_path / "site.toml"
+    loose.write_text('name = "key holder"\nrole = "key holder"\n')
+    assert main(["check", str(loose)]) == 0
+    said = capsys.readouterr().out
+    assert "Not compared with an agreement" in said
+    assert "takes part in whatever it is sent" in said
+
+
+def test_show_finds_secrets_in_the_project(project, capsys: pytest.CaptureFixture) -> None:
+    (project.folder / "supernode.key").write_text("x")
+    assert main(["show", str(project.folder)]) == 1
+    assert "looks like a key" in capsys.readouterr().err
