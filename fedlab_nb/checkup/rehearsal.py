@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -90,9 +90,9 @@ def _once(
 class _Unsealed(Channels):
     """Sums in the clear, whatever the scheme: the same to the bit as sealed ones, and all in one pair of hands here."""
 
-    def channel(self, scheme: Encryption | None, number: int) -> Channel:  # noqa: ARG002 - what it is makes no bit differ
-        """The channel for round ``number``."""
-        return super().channel(None, number)
+    def channel(self, scheme: Encryption | None, number: int, owners: Iterable[str] = ()) -> Channel:  # noqa: ARG002
+        """The channel for round ``number``: which scheme it is makes no bit differ."""
+        return super().channel(None, number, owners)
 
 
 def rehearsed(federation: Federation, strategy: Strategy, num_rounds: int, part: Divided) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from fedlab_nb.horizontal.side.local import Side
 from fedlab_nb.parties import DataOwner, Federation
 from fedlab_nb.parties.absent import absent_owner
 from fedlab_nb.parties.beside import check_readable, read_sum
+from fedlab_nb.parties.federation import Heard
 from fedlab_nb.parties.house import House, terms_of_sum
 from fedlab_nb.parties.rules import check_debits
 from fedlab_nb.payloads import Payload
@@ -89,18 +90,34 @@ class RemoteFederation(Federation):
         names = self._there(self.names if to is None else to)
         debits = check_debits(kind, names, {name: debits[name] for name in names})
         self.books.charge(debits, self.house)
+        return self._asked(kind, work, number, {name: tuple(debits[name]) for name in names})(names)
+
+    def hear_later(self, kind: str, work: Callable[..., Floats | str], *, number: int) -> Heard:
+        """As ``Federation.hear_later``: the answers come with the next trip."""
+        return self._asked(kind, work, number, dict.fromkeys(self._there(self.names), ()))
+
+    def _asked(self, kind: str, work: Any, number: int, debits: Mapping[str, tuple[PrivacyEvent, ...]]) -> Heard:
+        """The question is written for each owner; what gets the answers, where they have not come meanwhile."""
         with self._writing.noting_sides() as sides:
-            orders = {name: self.sites.order(name, "answer", (kind, work, tuple(debits[name]))) for name in names}
-        with self.ledger.stage("local work"):
-            found, errors = self.sites.try_to_bring([*orders.values()])
-        self._lose(errors)
-        answers = {}
-        for name, said in zip(orders, found, strict=True):
-            if name not in errors:
-                answers[name], kept = said
-                _note(sides, name, kept)
-        self.ledger.post_each(number, "server", kind, answers)
-        return answers
+            orders = {name: self.sites.order(name, "answer", (kind, work, owed)) for name, owed in debits.items()}
+        said: dict[str, Any] = {}
+        for name, stub in orders.items():
+            self.sites.wish(stub, partial(said.__setitem__, name))
+
+        def heard(names: Sequence[str]) -> dict[str, Floats | str]:
+            left = [name for name in self._there(names) if name not in said and name in orders]
+            with self.ledger.stage("local work"):
+                _, errors = self.sites.try_to_bring([orders[name] for name in left])
+            self._lose(errors)
+            answers: dict[str, Floats | str] = {}
+            for name in names:
+                if name in said:
+                    answers[name], kept = said[name]
+                    _note(sides, name, kept)
+            self.ledger.post_each(number, "server", kind, answers)
+            return answers
+
+        return heard
 
     def gather(
         self,

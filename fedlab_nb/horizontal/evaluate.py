@@ -115,12 +115,12 @@ def _summed(
 
 def _exact(federation: Federation, setup: Setup, counting: Counting, release: PrivacyEvent) -> Scores:
     """The scores over all rows, and those that each owner tells of itself."""
-    before = federation.losses.names
+    before, own = federation.losses.names, OwnScores(counting, setup)
+    heard = federation.hear_later("own score", own, number=release.round)
     total = _summed(federation, counting, release)
-    own, lost = OwnScores(counting, setup), federation.losses.names - before
+    lost = federation.losses.names - before
     names = [name for name in federation.names if name not in lost]
-    answers = federation.hear("own score", own, number=release.round, to=names, debits=dict.fromkeys(names, ()))
-    by_owner = {name: own.named(np.asarray(answer)) for name, answer in answers.items()}
+    by_owner = {name: own.named(np.asarray(answer)) for name, answer in heard(names).items()}
     (scores,) = read_both(counting.card, total[None], setup)
     return Scores(scores, by_owner={name: said for name, said in by_owner.items() if said})
 
@@ -194,4 +194,3 @@ def _with_noise(card: Scorecard, total: Floats, sd: float, setup: Setup, rows: f
     metrics = card.read(total, rows)
     noise = {main: card.accuracy_noise(total, sd, rows)} if main in metrics else {}
     return Scores(in_units(metrics, setup), in_units(noise, setup))
-

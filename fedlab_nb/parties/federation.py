@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 T = TypeVar("T")
+Heard = Callable[[Sequence[str]], dict[str, Floats | str]]
 
 
 class Federation:
@@ -157,6 +158,13 @@ class Federation:
         if asked:
             answers = {name: self.books.keep(questions[name], debit, answer) for name, answer in answers.items()}
         return {name: answers[name] if name in answers else stored[name] for name in names}
+
+    def hear_later(self, kind: str, work: Callable[[str, Rows], Floats | str], *, number: int) -> Heard:
+        """As ``hear``, for what costs nothing: gives what gets the answers of those it is called with.
+
+        Where owners are elsewhere the question is asked at once, and the answers come with what is asked next.
+        """
+        return lambda to: self.hear(kind, work, number=number, to=to, debits=dict.fromkeys(to, ()))
 
     def gather(
         self,
