@@ -138,7 +138,7 @@ class Ledger:
             self._messages[oldest] = self._messages[oldest].without_payload()
 
     def enter(self, messages: Sequence[Message]) -> None:
-        """Go on with what another ledger, which began as this one did, has recorded since: the chain tells whether it is.
+        """Go on with what another ledger has recorded since; the chain tells whether it began as this one did.
 
         Raises:
             SettingError: they do not follow what is recorded here.

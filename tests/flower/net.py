@@ -1,4 +1,4 @@
-"""A whole run in this process: the server's loop over a grid that is none, and the parties as their processes have them.
+"""A whole run in this process: the server's loop over a grid that is none, and parties as their processes have them.
 
 What is between them is bytes, as over Flower; what a site or the way does wrong is put in by a test.
 """
@@ -9,7 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
-from fedlab_nb.flower import server
+import pytest
+
+import fedlab_nb as fl
+from fedlab_nb.errors import FedLabError
+from fedlab_nb.flower import news, server
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.client import body_of, packed
 from fedlab_nb.flower.party.party import Party
@@ -33,10 +37,16 @@ class Clock:
         self.now += seconds
 
 
-def answered(data, node, to=""):
+def asked(content, node, kind, *, group_id):
+    """A message as the server writes it; Flower's own can only be made inside of a run."""
+    assert kind == "query.fedlab"
+    return SimpleNamespace(metadata=SimpleNamespace(dst_node_id=node, group_id=group_id), content=content)
+
+
+def answered(data, node):
     """A reply as Flower gives it."""
     return SimpleNamespace(
-        metadata=SimpleNamespace(reply_to_message_id=to, src_node_id=node),
+        metadata=SimpleNamespace(reply_to_message_id="", src_node_id=node),
         content=packed(data),
         error=None,
         has_error=lambda: False,
@@ -46,7 +56,9 @@ def answered(data, node, to=""):
 def failing(code, reason=""):
     """A reply that says that there is none."""
     return SimpleNamespace(
-        metadata=SimpleNamespace(), error=SimpleNamespace(code=code, reason=reason), has_error=lambda: True
+        metadata=SimpleNamespace(reply_to_message_id=""),
+        error=SimpleNamespace(code=code, reason=reason),
+        has_error=lambda: True,
     )
 
 
@@ -57,7 +69,7 @@ class Grid:
     """
 
     def __init__(self, parties):
-        self.parties, self.ways, self.trips = dict(parties), {}, 0
+        self.parties, self.ways, self.trips, self.message = dict(parties), {}, 0, ""
         self._number, self._ready = itertools.count(), []
 
     def get_node_ids(self):
@@ -69,9 +81,11 @@ class Grid:
         for message in messages:
             node, data, name = message.metadata.dst_node_id, body_of(message), f"message {next(self._number)}"
             way = self.ways.get(node, lambda data, ask: [ask(data)])
-            for reply in way(data, self.parties[node]):
-                reply = answered(reply, node) if isinstance(reply, bytes) else reply
-                reply.metadata.reply_to_message_id = name
+            self.message = name
+            for came in way(data, self.parties[node]):
+                reply = answered(came, node) if isinstance(came, bytes) else came
+                # One that was held back belongs to the message that it was an answer to.
+                reply.metadata.reply_to_message_id = reply.metadata.reply_to_message_id or name
                 self._ready.append(reply)
             ids.append(name)
         return ids
@@ -87,6 +101,7 @@ class Net:
 
     def __init__(self, federation, strategy, monkeypatch, num_rounds=2):
         monkeypatch.setattr(server, "time", Clock())
+        monkeypatch.setattr("flwr.app.Message", asked)
         self.rehearsal = Rehearsal(federation, strategy, num_rounds=num_rounds)
         self.app = self.rehearsal.project / APP
         self.agreement = Agreement.read(self.app)
@@ -114,3 +129,69 @@ class Net:
 
     def close(self):
         self.rehearsal.close()
+
+
+STRATEGY = fl.FedAvg(fl.models.logistic(), executor="sequential")
+FIRST, SECOND, THIRD, HOLDER = 1, 2, 3, 4
+
+
+@pytest.fixture
+def net(monkeypatch):
+    """Makes federations in this process, and clears them away."""
+    made = []
+
+    def make(num_rounds=2, shift=0.0, **settings):
+        # Budgets belong to data, and are shared by all that this process does with it.
+        rows = fl.data.breast_cancer().head(240)
+        parties = fl.split_rows(rows.assign(mean_radius=rows["mean_radius"] + shift), owners=3, seed=0)
+        federation = fl.Federation(parties, **{"encrypt": fl.CKKS(), **settings})
+        made.append(Net(federation, STRATEGY, monkeypatch, num_rounds))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def rounds_of(told):
+    """The rounds that were told of, after which the run ended well."""
+    *begun, end = told
+    assert isinstance(end, news.Ended)
+    assert end.error is None, end.error
+    return [said.record for said in begun if isinstance(said, news.Played)]
+
+
+def why_not(told):
+    """Why a run ended before it had begun."""
+    (end,) = told
+    assert isinstance(end.error, FedLabError)
+    assert all((end.error.what, end.error.why, end.error.do))
+    return str(end.error)
+
+
+def cut_off(net, node, kind, number):
+    """From the first order on that has ``node`` compute ``kind`` of round ``number``, nothing comes back from it."""
+    side = net.parties[node]._site._verbs["introduce"].__self__
+    inner, off = side.compute, []
+
+    def compute(what, work, look, *more):
+        off.extend([1] * ((what, look.number) == (kind, number)))
+        return inner(what, work, look, *more)
+
+    net.parties[node]._site._verbs["compute"] = compute
+    return off
+
+
+def after(off, then):
+    """A way on which, from ``off`` on, ``then(reply)`` comes in place of each reply."""
+
+    def way(data, ask):
+        reply = ask(data)
+        return then(reply) if off else [reply]
+
+    return way
+
+
+def lost_once(off):
+    """A way on which the answer gets lost in which ``off`` came about."""
+    return after(off, lambda _: off.clear() or [])

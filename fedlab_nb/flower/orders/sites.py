@@ -155,6 +155,8 @@ class Sites:
 
     def _trip(self, wanted: Mapping[str, Sequence[Ref]]) -> tuple[dict[str, Sequence[Any]], dict[str, FedLabError]]:
         """One trip to every party of which something is wanted; what waits for the others goes on waiting."""
+        if not wanted:
+            return {}, {}
         requests, wishes = {}, {}
         for party in wanted:
             orders, self._waiting[party] = self._waiting[party], []

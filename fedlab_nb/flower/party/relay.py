@@ -12,7 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 
-from fedlab_nb.errors import SettingError
+from fedlab_nb.errors import DeploymentError, SettingError
 from fedlab_nb.flower.party.place import Place
 
 # How long a process may take until it listens, in seconds: it loads packages and rows.
@@ -27,11 +27,19 @@ def handed_over(place: Place, app: Path, data: bytes) -> bytes:
 
     Raises:
         SettingError: the process could not start.
+        DeploymentError: it ended before it answered.
     """
     connection = _connected(place) or _started(place, app)
     with connection:
-        connection.send_bytes(data)
-        return connection.recv_bytes()
+        try:
+            connection.send_bytes(data)
+            return connection.recv_bytes()
+        except (EOFError, ConnectionError):
+            raise DeploymentError(
+                "The process of this party ended while it worked.",
+                "What it was asked for may be done or not, and its keys of this run are gone.",
+                "Look whether this machine has enough memory; the next message starts a new process.",
+            ) from None
 
 
 def _connected(place: Place) -> Connection | None:

@@ -10,7 +10,7 @@ from fedlab_nb.flower.project.parties import Parties
 from fedlab_nb.units import counted
 
 # Messages to the sites and back that a round takes, counted on FedAvg, by what hides updates.
-_TRIPS = {"none": 3, "authority": 7, "owners": 7, "threshold": 12, "masks": 11}
+_TRIPS = {"none": 2, "authority": 6, "owners": 6, "threshold": 11, "masks": 10}
 _VERDICTS = {True: "safe", False: "**exposed**", None: "depends"}
 
 _README = """\
