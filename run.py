@@ -4,7 +4,7 @@
     python run.py test [...]     set up, then check everything; further arguments go to pytest
     python run.py notebooks      set up, then execute every notebook in place
     python run.py bench          set up, then print what the quickstart costs in seconds, bytes and memory
-                                 (or: bench dashboard, encryption, engine, peers, privacy, strategies, vault, vertical)
+                (or: bench dashboard, encryption, engine, flower, peers, pool, privacy, strategies, vault, vertical)
 
 The environment is made in .venv beside this file, or in the folder that FEDLAB_VENV names.
 """
@@ -35,7 +35,7 @@ QUICKSTART = ROOT / "notebooks" / "00_five_lines.ipynb"
 TORCH = "2.13.0"
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 NEEDED_GB = 3
-CELL_SECONDS = 180
+CELL_SECONDS = 600
 COMMANDS = ("test", "notebooks", "bench")
 
 

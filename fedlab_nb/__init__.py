@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from fedlab_nb.rounds import rounds
 
 if TYPE_CHECKING:
-    from fedlab_nb import aggregate, checks, compress, data, errors, flower, horizontal, vertical
+    from fedlab_nb import aggregate, checks, compress, data, errors, flower, horizontal, pool, vertical
     from fedlab_nb.analytics import PrivateFrame
     from fedlab_nb.audit import Auditor
     from fedlab_nb.channel.compare import compare_channels
@@ -92,6 +92,7 @@ _ROOMS = {
     "horizontal": "horizontal",
     "models": "learn.models",
     "partition": "parties.shown.partition",
+    "pool": "pool",
     "vertical": "vertical",
 }
 
@@ -133,6 +134,7 @@ __all__ = [
     "horizontal",
     "models",
     "partition",
+    "pool",
     "rounds",
     "split_columns",
     "split_rows",

@@ -42,7 +42,7 @@ def machine() -> Machine:
         available=memory.available if room is None else min(memory.available, room),
         limit=limit if limit is None or limit < memory.total else None,
         resident=resident(),
-        cores=_cores(),
+        cores=cores(),
         allowed=_quota(groups),
         threads=os.environ.get("OMP_NUM_THREADS"),
     )
@@ -75,7 +75,8 @@ def cores_words(machine: Machine) -> str:
     return f"{cores}; libraries may use {f'{machine.threads} (OMP_NUM_THREADS)' if machine.threads else many}"
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from fedlab_nb.checkup.machine import resident
+from fedlab_nb.checkup.machine import cores, resident
 from fedlab_nb.checkup.twin import Amount, Played, TwinFailedError, begin, play, twin_of
 from fedlab_nb.errors import FedLabError
 from fedlab_nb.ledger import KEPT_BYTES
 from fedlab_nb.parties import Federation
+from fedlab_nb.pool.worth import worth
 from fedlab_nb.records import Spending
 from fedlab_nb.rounds import Strategy, rounds
 
@@ -58,7 +59,8 @@ class Planned:
     """A planned run: what it will cost, or why it would not work.
 
     ``refused`` is the error with which the run would be refused; ``broken`` says how the twin failed.
-    ``guessed`` are the columns whose categories nobody declared, so that the twin's are invented.
+    ``guessed`` are the columns whose categories nobody declared, so that the twin's are invented. ``pooling`` says
+    whether several processes would be faster, "" where nobody would think of them.
     """
 
     title: str
@@ -70,6 +72,7 @@ class Planned:
     refused: FedLabError | None = None
     broken: str = ""
     guessed: tuple[str, ...] = ()
+    pooling: str = ""
 
 
 def planned(federation: Federation, strategy: Strategy, num_rounds: int, rows: int) -> Planned:
@@ -96,7 +99,9 @@ def planned(federation: Federation, strategy: Strategy, num_rounds: int, rows: i
         return replace(about, broken=f"{type(error).__name__}: {error}")
     scheme = federation.house.encrypt
     cost = _cost(played, num_rounds, grown, scheme.rounds_per_key if scheme else 0)
-    return replace(about, cost=cost, outlook=_outlook(federation, played.spending))
+    a_round = cost.middle if num_rounds > 2 else cost.last
+    pooling = worth(federation, a_round.seconds, a_round.shared, cores())
+    return replace(about, cost=cost, outlook=_outlook(federation, played.spending), pooling=pooling)
 
 
 def _about(federation: Federation, strategy: Strategy, num_rounds: int, rows: int) -> Planned:

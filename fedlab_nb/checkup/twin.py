@@ -23,12 +23,16 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Amount:
-    """What some rounds take: seconds, bytes as sent, bytes if all went in the clear, bytes of memory kept of them."""
+    """What some rounds take: seconds, bytes as sent, bytes if all went in the clear, bytes of memory kept of them.
+
+    ``shared`` are those of the seconds that several processes could share, as they are spent owner by owner.
+    """
 
     seconds: float = 0.0
     sent: float = 0.0
     plain: float = 0.0
     kept: float = 0.0
+    shared: float = 0.0
 
     def __add__(self, other: Amount) -> Amount:
         return Amount(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -153,7 +157,9 @@ def _one(
         raise TwinFailedError(record)
     kept = footprint([record, *(replace(m, payload=None) for m in twin.ledger.messages[before:])], known)
     sent = sum(flow.nbytes for flow in record.traffic.values())
-    return record, Amount(seconds, sent, sum(flow.plain_nbytes for flow in record.traffic.values()), kept)
+    plain = sum(flow.plain_nbytes for flow in record.traffic.values())
+    stages = ("local work", *(("add",) if twin.house.encrypt is None else ()))
+    return record, Amount(seconds, sent, plain, kept, sum(record.seconds.get(stage, 0.0) for stage in stages))
 
 
 def footprint(thing: object, known: dict[int, object]) -> int:

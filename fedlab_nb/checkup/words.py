@@ -105,6 +105,7 @@ def planned_lines(plan: Planned, machine: Machine) -> list[Line]:
         advice = "The real run is likely to fail alike, unless the invented rows are to blame."
         return [Line("The twin failed", plan.broken, False, advice)]
     lines = [_time(plan.cost), _bytes(plan.cost, plan), _memory(plan.cost, machine)]
+    lines += [Line("Processes", plan.pooling)] if plan.pooling else []
     return [*lines, *(_privacy(plan.outlook, plan) if plan.outlook is not None else ())]
 
 

@@ -5,8 +5,10 @@ The walls between them are those between processes of one user. What differs fro
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -58,6 +60,8 @@ class Rehearsal:
             )
         check_installed()
         self._folder = Path(tempfile.mkdtemp(prefix="fedlab-rehearsal-"))
+        # It holds rows: also removed at the end of the interpreter, or by the guard of the processes if it is killed.
+        self._cleared = weakref.finalize(self, _clear, os.getpid(), self._folder)
         self._lab: Loopback | None = None
         try:
             self.project = self._folder / PROJECT
@@ -68,13 +72,14 @@ class Rehearsal:
             self._introduce()
             self._sites = sites
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._cleared()
             raise
 
     def start(self) -> Self:
         """Start all processes; they have met their SuperLink when this returns."""
         if self._lab is None:
-            self._lab = Loopback(self._sites, self._folder / "network", variables={"OMP_NUM_THREADS": "1"})
+            network, variables = self._folder / "network", {"OMP_NUM_THREADS": "1"}
+            self._lab = Loopback(self._sites, network, variables=variables, around=self._folder)
             try:
                 self._lab.__enter__()
             except BaseException:
@@ -106,7 +111,7 @@ class Rehearsal:
         """End all processes and remove all files; twice does nothing more."""
         if self._lab is not None:
             self._lab.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._cleared()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -139,6 +144,11 @@ class Rehearsal:
         folder.mkdir(mode=0o700, parents=True)
         shutil.copy(self.project / "sites" / f"{file}.toml", folder / SETTINGS)
         return Site(name, {"site": str(folder / SETTINGS)})
+
+
+def _clear(process: int, folder: Path) -> None:
+    if os.getpid() == process:  # and not a copy of it (fork) that ends
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_for(path: Path, name: str) -> bool:

@@ -19,7 +19,7 @@ from fedlab_nb.flower.federation import RemoteFederation
 from fedlab_nb.flower.orders.arrived import unreadable
 from fedlab_nb.flower.orders.hooks import ServersWriting
 from fedlab_nb.flower.orders.sites import SILENT, Sites
-from fedlab_nb.flower.party.place import END, HELLO, ORDERS
+from fedlab_nb.flower.party.place import END, HELLO, ORDERS, flower_version
 from fedlab_nb.records import Message
 from fedlab_nb.rounds import rounds
 
@@ -187,6 +187,12 @@ def _introduced(node: int, reply: bytes, agreement: Agreement) -> tuple[str, Met
             f"{name!r} runs the code {str(facts.get('code'))[:12]}, and the server {same_code()[:12]}.",
             "Parties name steps to each other by their place in the code; in another version it may be another step.",
             "Install the same version of fedlab_nb at all parties.",
+        )
+    if facts.get("flower") != flower_version():
+        raise _refused(
+            f"{name!r} has Flower {facts.get('flower')}, and the server {flower_version()}.",
+            "Programs of different versions do not always understand each other, and not every version says so.",
+            'Install the same one everywhere: pip install "fedlab-nb[flower]".',
         )
     if facts.get("agreement") != agreement.digest:
         raise _refused(f"{name!r} has another agreement.", "It may have agreed to something else.")

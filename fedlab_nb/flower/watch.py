@@ -137,6 +137,11 @@ class WatchedRun(Run):
         super().__init__(worker)
         self.control, self.number = control, number
 
+    @property
+    def federation(self) -> Federation:
+        """What is known here of the federation: its owners as they introduced themselves, its ledger, its accounts."""
+        return self._worker.federation
+
     def stop(self) -> None:
         """End the run at the SuperLink; the rounds that came are kept."""
         self._leave()

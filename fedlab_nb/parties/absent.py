@@ -20,3 +20,8 @@ def absent_owner(name: str, schema: Schema, held_out: float, budget: Budget | No
     nothing = pd.DataFrame(), pd.Series(dtype=float)
     _ROWS[made] = Rows(nothing, nothing, content)
     return made
+
+
+def is_absent(owner: DataOwner) -> bool:
+    """Whether this owner's rows are in another process."""
+    return not len(_ROWS[owner].training[0].columns)

@@ -7,7 +7,8 @@ import math
 import secrets
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import astuple, replace
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Books:
         move_in(kept, {name: (mark, self.data[name]) for name, mark in marks.items()})
         self.accounts: Mapping[str, Account] = {name: kept.account(data) for name, data in self.data.items()}
         self._ahead: dict[tuple[str, PrivacyEvent], list[int]] = {}  # what was debited and not released yet, by entry
+        self._columns: list[object] = []  # what all owners declare, once it is needed
         self.reused = 0  # answers that came from the vault
         self.holder = secrets.token_hex(8)  # who begins releases of frozen plans
 
@@ -191,9 +193,9 @@ class Books:
         if not asked or house.protect is None or not self.keeps(house):
             return ""
         about = [(name, self.data[name], self.owners[name].target, self.owners[name].held_out) for name in names]
-        columns = [_exact(owner.schema) for owner in self.owners.values()]
+        self._columns = self._columns or [_exact(owner.schema) for owner in self.owners.values()]
         drawn = house.protect.exact_noise
-        whole = (FORM, kind, about, columns, asked, repr(house.encrypt), drawn, [_exact(fact) for fact in facts])
+        whole = (FORM, kind, about, self._columns, asked, repr(house.encrypt), drawn, [_exact(fact) for fact in facts])
         return hashlib.sha256(repr(whole).encode()).hexdigest()
 
     def answer(self, question: str) -> Payload | None:
@@ -239,14 +241,25 @@ def _bare(event: PrivacyEvent) -> PrivacyEvent:
 def _exact(fact: object) -> object:
     """A fact as plain values whose repr leaves nothing out; in which round it is asked makes no difference."""
     if isinstance(fact, PrivacyEvent):
-        return astuple(replace(fact, round=0))
+        return (0, *_values(fact)[1:])  # its round comes first
     if isinstance(fact, Mapping):
         return sorted((key, _exact(value)) for key, value in fact.items())
     if isinstance(fact, Schema):
-        return astuple(fact)
+        return _values(fact)
     if isinstance(fact, np.ndarray):
         return fact.tobytes()
     return [_exact(part) for part in fact] if isinstance(fact, list | tuple) else fact
+
+
+def _values(record: Any) -> tuple[Any, ...]:
+    """The values of a record's fields, as ``dataclasses.astuple`` gives them; without its copies, which take long."""
+    return tuple(_plain(getattr(record, f.name)) for f in fields(record))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return _values(value)
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _check_apart(data: Mapping[str, str]) -> None:

@@ -133,6 +133,10 @@ def test_a_key_holder_that_opens_to_something_else_is_named(net):
     assert end.error.party == "key holder"
 
 
+def old_flower(data, ask):
+    return [ask(data).replace(b'"flower": "1.42"', b'"flower": "1.41"')]
+
+
 def other_code(data, ask):
     return [ask(data).replace(b'"code": "', b'"code": "0')]
 
@@ -151,6 +155,10 @@ REFUSED = {
         r"'Owner 2' takes part in the agreement 000000000000 alone, and was sent [0-9a-f]{12}\.",
     ),
     "other code": (lambda run: run.grid.ways.update({SECOND: other_code}), r"'Owner 2' runs the code 0"),
+    "another Flower": (
+        lambda run: run.grid.ways.update({SECOND: old_flower}),
+        r"'Owner 2' has Flower 1\.41, and the server 1\.42\.",
+    ),
     "rows that are not there": (lambda run: run.change(SECOND, data="none.parquet"), r"none\.parquet"),
     "nobody at home": (
         lambda run: run.grid.ways.update({SECOND: lambda *_: []}),

@@ -163,3 +163,36 @@ def test_the_main_job_finds_the_table_and_the_threat_card(quickstart: tuple[Note
     (card,) = run.texts(quickstart[0], "threat-card")
     assert len(rounds.splitlines()) == 22, "one line a round, below two lines of names"
     assert "key holder" in card
+
+
+@pytest.fixture(scope="module")
+def leaving(execution: Callable[[Path], tuple[NotebookNode, Path]]) -> NotebookNode:
+    """The notebook that moves to Flower."""
+    return execution(next(path for path in NOTEBOOKS if path.stem == "09_leaving_the_notebook"))[0]
+
+
+def test_past_one_machine_the_bits_and_the_ledger_are_those_of_the_notebook(leaving: NotebookNode) -> None:
+    said = "".join(text_of(output) for output in outputs(leaving, "np.array_equal("))
+    assert said.splitlines() == [f"Round {number}: equal weights True, equal scores True" for number in (1, 2)]
+    ledger = text_of(outputs(leaving, "ledger.verify()")[0])
+    assert re.fullmatch(r"Chain whole: True\. \d+ messages, the same as in the notebook: True\.\n", ledger)
+
+
+def test_past_one_machine_the_dashboard_shows_every_round_also_after_coming_back(leaving: NotebookNode) -> None:
+    for start in ("lab.run(", "lab.attach("):
+        (picture,) = [output.data for output in outputs(leaving, start) if output.output_type == "display_data"]
+        assert picture["image/svg+xml"].startswith("<svg")
+        assert picture["text/plain"].startswith("Round 2 of 2, accuracy 0.")
+        assert "application/vnd.jupyter.widget-view+json" not in picture
+    entries = re.findall(r"[0-9a-f]{16}", text_of(outputs(leaving, "await again")[-1]))
+    assert len(entries) == 2
+    assert entries[0] == entries[1]
+
+
+def test_past_one_machine_every_party_has_a_process_of_its_own_and_all_are_gone_at_the_end(
+    leaving: NotebookNode,
+) -> None:
+    (shown,) = outputs(leaving, "working = processes(lab)")
+    parties = [row[1] for row in table(shown.data["text/html"]) if "the party itself" in row]
+    assert sorted(parties) == ["Clinic East", "Clinic North", "Clinic South", "key holder"]
+    assert text_of(outputs(leaving, "lab.close()")[0]) == "Still there: []\n"

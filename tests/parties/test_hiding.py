@@ -151,7 +151,7 @@ def test_a_crash_of_the_servers_process_is_a_failed_round_and_the_next_run_goes_
     federation = fl.Federation(cells(), encrypt=fl.CKKS(), server="process")
     stream = rounds(federation, fl.FedAvg(fl.models.logistic()), num_rounds=4)
     assert next(stream).failed is None
-    (_, channel), *_ = federation._channels._open.values()
+    (_, channel, _), *_ = federation._channels._open.values()
     os.kill(channel._server.pid, signal.SIGKILL)
     record = next(stream)
     assert isinstance(record.failed.error, RoundError)

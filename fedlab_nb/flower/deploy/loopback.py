@@ -51,7 +51,8 @@ class Loopback:
 
     ``folder`` (a new or empty one; left out, a temporary one) takes all files: databases, keys, logs. Leaving the
     ``with`` ends every process and removes these files, unless ``keep`` is true. ``variables`` are added to every
-    program's environment. If this process itself is killed, a small guard process ends them.
+    program's environment. If this process itself is killed, a small guard process ends them, and removes the folder, or
+    the one ``around`` it that goes with it.
 
     ``control`` starts and watches runs; ``nodes`` gives the SuperNode's number for each site's name.
 
@@ -69,9 +70,10 @@ class Loopback:
         *,
         keep: bool = False,
         variables: Mapping[str, str] | None = None,
+        around: Path | None = None,
     ) -> None:
         self.sites = {site.name: site for site in _checked(sites)}
-        self._folder, self._keep, self._variables = folder, keep, dict(variables or {})
+        self._folder, self._keep, self._variables, self._around = folder, keep, dict(variables or {}), around
         self._programs: dict[str, Program] = {}
         self.nodes: dict[str, int] = {}
 
@@ -85,7 +87,7 @@ class Loopback:
             os.getpid(),
             self._programs,
             self.folder,
-            set_guard(self.folder / _NUMBERS, self.folder if made and not self._keep else None),
+            set_guard(self.folder / _NUMBERS, self._around or (self.folder if made and not self._keep else None)),
             keep=self._keep,
             made=made,
         )

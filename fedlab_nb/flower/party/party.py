@@ -12,7 +12,7 @@ from fedlab_nb.flower.orders.hooks import PartysReading
 from fedlab_nb.flower.orders.owner import Computed, OwnersSide
 from fedlab_nb.flower.orders.site import Site
 from fedlab_nb.flower.orders.trust import Trust
-from fedlab_nb.flower.party.place import ORDERS
+from fedlab_nb.flower.party.place import ORDERS, flower_version
 from fedlab_nb.flower.party.settings import KEY_HOLDER, SiteSettings
 
 
@@ -50,7 +50,7 @@ class Party:
         """The reply to what came."""
         if data[:1] == ORDERS and "refused" not in self._facts:
             return self._site.answer(data[1:], self._reading)
-        return json.dumps({**self._facts, "code": same_code()}).encode()
+        return json.dumps({**self._facts, "code": same_code(), "flower": flower_version()}).encode()
 
 
 def _could_not(kind: str) -> SettingError:

@@ -6,12 +6,21 @@ import hashlib
 import os
 import secrets
 import tempfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fedlab_nb.errors import SettingError
 
 # The first byte of what is handed over says what it is: who are you; do this; it is over.
 HELLO, ORDERS, END = b"h", b"o", b"e"
+
+
+def flower_version() -> str:
+    """The first two numbers of Flower's version here, in which messages are understood; "" without Flower."""
+    try:
+        return ".".join(version("flwr").split(".")[:2])
+    except PackageNotFoundError:
+        return ""
 
 
 class Place:

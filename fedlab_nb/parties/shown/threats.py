@@ -5,6 +5,7 @@ from __future__ import annotations
 from fedlab_nb.channel import HANDSHAKE, Encryption
 from fedlab_nb.channel.compare.readers import LIAR, LIAR_OF_FEW
 from fedlab_nb.crypto import SecAgg
+from fedlab_nb.parties.absent import is_absent
 from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.federation import Federation
 from fedlab_nb.parties.shown.columns import column_threats
@@ -40,14 +41,10 @@ def threats(federation: Federation) -> tuple[Threat, ...]:
     allowed = f"what the budget allows about any single {unit}, no more"
     unbounded = "whatever the model and its scores give away about rows: nothing bounds it"
     apart = " but the adding server" if house.server == "process" else ""
-    lines += [
-        Threat("whoever sees the results", allowed if guarantee else unbounded, fine),
-        Threat(
-            "whoever controls this Python process",
-            f"everything: all parties{apart} live in it, their walls are simulated",
-            False,
-        ),
-    ]
+    lines.append(Threat("whoever sees the results", allowed if guarantee else unbounded, fine))
+    if not all(map(is_absent, federation.owners)):
+        everything = f"everything: all parties{apart} live in it, their walls are simulated"
+        lines.append(Threat("whoever controls this Python process", everything, False))
     return tuple(lines)
 
 

@@ -14,7 +14,7 @@ import fedlab_nb as fl
 from fedlab_nb.flower.party.place import Place
 from fedlab_nb.flower.project import export
 from fedlab_nb.flower.rehearsal import Rehearsal
-from fedlab_nb.flower.watch import run as started
+from fedlab_nb.flower.watch import WatchedRun, attach
 from tests.flower.deploy.common import until
 from tests.flower.real.memory import Needles
 
@@ -102,9 +102,18 @@ class Lab:
     def gate(self, owner: int, number: int) -> Gate:
         return Gate(self.folder / f"Owner {owner} update {number}")
 
-    def run(self, *, patient: bool = False, patience: float = 300.0):
+    def begin(self, *, patient: bool = False, patience: float = 300.0) -> int:
+        """Start a run; its number."""
         project = self.patient if patient else self.rehearsal.project
-        return started(project, self.rehearsal.control, patience=patience, wait=300.0)
+        return self.rehearsal.control.run(project, {"patience": patience, "wait": 300.0})
+
+    def watch(self, number: int, *, patient: bool = False) -> WatchedRun:
+        """A run, seen from its beginning to its end: in a script this waits for it."""
+        return attach(self.patient if patient else self.rehearsal.project, self.rehearsal.control, number)
+
+    def has_played(self, number: int, last: int) -> bool:
+        """Wait until a run has played its round ``last``."""
+        return any(line.startswith(f"Round {last}") for line in self.rehearsal.control.log(number))
 
     def party(self, site: str, number: int) -> int:
         """The number of the own process of the party at a site, in the run of this number."""

@@ -16,7 +16,7 @@ import fedlab_nb as fl
 from fedlab_nb.flower.deploy.guard.tree import lives
 from tests.flower.deploy.common import until, with_flower
 from tests.flower.real.capture import Capture
-from tests.flower.real.common import LONG, STRATEGY, Lab, federation, frames, private
+from tests.flower.real.common import STRATEGY, Lab, federation, frames, private
 from tests.flower.real.memory import Needles
 
 pytestmark = [with_flower, pytest.mark.slow]
@@ -62,11 +62,12 @@ def clean(lab):
     """A run without any fault, held up once in its second round, and what was seen there and on the way."""
     gate = lab.gate(1, 2).shut()
     with captured() as capture:
-        run = lab.run()
+        number = lab.begin()
         owner = gate.reached()
         lab.note(owner)
-        seen = looked_at(lab, run.number, owner) if LINUX else {}
+        seen = looked_at(lab, number, owner) if LINUX else {}
         gate.open()
+        run = lab.watch(number)
         history = run.wait()
     return run, history, seen, capture
 
@@ -151,9 +152,9 @@ def in_pairs(weights):
 
 def test_a_killed_process_a_hanging_site_and_a_new_superlink(lab):
     killed, held, hanging = lab.gate(2, 2).shut(), lab.gate(1, 3).shut(), lab.gate(3, 4).shut()
-    run = lab.run(patient=True, patience=60.0)
+    number = lab.begin(patient=True, patience=60.0)
     pid = killed.reached()
-    assert pid == lab.party("owner-2", run.number)
+    assert pid == lab.party("owner-2", number)
     lab.note(pid)
     os.kill(pid, signal.SIGKILL)
     killed.open()
@@ -163,8 +164,9 @@ def test_a_killed_process_a_hanging_site_and_a_new_superlink(lab):
     lab.note(hanging.reached())
     lab.rehearsal.loopback.pause("owner-3")
     hanging.open()
-    assert until(lambda: len(run.history) == 4 or run.error is not None, LONG)
+    assert lab.has_played(number, 4)
     lab.rehearsal.loopback.resume("owner-3")
+    run = lab.watch(number, patient=True)
     history = run.wait()
     assert [record.failed for record in history] == [None] * 4
     lost = [[failure.party for failure in record.lost] for record in history]
