@@ -99,6 +99,11 @@ class WatchedCourse(Course):
         federation = WatchedFederation(agreement, first.introductions)
         super().__init__(federation, agreement.strategy, num_rounds=agreement.num_rounds, seed=agreement.seed)
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """Nothing can be changed from here."""
+        return {}
+
     def _from(self, after: Round | None) -> Iterator[Round]:
         if after is not None:
             raise _only_watched("go another way from one of its rounds")

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 
 ETH_P_ALL, PACKET_OUTGOING = 0x0003, 4
 SOL_PACKET, PACKET_STATISTICS, SO_RCVBUFFORCE = 263, 6, 33
@@ -23,6 +24,7 @@ class Capture:
         return self
 
     def __exit__(self, *_: object) -> None:
+        time.sleep(0.5)  # what was sent before is still waiting to be read
         self._over.set()
         self._thread.join()
         statistics = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
@@ -30,12 +32,10 @@ class Capture:
         self._socket.close()
 
     def _listen(self) -> None:
-        while True:
+        while not self._over.is_set():
             try:
                 packet, (_, _, kind, *_) = self._socket.recvfrom(1 << 17)
             except TimeoutError:
-                if self._over.is_set():
-                    return
                 continue
             if kind == PACKET_OUTGOING:  # each packet is seen when it leaves and when it arrives
                 self._keep(packet[14:])

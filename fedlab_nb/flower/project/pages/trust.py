@@ -31,6 +31,8 @@ def _told(parties: Parties) -> Threat:
         told.append(f"the categories that it has in {listed(open_lists)}, as nobody declared them")
     elif not schemas:
         told.append("the categories that it has in columns for which none are declared")
+    if parties.house.protect is None and any(owner.held_out for owner in parties.owners):
+        told.append("after each round the score of the model on its own held-out rows, exactly")
     if parties.house.protect is not None:
         told.append("a noisy verdict on the model, within its budget")
     return Threat("the server, of each owner by itself", "; ".join(told), None)
