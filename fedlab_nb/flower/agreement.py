@@ -17,7 +17,7 @@ from typing import Any
 from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower import task
-from fedlab_nb.flower.codec import Allowed, decode, encode, same_code
+from fedlab_nb.flower.codec import TRAINING, TRAINING_HELPERS, Allowed, decode, encode, same_code
 from fedlab_nb.parties.house import House
 
 FILE = "agreement.json"
@@ -54,8 +54,7 @@ class Agreement:
     @property
     def allowed(self) -> Allowed:
         """What messages of this run may name."""
-        plain = Allowed()
-        return Allowed(frozenset(self.modules), plain.work, plain.helpers | frozenset(self.functions))
+        return Allowed(frozenset(self.modules), TRAINING, TRAINING_HELPERS | frozenset(self.functions))
 
     @property
     def words(self) -> str:

@@ -44,6 +44,9 @@ class RemoteFederation(Federation):
         stubs = [sites.order(name, "introduce") for name in names]
         self.introductions: list[Introduction] = sites.bring(stubs)
         told = self.introductions
+        for name, who in zip(names, told, strict=True):
+            if who.name != name:
+                raise _failed(name, _other_name(name, who.name))
         owners = [absent_owner(who.name, who.schema, who.held_out, who.budget, who.content) for who in told]
         super().__init__(
             owners,
@@ -271,6 +274,14 @@ class RemoteFederation(Federation):
 def _note(sides: Sequence[Side], name: str, kept: Kept) -> None:
     for side in sides:
         side.kept.setdefault(name, {}).update({key: Elsewhere(name, key, since) for key, since in kept})  # type: ignore[misc]
+
+
+def _other_name(name: str, said: str) -> FedLabError:
+    return FedLabError(
+        f"{name!r} introduces itself as {said!r}.",
+        "One owner would take another's place in sums and accounts.",
+        "Look at the name in this site's site.toml, and at the agreement.",
+    )
 
 
 def _failed(name: str, error: FedLabError) -> RoundError:

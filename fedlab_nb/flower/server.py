@@ -128,9 +128,21 @@ def told(
             error = record.failed.error if record.failed else None
     except FedLabError as failure:
         error = failure.with_traceback(None)
+    except Exception as failure:  # noqa: BLE001 - whatever it is, the parties are to be told that it is over
+        error = _broke(failure)
     if exchange is not None:
         exchange.sent(dict.fromkeys(met, END))
     yield news.Ended(error)
+
+
+def _broke(error: Exception) -> RoundError:
+    return RoundError(
+        "server",
+        "round",
+        f"The server's process failed with {type(error).__name__}: {error}.",
+        "No further round can come of this run; those before it are kept.",
+        "Look at its log; a party may have sent something that it should not.",
+    )
 
 
 class Met(NamedTuple):

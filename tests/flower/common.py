@@ -5,6 +5,7 @@ from fedlab_nb.crypto import Identity
 from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.flower.codec import Allowed
 from fedlab_nb.flower.federation import RemoteFederation
+from fedlab_nb.flower.orders.agreed import Agreed
 from fedlab_nb.flower.orders.hooks import PartysReading, ServersWriting
 from fedlab_nb.flower.orders.owner import Computed, OwnersSide
 from fedlab_nb.flower.orders.site import Site
@@ -27,11 +28,16 @@ class Apart:
         keys = getattr(self.house.encrypt, "keys", "")
         makers = self.names[:1] if keys == "owners" else (KEY_HOLDER,)
         self.identities = identities or {name: Identity() for name in (*self.names, KEY_HOLDER)}
+        everyone = (*self.names, KEY_HOLDER)
         self.trusts = {
-            n: Trust(n, self.identities[n], occasion="a test", makers=makers) for n in (*self.names, KEY_HOLDER)
+            n: Trust(n, self.identities[n], occasion="a test", parties=everyone, makers=makers)
+            for n in (*self.names, KEY_HOLDER)
         }
-        self.sites = {n: Site(n, self.trusts[n], side.verbs, (Computed,)) for n, side in self.sides.items()}
-        self.sites[KEY_HOLDER] = Site(KEY_HOLDER, self.trusts[KEY_HOLDER], {})
+        self.sites = {
+            n: Site(Agreed(n, self.house, self.names), self.trusts[n], side.verbs, (Computed,))
+            for n, side in self.sides.items()
+        }
+        self.sites[KEY_HOLDER] = Site(Agreed(KEY_HOLDER, self.house, self.names), self.trusts[KEY_HOLDER], {})
         self.readings = {name: PartysReading(self.sides.get(name), allowed) for name in self.sites}
         self.allowed = allowed
 

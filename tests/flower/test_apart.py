@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.crypto import Identity, KeyHolder
 from fedlab_nb.errors import BudgetExceededError, EncryptionError, RoundError, RuleError
 from fedlab_nb.flower.orders.line import Order, Ref, Request
 from fedlab_nb.flower.orders.owner import Cover, Look
@@ -162,7 +163,10 @@ def ask(apart, name, orders, wanted=()):
     """A server of one's own making sends orders."""
     far = apart.federation()
     writing, site = far._writing, apart.sites[name]
-    made = [Order(i, what, writing.brought(name, args, {})) for i, (what, args) in enumerate(orders, 10_001)]
+    made = [
+        Order(i, what, writing.brought(name, args, named[0] if named else {}))
+        for i, (what, args, *named) in enumerate(orders, 10_001)
+    ]
     request = Request(0, "", tuple(made), tuple(wanted))
     return writing.reply(site.answer(writing.request(request), apart.readings[name]))
 
@@ -274,3 +278,82 @@ def test_without_min_owners_a_party_that_does_not_answer_fails_the_round():
     assert isinstance(record.failed.error, RoundError)
     assert record.failed.party == "Owner 3"
     assert "nothing back in time" in str(record.failed.error)
+
+
+def refused(apart, name, orders, wanted=()):
+    """Why a party does not do what a server of one's own making orders."""
+    reply = ask(apart, name, orders, wanted)
+    assert isinstance(reply.error, EncryptionError | RuleError), reply
+    return str(reply.error)
+
+
+def test_a_party_knows_the_parties_of_its_agreement_and_nobody_else():
+    apart = Apart(owners(), House(encrypt=fl.CKKS()))
+    assert "takes no part in this run" in refused(apart, "key holder", [("know", [{"mallory": Identity().public}])])
+    assert "was shown" in refused(apart, "Owner 1", [("know", [{"Owner 2": Identity().public}])])
+
+
+def test_a_key_that_its_party_did_not_sign_is_not_sealed_with():
+    apart = Apart(owners(), House(encrypt=fl.CKKS()))
+    mine = KeyHolder(fl.CKKS(), session="0" * 32)
+    made = ("Sealer", ["Owner 1"])
+    take = (Ref(10_001, ("take_key",)), [mine.public_key])
+    assert "did not sign" in refused(apart, "Owner 1", [_named(made, session="0" * 32), take])
+    meet = (Ref(10_001, ("mailbox", "meet")), [{"Owner 2": Identity().public}])
+    assert "did not sign" in refused(apart, "Owner 1", [_named(made, session="0" * 32), meet])
+
+
+def _named(order, **named):
+    return (*order, named)
+
+
+@pytest.mark.parametrize(
+    ("house", "what", "args", "named"),
+    [
+        (House(encrypt=fl.SecAgg()), "Identity", [b"s" * 32], {}),  # a secret that the server chose
+        (House(encrypt=fl.CKKS()), "Identity", [], {}),  # no masks were agreed on
+        (House(encrypt=fl.CKKS()), "KeyHolder", [fl.CKKS()], {"session": "0" * 32}),  # the key holder has the key
+        (House(encrypt=fl.CKKS()), "Sealer", ["Owner 1"], {"session": "0" * 32, "own_tags": True}),
+        (House(encrypt=fl.CKKS()), "Sealer", ["Owner 2"], {"session": "0" * 32}),
+        (House(), "Sealer", ["Owner 1"], {"session": "0" * 32}),
+    ],
+    ids=["seed", "masks", "a key of its own", "tags of its own", "another name", "nothing agreed on"],
+)
+def test_nothing_is_made_but_what_was_agreed_on(house, what, args, named):
+    assert "not agreed on" in refused(Apart(owners(), house), "Owner 1", [(what, args, named)])
+
+
+def test_the_key_holder_gives_its_key_to_nobody():
+    apart = Apart(owners(), House(encrypt=fl.CKKS()))
+    made = ("KeyHolder", [fl.CKKS()], {"session": "0" * 32})
+    wrap = (Ref(10_001, ("wrapped_for",)), ["Owner 1", Identity().public])
+    assert "'wrapped_for' of KeyHolder" in refused(apart, "key holder", [made, wrap])
+
+
+def test_the_server_is_no_second_owner_in_a_sum():
+    apart = Apart(owners(), House(encrypt=fl.SecAgg()))
+    orders = [
+        ("Identity", []),
+        ("MaskingOwner", ["Owner 1", Ref(10_001)], {"session": b"s", "context": "c"}),
+        (Ref(10_002, ("share",)), [{}, {"Owner 1": b"", "server": Identity().public}, 2]),
+    ]
+    assert refused(apart, "Owner 1", orders)
+
+
+def test_under_a_mechanism_nothing_leaves_without_noise():
+    house = House(encrypt=fl.CKKS(), protect=fl.RowLevelDP(noise_multiplier=1.0), budget=fl.Budget(8.0, 1e-3))
+    work = _captured(Apart(owners(), House(encrypt=fl.CKKS())))
+    apart = Apart(owners(first=200), house)
+    compute = ("compute", ["score count", work, Look(7, 2.0**20), None])
+    assert "without noise" in refused(
+        apart, "Owner 1", [compute, ("protect", [Ref(10_001), Cover(3, debits=_debits(None))])]
+    )
+    assert "9 owners take part" in refused(apart, "Owner 1", [compute, ("protect", [Ref(10_001), Cover(3, 6)])])
+
+
+def test_an_app_that_trains_names_no_question():
+    from fedlab_nb.flower.codec import HELPERS, TRAINING, TRAINING_HELPERS, WORK
+
+    assert TRAINING < WORK
+    assert TRAINING_HELPERS < HELPERS
+    assert not [name for name in (*TRAINING, *TRAINING_HELPERS) if "analytics" in name[0]]

@@ -158,6 +158,11 @@ HELPERS = frozenset(
 )
 
 
+# What trainings need of these: an app that trains answers no questions.
+TRAINING = frozenset(name for name in WORK if name[0].startswith("fedlab_nb.horizontal."))
+TRAINING_HELPERS = frozenset(name for name in HELPERS if not name[0].startswith("fedlab_nb.analytics."))
+
+
 def called(value: object) -> Name:
     """Module and name of what is run when ``value`` is called: of a function, or of the class of an object."""
     while isinstance(value, partial):

@@ -32,7 +32,9 @@ def check_reply(party: str, reply: Reply) -> Reply:
         RoundError: naming the party.
     """
     facts = (reply.serial, int), (reply.process, str), (reply.values, tuple), (reply.error, Exception | None)
-    if not all(isinstance(value, kind) for value, kind in facts):
+    vouched = reply.vouched.values() if isinstance(reply.vouched, Mapping) else [None]
+    signed = all(isinstance(said, tuple) and [*map(type, said)] == [str, bytes] for said in vouched)
+    if not signed or not all(isinstance(value, kind) for value, kind in facts):
         raise unreadable(party)
     return reply
 

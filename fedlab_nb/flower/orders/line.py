@@ -1,7 +1,8 @@
 """What the server's process and a party's process agree on: orders there, values back, and what may be ordered at all.
 
-An order names something of this package and brings data. A party carries out those named here and no others: whoever
-has taken over the server can ask for the steps of the protocols, and for nothing else.
+An order names something of this package and brings data. A party carries out those named here and no others. That
+bounds what a server that errs can ask for. It does not bind one that means harm: the data that an order brings is the
+server's (which model is scored, how much noise is named), and Flower lets whoever runs the server send other apps.
 """
 
 from __future__ import annotations

@@ -160,16 +160,20 @@ class OwnersSide:
         kind, number, update = computed.kind, computed.look.number, computed.update
         owners = len(self.near.names), cover.present, cover.absent
         terms = terms_of_sum(self.house, owners, computed.look.bound, cover.noise_sd, cover.step)
+        if cover.present + cover.absent > len(self.near.names):
+            raise _too_many(self.name, cover.present + cover.absent, len(self.near.names))
         debits = check_debits(kind, [self.name], {self.name: cover.debits})
+        self._check_protected((*cover.debits, *cover.ahead))
         check_noise(kind, self.house, debits, cover.noise_sd, {self.name: update})
         self._books.charge(debits, self.house, {self.name: cover.ahead} if cover.ahead else None)
         path = number, self.near.names.index(self.name), kind
         vector = noisy(self.house, terms, update, cover.noise_sd, debits[self.name], path)
-        return Held(vector, number, kind, cover.present)
+        return Held(vector, number, kind, cover.present, computed)
 
     def show(self, held: Held, computed: Computed) -> Readable:
         """The same, readable for the server: where the federation hides no single updates."""
-        if self.house.encrypt is not None:
+        hidden = self.house.encrypt is not None or held.of is not computed
+        if hidden or (computed.packed is not None and self.house.protect is not None):
             raise RuleError(
                 f"{self.name!r} was asked for its own numbers, and single updates are hidden in this federation.",
                 "Nobody but their owner is to know them.",
@@ -181,6 +185,7 @@ class OwnersSide:
         """What this owner answers by itself, protected one by one; and what it keeps since."""
         self._check_work(work, sums=False)
         _check_release(self.name, work, debits)
+        self._check_protected(debits)
         checked = check_debits(kind, [self.name], {self.name: debits})
         self._books.charge(checked, self.house)
         given = self._beside(kind, lambda rows: work(self.name, rows))
@@ -224,8 +229,26 @@ class OwnersSide:
                 "Nothing was computed; ask who runs the server what it is doing.",
             )
 
+    def _check_protected(self, debits: Sequence[PrivacyEvent]) -> None:
+        """Under a mechanism nothing that depends on rows leaves without one; a rehearsal protects nobody anyway."""
+        bare = [event.purpose for event in debits if event.mechanism == "none"]
+        if bare and self.house.protect is not None and self.house.noise_seed is None:
+            raise RuleError(
+                f"{self.name!r} was asked for {bare[0]!r} without noise, and {self.house.protect!r} was agreed on.",
+                "One exact answer, and no epsilon holds for these rows any more.",
+                "Nothing was sent; ask who runs the server what it is doing.",
+            )
+
     def _beside(self, kind: str, work: Callable[[Rows], T]) -> T:
         return self._owner._inside(work, stage=kind)  # noqa: SLF001 - the same wall as in a notebook
+
+
+def _too_many(name: str, called: int, owners: int) -> RuleError:
+    return RuleError(
+        f"{name!r} was told that {called} owners take part, and the run has {owners}.",
+        "The more take part, the less noise each adds.",
+        "Nothing was sent; ask who runs the server what it is doing.",
+    )
 
 
 def _check_release(name: str, work: Any, debits: Sequence[PrivacyEvent]) -> None:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from fedlab_nb.crypto import Identity, KeyHolder, Mailbox, Sealer
 from fedlab_nb.crypto.masks import MaskingOwner, masked_steps
-from fedlab_nb.crypto.threshold import JointOwner, OpeningRequest
+from fedlab_nb.crypto.threshold import JointOwner
 from fedlab_nb.errors import EncryptionError, FedLabError, RoundError
+from fedlab_nb.flower.orders.agreed import Agreed
 from fedlab_nb.flower.orders.line import ASKS, KEYS, MAKES, Ref, Reply, Request
-from fedlab_nb.flower.orders.sums import Sums
 from fedlab_nb.flower.orders.trust import Trust
 
 Floats = NDArray[np.float64]
@@ -26,11 +26,12 @@ Floats = NDArray[np.float64]
 class Held:
     """What an owner sends in a sum (d + 1,), before it is sealed: it leaves this process sealed or not at all.
 
-    It is for the sum of a ``kind`` in round ``number``, over ``present`` owners: so many share the noise.
+    It was made ``of`` something computed, for the sum of a ``kind`` in round ``number``, over ``present`` owners: so
+    many share the noise.
     """
 
-    def __init__(self, vector: Floats, number: int, kind: str, present: int) -> None:
-        self.vector, self.number, self.kind, self.present = vector, number, kind, present
+    def __init__(self, vector: Floats, number: int, kind: str, present: int, of: object = None) -> None:
+        self.vector, self.number, self.kind, self.present, self.of = vector, number, kind, present, of
 
     @property
     def length(self) -> int:
@@ -55,22 +56,26 @@ class Site:
     """One party of a run; ``verbs`` are what it does besides the protocols, by name; what ``stays`` never leaves."""
 
     def __init__(
-        self, name: str, trust: Trust, verbs: Mapping[str, Callable[..., Any]], stays: tuple[type, ...] = ()
+        self, agreed: Agreed, trust: Trust, verbs: Mapping[str, Callable[..., Any]], stays: tuple[type, ...] = ()
     ) -> None:
-        self.name, self._trust = name, trust
+        self.name, self._agreed, self._trust = agreed.name, agreed, trust
         self._verbs, self._stays = {**verbs, "know": trust.know}, (*_STAYS, *stays)
         self.process = secrets.token_hex(8)
         self._kept: dict[int, Any] = {}
-        self._sums = Sums(name)
         self._last: tuple[bytes, bytes] = b"", b""
 
     def answer(self, data: bytes, reading: Reading) -> bytes:
         """The reply to a request. One that comes again gets the same reply, and nothing is done twice."""
         if data == self._last[0]:
             return self._last[1]
-        reply = reading.reply(self._carried_out(reading.request(data), reading))
-        self._last = data, reply
-        return reply
+        reply = self._carried_out(reading.request(data), reading)
+        try:
+            written = reading.reply(reply)
+        except Exception as error:  # noqa: BLE001 - what cannot be written must not end this process, with its keys
+            reply = Reply(reply.serial, self.process, error=_withheld(self.name, type(error).__name__))
+            written = reading.reply(reply)
+        self._last = data, written
+        return written
 
     def _carried_out(self, request: Request, reading: Reading) -> Reply:
         if request.known not in ("", self.process):
@@ -97,10 +102,13 @@ class Site:
         if not callable(target):
             raise _not_ordered(self.name, repr(what))
         found, also = [self._meant(arg) for arg in args], {name: self._meant(arg) for name, arg in named.items()}
-        self._trust.check_call(target, found, also)
+        if isinstance(what, str) and what in MAKES:
+            self._agreed.check_make(what, found, also)
+        # The one key that needs no signature is that of this owner's own part in a joint one.
+        own_key = [arg.path == ("public_key",) for arg in args if isinstance(arg, Ref)]
+        self._trust.check_call(target, found, also, own_key=any(own_key))
         whose = getattr(target, "__self__", None)
-        if isinstance(whose, JointOwner) and target.__name__ == "open":
-            self._check_opening(found[0])
+        self._check_whom(whose, target.__name__, found)
         if target is not masked_steps and not (isinstance(whose, Sealer) and target.__name__ == "seal"):
             return target(*found, **also)
         for held in found:
@@ -108,6 +116,16 @@ class Site:
                 self._check_sum(held, found, whose)
         unwrapped: list[Any] = [arg.vector if isinstance(arg, Held) else arg for arg in found]
         return target(*unwrapped, **also)
+
+    def _check_whom(self, whose: Any, does: str, given: list[Any]) -> None:
+        """Sums, and what leads up to them, are over owners of this run."""
+        if isinstance(whose, JointOwner) and does == "open":
+            # Owners who open sums themselves open one of a round and kind, whatever keys they have made.
+            self._agreed.check_sum(given[0].number, given[0].kind, given[0].sealed)
+        elif isinstance(whose, KeyHolder) and does == "open":
+            self._agreed.check_open(whose, given[1])
+        elif isinstance(whose, MaskingOwner | JointOwner) and does in ("share", "reveal") and len(given) > 1:
+            self._agreed.check_owners(given[1])
 
     def _meant(self, value: Any) -> Any:
         return self.found(value) if isinstance(value, Ref) else value
@@ -122,8 +140,9 @@ class Site:
             raise _not_ordered(self.name, f"number {ref.number}, which is not there,")
         found = self._kept[ref.number]
         for name in ref.path:
-            hides_tags = isinstance(found, Sealer) and name == "tag_seed" and not found.shows_tags
-            if name not in ASKS.get(type(found), ()) or hides_tags:
+            hides = isinstance(found, Sealer) and name == "tag_seed" and not found.shows_tags
+            hides |= name == "wrapped_for" and self._agreed.house.hiding != "owners"
+            if name not in ASKS.get(type(found), ()) or hides:
                 raise _not_ordered(self.name, f"{name!r} of {type(found).__name__}")
             found = getattr(found, name)
         return found
@@ -143,10 +162,8 @@ class Site:
 
     def _check_sum(self, held: Held, given: list[Any], sealer: Sealer | None) -> None:
         """A sum is over as many owners as share its noise, and over no others under other keys."""
-        if sealer is None:  # masks: the owner that masks, the vector, its plan, and what the others sent
-            owners, session = frozenset((self.name, *given[3])), f"masks {id(given[0])}"
-        else:
-            owners, session = frozenset(given[1].owners), given[1].session
+        # Under masks: the owner that masks, the vector, its plan, and what the others sent.
+        owners = frozenset((self.name, *given[3]) if sealer is None else given[1].owners)
         if len(owners) < held.present:
             raise EncryptionError(
                 f"{self.name!r} was to seal for {len(owners)} owners what it prepared for {held.present}.",
@@ -154,11 +171,7 @@ class Site:
                 "Nothing was sealed: have the owners of this round contribute again.",
             )
         if sealer is None or not sealer.shows_tags:  # else it is opened by the owners themselves, who look then
-            self._sums.check(held.number, held.kind, session, owners)
-
-    def _check_opening(self, request: OpeningRequest) -> None:
-        """Owners who open sums themselves open one of a round and kind, whatever keys they have made."""
-        self._sums.check(request.number, request.kind, "opened", frozenset(request.sealed))
+            self._agreed.check_sum(held.number, held.kind, owners)
 
 
 # Keys and what holds them, and numbers that were not sealed, are never sent.

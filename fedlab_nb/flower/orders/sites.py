@@ -220,7 +220,7 @@ class Sites:
                 "Nothing of it is used; go on with the next round.",
             )
         self._process[party] = got.process
-        self._vouched.update(got.vouched)
+        self._learn(party, got.vouched)
         if got.error is not None:
             raise got.error if isinstance(got.error, FedLabError) else _unknown(party, got.error)
         return got.values
@@ -228,6 +228,12 @@ class Sites:
     def _name(self, ref: Ref) -> str:
         """The last part of what was asked for."""
         return ref.path[-1] if ref.path else self._what.get(ref.number, "")
+
+    def _learn(self, party: str, vouched: Mapping[str, tuple[str, bytes]]) -> None:
+        """Signatures of a party's own keys: nobody signs for another, or twice."""
+        for digest, said in vouched.items():
+            if said[:1] == (party,):
+                self._vouched.setdefault(digest, said)
 
     def _begin_anew(self, party: str, process: str) -> None:
         self._process[party], self._freed[party], self._told_of[party] = process, [], set()

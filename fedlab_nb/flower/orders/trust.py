@@ -33,7 +33,8 @@ class Trust:
     Args:
         name: this party.
         identity: its own lasting identity.
-        occasion: which run it is; signatures hold for no other.
+        occasion: which agreement it is; signatures hold for no other.
+        parties: all who take part; nobody else is known.
         makers: who may make keys that open: the key holder, or the owner that makes the key for all.
         known: fingerprints of the others' identities, noted beforehand; those left out are taken as first shown.
     """
@@ -44,11 +45,12 @@ class Trust:
         identity: Identity,
         *,
         occasion: str,
+        parties: Sequence[str],
         makers: Sequence[str],
         known: Mapping[str, str] | None = None,
     ) -> None:
         self.name, self._identity, self._occasion = name, identity, occasion
-        self._makers, self._known = tuple(makers), dict(known or {})
+        self._parties, self._makers, self._known = frozenset(parties), tuple(makers), dict(known or {})
         self._publics: dict[str, bytes] = {}
         self._vouched: dict[str, tuple[str, bytes]] = {}
 
@@ -64,6 +66,12 @@ class Trust:
             EncryptionError: one is not the one that was noted, or that was shown before.
         """
         for name, public in publics.items():
+            if name not in self._parties:
+                raise EncryptionError(
+                    f"{self.name!r} was shown an identity of {name!r}, who takes no part in this run.",
+                    "Whoever is known could sign keys, and have others seal for it.",
+                    "Nothing was sealed: ask who runs the server whom it lets in.",
+                )
             noted, shown = self._known.get(name), fingerprint_of(public)
             if name != self.name and (shown != (noted or shown) or self._publics.get(name, public) != public):
                 raise EncryptionError(
@@ -90,20 +98,20 @@ class Trust:
         """Signatures of keys, as the server passes them on."""
         self._vouched.update(vouched)
 
-    def check_call(self, target: Any, args: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """Refuse a call that brings a key which is not signed by its party.
+    def check_call(self, target: Any, args: Sequence[Any], named: Mapping[str, Any], *, own_key: bool = False) -> None:
+        """Refuse a call that brings a key which is not signed by its party, but for this party's ``own_key``.
 
         Raises:
             EncryptionError: naming the party.
         """
         whose, does = getattr(target, "__self__", None), getattr(target, "__name__", "")
         if isinstance(whose, Mailbox) and does == "meet":
-            self._check_all(args[0])
+            self._check_all({name: key for name, key in args[0].items() if name != SERVER})
         elif (isinstance(whose, MaskingOwner) and does == "share") or (
             isinstance(whose, JointOwner) and does == "reveal"
         ):
             self._check_all(args[1])
-        elif isinstance(whose, Sealer) and does == "take_key" and "expected" in named:
+        elif isinstance(whose, Sealer) and does == "take_key" and not own_key:
             self._check("the key holder", args[0], self._makers)
         elif isinstance(whose, KeyHolder) and does == "wrapped_for":
             self._check(args[0], args[1], (args[0],))
@@ -112,7 +120,7 @@ class Trust:
 
     def _check_all(self, identities: Mapping[str, bytes]) -> None:
         for name, public in identities.items():
-            if name not in (self.name, SERVER):
+            if name != self.name:
                 self._check(name, public, self._makers if name == KEY_HOLDER else (name,))
 
     def _check(self, name: str, key: bytes, signers: Sequence[str]) -> None:

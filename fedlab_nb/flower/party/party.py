@@ -8,6 +8,7 @@ from pathlib import Path
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.codec import same_code
+from fedlab_nb.flower.orders.agreed import Agreed
 from fedlab_nb.flower.orders.hooks import PartysReading
 from fedlab_nb.flower.orders.owner import Computed, OwnersSide
 from fedlab_nb.flower.orders.site import Site
@@ -35,14 +36,16 @@ class Party:
     def _load(self, settings: SiteSettings, agreement: Agreement) -> None:
         settings.check_agreement(agreement)
         identity, makers = settings.lasting_identity(), agreement.key_makers
-        trust = Trust(settings.name, identity, occasion=agreement.digest, makers=makers, known=settings.known)
+        facts_of_run = {"occasion": agreement.digest, "parties": agreement.parties, "makers": makers}
+        trust = Trust(settings.name, identity, **facts_of_run, known=settings.known)  # type: ignore[arg-type]
         self._facts |= {"name": settings.name, "role": settings.role, "agreement": agreement.digest}
         self._facts |= {"identity": identity.public.hex(), "known": sorted(settings.known)}
         side = None
         if settings.role != KEY_HOLDER:
             facts = agreement.names, agreement.house, settings.open_vault(), agreement.allowed
             side = OwnersSide(settings.owner(), *facts)
-        self._site = Site(settings.name, trust, side.verbs if side else {}, (Computed,))
+        agreed = Agreed(settings.name, agreement.house, agreement.names)
+        self._site = Site(agreed, trust, side.verbs if side else {}, (Computed,))
         self._reading = PartysReading(side, agreement.allowed)
         self.idle_minutes = settings.idle_minutes
 

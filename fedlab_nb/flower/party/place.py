@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -45,16 +46,28 @@ class Place:
             SettingError: another user could take its place.
         """
         self.folder.parent.mkdir(mode=0o700, exist_ok=True)
-        if hasattr(os, "getuid") and self.folder.parent.stat().st_uid != os.getuid():
-            raise SettingError(
-                f"The temporary folder {self.folder.parent.name!r} belongs to another user.",
-                "Whoever owns it could take the place of this party's process.",
-                "Set TMPDIR to a folder of your own before you start the SuperNode.",
-            )
+        self.check()
         self.clear()
         self.folder.mkdir(mode=0o700)
         self.key.touch(mode=0o600)
         self.key.write_bytes(secrets.token_bytes(32))
+
+    def check(self) -> None:
+        """Refuse folders that another user may enter, or has put here: it could take the place of this process.
+
+        Raises:
+            SettingError.
+        """
+        for folder in (self.folder.parent, self.folder):
+            if not hasattr(os, "getuid") or not os.path.lexists(folder):
+                continue
+            facts = folder.lstat()
+            if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+                raise SettingError(
+                    f"The temporary folder {folder.name!r} is not this user's alone.",
+                    "Whoever can enter it could take the place of this party's process.",
+                    "Remove it, or set TMPDIR to a folder of your own before you start the SuperNode.",
+                )
 
     def clear(self) -> None:
         """Remove the folder and what is in it."""

@@ -43,6 +43,7 @@ def handed_over(place: Place, app: Path, data: bytes) -> bytes:
 
 
 def _connected(place: Place) -> Connection | None:
+    place.check()
     try:
         return Client(place.address, authkey=place.key.read_bytes())
     except (FileNotFoundError, ConnectionError):

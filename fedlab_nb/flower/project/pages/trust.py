@@ -45,6 +45,12 @@ def _machines(parties: Parties) -> list[Threat]:
         )
     ]
     return [
+        Threat(
+            "whoever runs the server's machine, and means harm",
+            "everything that the SuperNodes' users can read: Flower lets it send every site another app. The lines "
+            "above hold for a server that runs this project as it is, and is curious",
+            False,
+        ),
         Threat("whoever runs an owner's machine", "that owner's rows and the model; no other owner's rows", None),
         *(holder if parties.has_key_holder else []),
         Threat(
