@@ -174,6 +174,7 @@ def test_a_killed_process_a_hanging_site_and_a_new_superlink(lab):
     said = [failure.error.what for record in history for failure in record.lost]
     assert "ended while it worked" in said[0]
     assert "has started again" in said[1]
-    assert "sent nothing back in time" in said[2]
+    # Whichever is first: the server's patience, or Flower, which misses signs of life after 30 to 60 seconds.
+    assert said[2].startswith(("'Owner 3' sent nothing back in time", "'Owner 3' could not answer: Error: Node Unav"))
     assert lab.rehearsal.control.status(run.number).state == "completed"
     assert run._worker.federation.ledger.verify()
