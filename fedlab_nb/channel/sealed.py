@@ -20,7 +20,7 @@ from fedlab_nb.channel.traffic import Once, Opaque, joined
 from fedlab_nb.crypto import BFV, CKKS, KeyHolder, Manifest, Plan, Request, Sealed, Sealer
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER, fingerprint
 from fedlab_nb.ledger import Ledger
-from fedlab_nb.places import Places, settle
+from fedlab_nb.places import Here, Places, settle
 
 Floats = NDArray[np.float64]
 
@@ -35,8 +35,9 @@ class SealedChannel:
         ledger: Ledger,
         server: Server,
         number: int,
-        places: Places,
+        places: Places | None = None,
     ) -> None:
+        places = places or Here()
         self._scheme, self._ledger, self._server, self._places = scheme, ledger, server, places
         self.session, self._once = secrets.token_hex(16), Once()
         self._sealers = {name: places.put(name, Sealer, name, session=self.session) for name in owners}

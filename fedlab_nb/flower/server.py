@@ -193,7 +193,10 @@ def _introduced(node: int, reply: bytes, agreement: Agreement) -> tuple[str, Met
     except (ValueError, TypeError) as error:
         raise _refused(f"Node {node} says something else than who it is.", "Nobody knows which party it is.") from error
     if refused:
-        raise SettingError(*refused) if len(refused) == 3 else _refused(f"{name!r} refuses.", "It does not say why.")
+        if len(refused) != 3:
+            raise _refused(f"{name!r} refuses.", "It does not say why.")
+        what, why, do = refused
+        raise SettingError(what, why, do)
     if facts.get("code") != same_code():
         raise _refused(
             f"{name!r} runs the code {str(facts.get('code'))[:12]}, and the server {same_code()[:12]}.",

@@ -125,9 +125,9 @@ def _known(said: str, before: str) -> FedLabError | None:
     said = plain(said)
     for pattern, what, why, do in _KNOWN:
         if found := re.search(pattern, said, re.IGNORECASE):
-            return DeploymentError(
-                f"{before}{what}", f"{why} Flower said: {found.group()[:300].strip().rstrip('.')}.", do
-            )
+            said = f"Flower said: {found.group()[:300].strip().rstrip('.')}."
+            told = before + what
+            return DeploymentError(told, why + " " + said, do)
     return None
 
 
