@@ -181,7 +181,7 @@ _STAYS = (Held, Identity, Mailbox, Sealer, KeyHolder, MaskingOwner, JointOwner)
 def _not_ordered(name: str, what: str) -> EncryptionError:
     return EncryptionError(
         f"{name!r} was asked for {what} and does not give it.",
-        "A party takes the steps of the protocols, and nothing else that the server may think of.",
+        "A party takes steps of the protocols that were agreed on, by the names that are known to it.",
         "Use the same version of fedlab_nb at all parties; if it is the same, ask who runs the server.",
     )
 
