@@ -72,6 +72,11 @@ class Course:
         all_settings = self.strategy.settings(self.federation, state)
         return {n: v for n, v in all_settings.items() if is_number(v) and (n in own or n in HOUSE)}
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether rounds follow the last one although it failed: never in one process, where it would fail again."""
+        return False
+
     def next(self) -> Round | None:
         """The next round, not yet among ``records``; None after the last."""
         return next(self._stream, None)

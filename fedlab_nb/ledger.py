@@ -112,6 +112,11 @@ class Ledger:
         with self._lock:
             return self._record(number, kind, each)
 
+    def note(self, number: int, sender: str, receiver: str, kind: str, what: Crossing) -> Message:
+        """Record something that crossed and was seen by others alone, as ``what`` they say of it."""
+        with self._lock:
+            return self._record(number, kind, [(sender, receiver, what)])[0]
+
     def _record(self, number: int, kind: str, crossed: Sequence[tuple[str, str, Crossing]]) -> list[Message]:
         """Messages for what crossed from whom to whom; whoever calls this holds the lock."""
         recorded = []
@@ -124,8 +129,9 @@ class Ledger:
             recorded.append(message)
             self._head = digest
             self._crossings[kind, sender, receiver, encrypted] = at
-            self._kept.append((at, what.nbytes))
-            self._kept_bytes += what.nbytes
+            if what.payload is not None:
+                self._kept.append((at, what.nbytes))
+                self._kept_bytes += what.nbytes
             if self._kept_bytes > KEPT_BYTES:
                 self._forget_oldest()
         return recorded

@@ -67,6 +67,12 @@ class Crossing(NamedTuple):
         content = content_of(body)
         return cls(kept, sum(map(len, body)), plain, peek, content, seen_of(peek, content))
 
+    @classmethod
+    def unseen(cls, nbytes: int, plain_nbytes: int, peek: Peek, sealed: bytes) -> Crossing:
+        """Something that only others saw; for it stands what it was sealed as."""
+        content = content_of([sealed])
+        return cls(None, nbytes, plain_nbytes, peek, content, seen_of(peek, content))
+
 
 def body_of(payload: Payload | object) -> list[bytes | memoryview]:
     """The bytes that cross, in parts."""

@@ -8,7 +8,8 @@ same party without ever leaving it, and ``settle`` brings what crosses, of all p
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 T = TypeVar("T")
@@ -29,6 +30,13 @@ class Places(Protocol):
     def put(self, party: str, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``make`` gives at ``party``; it stays there."""
 
+    def brought(self, made: Mapping[str, T], needed: int) -> dict[str, T]:
+        """What each party has made, brought here in one trip; of those who are not lost, if ``needed`` are left.
+
+        Raises:
+            FedLabError: nobody may be missing, or more are needed.
+        """
+
 
 class Here:
     """Every party's objects in this process."""
@@ -36,6 +44,46 @@ class Here:
     def put(self, party: str, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ARG002
         """What ``make`` gives."""
         return make(*args, **kwargs)
+
+    def brought(self, made: Mapping[str, T], needed: int) -> dict[str, T]:  # noqa: ARG002 - nobody is lost here
+        """All of it."""
+        return dict(made)
+
+
+@dataclass(frozen=True)
+class NotHere:
+    """In place of something that only the parties ``at`` have: it can be handed on, and nothing can be made of it."""
+
+    at: tuple[str, ...]
+
+
+def here(values: Iterable[T], otherwise: T | None = None) -> T:
+    """The first of these that is here; ``otherwise`` where none is.
+
+    >>> here([NotHere(("bank",)), 3.0])
+    3.0
+    """
+    return next((value for value in values if not isinstance(value, NotHere)), cast("T", otherwise))
+
+
+class Road(Protocol):
+    """How the lines of a protocol are carried out: each is one party's work, and says where its result goes.
+
+    In a notebook one process carries out all of them. Where every party has a process of its own, each goes through the
+    same protocol from top to bottom, carries out its own lines, and passes by those of the others.
+    """
+
+    def own(self, work: Callable[[], T], *, at: str) -> T:
+        """What ``work`` gives at the party ``at``, for that party alone; elsewhere it is ``NotHere``."""
+
+    def send(self, kind: str, work: Callable[[], T], *, number: int, sender: str, to: str) -> T:
+        """What ``work`` gives at ``sender``, as it crosses to ``to``; both have it, elsewhere it is ``NotHere``."""
+
+    def token(self) -> str:
+        """32 hex characters that all parties know, and that no other time or run has."""
+
+    def check(self, identities: Mapping[str, bytes]) -> None:
+        """Refuse identities, passed on by the server, that are not those of the parties; EncryptionError."""
 
 
 def settle(value: T) -> T:

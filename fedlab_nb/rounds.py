@@ -106,6 +106,7 @@ def _play(
             stepped = strategy.step(state, federation, number, cohort, last=number == final)
             with federation.ledger.stage("score"):
                 scores = _checked(strategy.evaluate(stepped, federation, number, last=number == final))
+            federation.round_ends()
             state = stepped
         except FedLabError as error:
             # Without its traceback: the frames below hold numbers of single owners.

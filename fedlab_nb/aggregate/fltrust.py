@@ -6,8 +6,12 @@ Algorithm 2.
 
 from __future__ import annotations
 
+import hashlib
+import io
+import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import numpy as np
 
@@ -17,6 +21,9 @@ from fedlab_nb.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FORMULA = "x = |g| · Σ trust_i · x_i / |x_i| / Σ trust_i,  trust_i = max(0, cos(x_i, g))"
+NOTE = "It is as good as the root rows: they must be clean, and like those of the owners. " + READS
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -77,11 +84,86 @@ class FLTrust:
         total = float(trust.sum())
         return length * (trust @ units) / total if total > 0.0 else np.zeros_like(root, dtype=np.float64)
 
+    def apart(self, file: Path) -> FLTrustApart:
+        """The same rule with its root rows in a ``file`` (parquet) of the server's: what owners may be shown of it.
+
+        A file that holds these rows already stays as it is.
+
+        Raises:
+            SettingError: if the rows cannot be written to a table.
+        """
+        import pandas as pd
+
+        rows = self.frame.reset_index(drop=True)
+        try:
+            if not (file.exists() and pd.read_parquet(file).equals(rows)):
+                # With a secret in it: else whoever knows the digest could try out which rows these are.
+                rows.attrs = {"salt": secrets.token_hex(32)}
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                file.touch(mode=0o600)
+                rows.to_parquet(file, index=False)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise SettingError(
+                f"The root rows of FLTrust cannot be written to {file.name!r} ({type(error).__name__}).",
+                "The server reads them from a file of its own, as they must not travel with what owners get.",
+                "Give a frame of numbers and texts with one name for each column, and a folder that can be written to.",
+            ) from None
+        return FLTrustApart(len(rows), hashlib.sha256(file.read_bytes()).hexdigest())
+
     def __repr__(self) -> str:
         return f"FLTrust({counted(len(self.frame), 'root row')})"
 
     def _repr_html_(self) -> str:
         settings = [("Root rows", f"{len(self.frame):,}, which the server may see")]
-        formula = "x = |g| · Σ trust_i · x_i / |x_i| / Σ trust_i,  trust_i = max(0, cos(x_i, g))"
-        note = "It is as good as the root rows: they must be clean, and like those of the owners. " + READS
-        return rule_card("FLTrust", formula, settings, weights="by their trust", note=note)
+        return rule_card("FLTrust", FORMULA, settings, weights="by their trust", note=NOTE)
+
+
+@dataclass(frozen=True, repr=False)
+class FLTrustApart:
+    """FLTrust as owners know it: how many root rows there are, and the SHA-256 of the file that only the server has."""
+
+    rows: int
+    digest: str
+    needs: ClassVar[tuple[str, ...]] = SINGLE
+
+    def joined(self, file: str) -> FLTrust:
+        """The rule with its root rows, read from the ``file`` at the server.
+
+        Raises:
+            SettingError: there is no such file, or it is not the one whose digest all parties know.
+        """
+        import pandas as pd
+
+        try:
+            found = Path(file).read_bytes()
+        except OSError:
+            found = b""
+        if hashlib.sha256(found).hexdigest() != self.digest:
+            raise SettingError(
+                f"{self!r} trains on root rows of the server's, and root_rows={Path(file).name!r} is not their file.",
+                f"All parties agreed on the file with the SHA-256 {self.digest[:16]}..., and other rows would trust "
+                "other owners.",
+                "Copy root_rows.parquet, which the export wrote beside the project, to the server's machine and name "
+                "it: flwr run . lab --run-config \"root_rows='/full/path/root_rows.parquet'\".",
+            )
+        return FLTrust(pd.read_parquet(io.BytesIO(found)))
+
+    def __call__(self, changes: Floats, weights: Floats) -> NoReturn:  # noqa: ARG002 - as rules are called
+        """Nothing is combined without the root rows.
+
+        Raises:
+            SettingError: always.
+        """
+        raise SettingError(
+            f"{self!r} was called where its root rows are not.",
+            "Trust is how well an owner's change agrees with one that is learned from these rows, and the server has "
+            "them.",
+            "Join them first: rule.joined('root_rows.parquet').",
+        )
+
+    def __repr__(self) -> str:
+        return f"FLTrust({counted(self.rows, 'root row')})"
+
+    def _repr_html_(self) -> str:
+        settings = [("Root rows", f"{self.rows:,}, in a file of the server's"), ("Its SHA-256", self.digest)]
+        return rule_card("FLTrust", FORMULA, settings, weights="by their trust", note=NOTE)

@@ -14,7 +14,7 @@ from fedlab_nb.crypto import CKKS
 from fedlab_nb.crypto.schemes.plan import Plan
 from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.ledger import Ledger
-from fedlab_nb.places import Here, Places
+from fedlab_nb.places import Here, Places, Road
 
 
 class SumTerms(Protocol):
@@ -77,12 +77,12 @@ class Channels:
             self._open[scheme] = number, channel, frozenset(reached)
         return channel
 
-    def products(self, scheme: CKKS, number: int, opener: str = KEY_HOLDER) -> ProductSession:
+    def products(self, scheme: CKKS, number: int, opener: str, road: Road) -> ProductSession:
         """The session of sealed products for round ``number``, between all owners; ``opener`` has its secret key."""
         self._newest = max(self._newest, number)
         began, session = self._products.get((scheme, opener), (number, None))
         if session is None or number // scheme.rounds_per_key > began // scheme.rounds_per_key:
-            session = ProductSession(scheme, *self._parts, number, opener)
+            session = ProductSession(scheme, *self._parts, number, opener, road)
             self._products[scheme, opener] = number, session
         return session
 

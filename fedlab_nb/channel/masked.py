@@ -3,6 +3,8 @@
 Who learns what, if all follow the protocol:
     the server    who took part and who dropped out, and the sum over those who stayed.
     another owner    nothing; it keeps shares of others' secrets, of which fewer than the threshold tell nothing.
+An owner may be lost at any step: before it has sent its masked numbers it is not in the sum, after that it is, whether
+it answers again or not, and the others take its masks off.
 The server together with as many owners as the threshold could open single updates; a server that shows two groups of
 owners different lists of survivors is found out by their signatures.
 """
@@ -65,17 +67,18 @@ class MaskedChannel:
         }
         needed = self._scheme.needed(len(called))
         adverts, received = self._share_secrets(owners, public, needed, number)
+        names = [*received]
 
-        masked = self._mask(owners, kind, vectors, plan, received, tensors, number)
+        masked = self._mask(owners, kind, vectors, plan, received, tensors, needed, number)
         with self._ledger.stage("unmask"):
-            revealed = self._help_unmask({name: owners[name] for name in vectors}, number)
+            revealed = self._help_unmask({name: owners[name] for name in masked}, needed, number)
             total = unmask(
-                masked, adverts, revealed, needed, session=session, context=context, names=called, identities=public
+                masked, adverts, revealed, needed, session=session, context=context, names=names, identities=public
             )
         summed = np.ldexp(total.astype(np.int32).astype(np.float64), -plan.grid_bits) + 0.0
-        if np.abs(summed).max(initial=0.0) > len(vectors) * plan.largest:
+        if np.abs(summed).max(initial=0.0) > len(masked) * plan.largest:
             raise EncryptionError(
-                f"The sum of {kind!r} in round {number} is beyond what {len(vectors)} owners can have sent.",
+                f"The sum of {kind!r} in round {number} is beyond what {len(masked)} owners can have sent.",
                 "An owner sent numbers beyond the agreed bound, and the sum may have wrapped.",
                 "Nothing of it is used: look for an owner whose numbers are not clipped.",
             )
@@ -89,12 +92,14 @@ class MaskedChannel:
         plan: Plan,
         received: Mapping[str, Mapping[str, bytes]],
         tensors: Tensors,
+        needed: int,
         number: int,
     ) -> dict[str, bytes]:
         """Each owner's numbers under all of its masks: to the server, random ones."""
-        put, given = self._places.put, vectors.items()
+        put, there = self._places.put, [name for name in vectors if name in received]
         with self._ledger.stage("mask"):
-            masked = settle({n: put(n, masked_steps, owners[n], v, plan, received[n], tensors) for n, v in given})
+            made = {n: put(n, masked_steps, owners[n], vectors[n], plan, received[n], tensors) for n in there}
+            masked = self._places.brought(made, needed)
             for name, sent in masked.items():
                 size = numbers_in(sent)
                 self._ledger.post(number, name, SERVER, kind, Opaque(sent, f"{size:,} numbers under masks", 8 * size))
@@ -105,30 +110,32 @@ class MaskedChannel:
     ) -> tuple[dict[str, bytes], dict[str, dict[str, bytes]]]:
         """Everybody's mask key to everybody, and shares of everybody's secrets to each owner, for it alone."""
         with self._ledger.stage("keys"):
-            adverts = settle({name: owner.advertise() for name, owner in owners.items()})
+            brought = self._places.brought
+            adverts = brought({name: owner.advertise() for name, owner in owners.items()}, needed)
             for name, advert in adverts.items():
                 self._ledger.post(number, name, SERVER, "mask key", advert)
-            for name in owners:
+            for name in adverts:
                 self._ledger.post(number, SERVER, name, "mask keys", joined(adverts))
-            shares = settle({name: owner.share(adverts, public, needed) for name, owner in owners.items()})
-            received = {name: {by: given[name] for by, given in shares.items() if by != name} for name in owners}
-            for name in owners:
+            shares = brought({name: owners[name].share(adverts, public, needed) for name in adverts}, needed)
+            received = {name: {by: given[name] for by, given in shares.items() if by != name} for name in shares}
+            for name in shares:
                 note = "shares of its secrets, encrypted for each other owner"
                 self._ledger.post(number, name, SERVER, "key shares", Opaque(joined(shares[name]), note))
-            for name in owners:
+            for name in shares:
                 note = f"shares of the others' secrets, encrypted for {name} alone"
                 self._ledger.post(number, SERVER, name, "key shares", Opaque(joined(received[name]), note))
         return adverts, received
 
-    def _help_unmask(self, survivors: Mapping[str, MaskingOwner], number: int) -> dict[str, bytes]:
+    def _help_unmask(self, survivors: Mapping[str, MaskingOwner], needed: int, number: int) -> dict[str, bytes]:
         """The survivors agree, signed, on who they are; then each reveals one share of one secret of each owner."""
+        brought = self._places.brought
         listed = json.dumps(list(survivors)).encode()
         for name in survivors:
             self._ledger.post(number, SERVER, name, "survivors", listed)
-        confirmed = settle({name: owner.confirm(list(survivors)) for name, owner in survivors.items()})
+        confirmed = brought({name: owner.confirm(list(survivors)) for name, owner in survivors.items()}, needed)
         for name, signature in confirmed.items():
             self._ledger.post(number, name, SERVER, "confirmation", signature)
-        revealed = settle({name: owner.reveal(confirmed) for name, owner in survivors.items()})
+        revealed = brought({name: survivors[name].reveal(confirmed) for name in confirmed}, needed)
         for name, shares in revealed.items():
             self._ledger.post(number, SERVER, name, "confirmations", joined(confirmed))
             self._ledger.post(number, name, SERVER, "revealed shares", shares)

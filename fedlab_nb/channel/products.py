@@ -10,19 +10,21 @@ could open every sealed number; so could the opener with whoever overhears.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.channel.traffic import joined
+from fedlab_nb.channel.traffic import joined, parted
 from fedlab_nb.crypto import CKKS, KeyHolder, Mailbox, Sealed
 from fedlab_nb.crypto.ciphertexts.native import encrypted_zero
+from fedlab_nb.crypto.identity import PUBLIC_BYTES
 from fedlab_nb.crypto.products import Factors, ProductPlan, Shipment, factors_of, multiplied, sealed_columns, unpadded
-from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER, keyless_context
+from fedlab_nb.crypto.seal import SERVER, fingerprint, keyless_context
 from fedlab_nb.ledger import Ledger
+from fedlab_nb.places import Road
 
 Floats = NDArray[np.float64]
 
@@ -37,19 +39,24 @@ class Multiplied(NamedTuple):
 class ProductSession:
     """One session of sealed products: identities and the public key are handed out when it begins.
 
-    ``opener`` has the secret key: the key holder, or one of ``owners``, which opens then what concerns it.
+    ``opener`` has the secret key: the key holder, or one of ``owners``, which opens then what concerns it. What belongs
+    to a party is made at that party; ``road`` says which of them are here.
     """
 
     def __init__(
-        self, scheme: CKKS, owners: Sequence[str], ledger: Ledger, number: int, opener: str = KEY_HOLDER
+        self, scheme: CKKS, owners: Sequence[str], ledger: Ledger, number: int, opener: str, road: Road
     ) -> None:
-        self._ledger, self.scheme, self.session, self.opener = ledger, scheme, secrets.token_hex(16), opener
+        self._ledger, self.scheme, self.opener = ledger, scheme, opener
+        self.session = session = road.token()
         with ledger.stage("keys"):
-            self._holder = KeyHolder(scheme, session=self.session, name=opener)
-            self._mailboxes = {name: Mailbox(name, session=self.session) for name in owners}
-            self._mailboxes[opener] = self._holder.mailbox
-            self._introduce(number)
-        self.fingerprint = self._holder.fingerprint
+            self._holder = road.own(lambda: KeyHolder(scheme, session=session, name=opener), at=opener)
+            self._mailboxes = {name: self._mailbox(name, road) for name in dict.fromkeys((*owners, opener))}
+            self._keys = self._introduce(number, road)
+
+    @property
+    def fingerprint(self) -> str:
+        """The public key in force, in 16 hex characters; "" where nobody has it who is here."""
+        return next((fingerprint(key) for key in self._keys.values() if isinstance(key, bytes)), "")
 
     def seal(self, plan: ProductPlan, columns: Floats, *, number: int, kind: str, sender: str, to: str) -> Sealed:
         """At ``sender``: its columns (rows, left), for the owner ``to`` to multiply."""
@@ -57,7 +64,7 @@ class ProductSession:
             if sender == self.opener:
                 chunks = self._holder.seal_columns(columns, plan, sender=sender)
             else:
-                chunks = sealed_columns(columns, plan, self._zero, sender=sender)
+                chunks = sealed_columns(columns, plan, partial(self._zero, sender), sender=sender)
         shipment = self._shipment(plan, number, kind, sums=False)
         return self._mailboxes[sender].send(to, shipment, chunks, inside=(sender,))
 
@@ -77,7 +84,7 @@ class ProductSession:
         shipment = self._shipment(plan, number, kind, sums=False)
         taken = [self._mailboxes[sender].take(sealed, shipment) for sealed, _ in pairs]
         with self._ledger.stage("multiply"):
-            products = multiplied(taken, [factors for _, factors in pairs], plan, self._zero)
+            products = multiplied(taken, [factors for _, factors in pairs], plan, partial(self._zero, sender))
         inside = (*(name for sealed, _ in pairs for name in sealed.senders), sender)
         sums = self._shipment(plan, number, kind, sums=True)
         return Multiplied(
@@ -115,22 +122,39 @@ class ProductSession:
         """At ``mine``: 32 bytes that only it and ``other`` know, for one purpose in this session."""
         return self._mailboxes[mine].secret_with(other, purpose)
 
-    def _zero(self) -> object:
-        return encrypted_zero(keyless_context(self._holder.public_key), self.scheme)
+    def _zero(self, sender: str) -> object:
+        return encrypted_zero(keyless_context(self._keys[sender]), self.scheme)
 
     def _shipment(self, plan: ProductPlan, number: int, kind: str, *, sums: bool) -> Shipment:
         return Shipment(
             session=self.session, round=number, kind=kind, plan=plan, fingerprint=self.fingerprint, sums=sums
         )
 
-    def _introduce(self, number: int) -> None:
-        """Everybody sends the server its public identity, and gets those of all; owners get the public key."""
-        public: Mapping[str, bytes] = {name: mailbox.public for name, mailbox in self._mailboxes.items()}
-        for name, identity in public.items():
-            self._ledger.post(number, name, SERVER, "identity", identity)
-        for name, mailbox in self._mailboxes.items():
-            self._ledger.post(number, SERVER, name, "identities", joined(dict(public)))
-            mailbox.meet(public)
-        for name in self._mailboxes:
-            if name != self.opener:
-                self._ledger.post(number, self.opener, name, "public key", self._holder.public_key)
+    def _mailbox(self, name: str, road: Road) -> Mailbox:
+        made = (lambda: self._holder.mailbox) if name == self.opener else partial(Mailbox, name, session=self.session)
+        return road.own(made, at=name)
+
+    def _introduce(self, number: int, road: Road) -> dict[str, bytes]:
+        """Everybody sends the server its public identity, and gets those of all; then the public key, by its party."""
+        boxes, opener = self._mailboxes, self.opener
+        public = {
+            name: road.send("identity", partial(_public, box), number=number, sender=name, to=SERVER)
+            for name, box in boxes.items()
+        }
+        for name in boxes:
+            told = road.send("identities", lambda: joined(public), number=number, sender=SERVER, to=name)
+            road.own(partial(_meet, boxes[name], told, road), at=name)
+        key = road.own(lambda: self._holder.public_key, at=opener)
+        give = partial(road.send, "public key", lambda: key, number=number, sender=opener)
+        return {name: key if name == opener else give(to=name) for name in boxes}
+
+
+def _public(box: Mailbox) -> bytes:
+    return box.public
+
+
+def _meet(box: Mailbox, told: bytes, road: Road) -> None:
+    """One party gets to know the others, once these are who they should be."""
+    identities = parted(told, PUBLIC_BYTES)
+    road.check(identities)
+    box.meet(identities)

@@ -5,6 +5,7 @@ Who learns what, if all follow the protocol:
     the key holder    the sum. With keys="owners" one owner of the round opens it, and any owner could.
     another owner    nothing; with keys="owners" everything that it can get hold of, as it has the key.
 Together, key holder (or an owner with the key) and server could open every single update.
+An owner that is lost leaves a sum that nobody opens. Until owners vouch, the others can seal anew, under fresh keys.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fedlab_nb.channel.opening import Server, Tensors
 from fedlab_nb.channel.traffic import Once, Opaque, joined
 from fedlab_nb.crypto import BFV, CKKS, KeyHolder, Manifest, Plan, Request, Sealed, Sealer
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER, fingerprint
+from fedlab_nb.errors import RoundError
 from fedlab_nb.ledger import Ledger
 from fedlab_nb.places import Here, Places, settle
 
@@ -86,6 +88,7 @@ class SealedChannel:
             witnesses = self._vouched(request, manifest, made, opener)
         with self._ledger.stage("decrypt"):
             opened = settle(self._holder_at(opener).open(summed, manifest, request, witnesses))
+            _check_opened(opener, opened, manifest)
             self._ledger.post(number, opener, SERVER, f"sum of {kind}s, opened", opened)
         return opened
 
@@ -156,3 +159,18 @@ class SealedChannel:
         )
         holder.mailbox.meet(self._everybody)
         return holder
+
+
+def _check_opened(opener: str, opened: Floats, manifest: Manifest) -> None:
+    """Refuse what whoever opens cannot have read from the sum; that it is another one within it nobody can see."""
+    most, shape = len(manifest.owners) * manifest.plan.largest, np.shape(opened)
+    if shape != (manifest.length,) or not np.abs(opened).max(initial=0.0) <= most:
+        what = f"numbers of shape {shape}" if shape != (manifest.length,) else f"numbers beyond {most:g}"
+        raise RoundError(
+            opener,
+            "decrypt",
+            f"{opener!r} opened the sum of {manifest.kind!r} in round {manifest.round} to {what}, and it has "
+            f"{manifest.length:,} numbers of {len(manifest.owners)} owners.",
+            "It cannot be the sum that they sealed, and would have spoilt the model.",
+            "Nothing of it is used: ask who has the key which code runs there.",
+        )

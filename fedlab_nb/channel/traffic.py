@@ -79,3 +79,26 @@ class Once:
 def joined(parts: dict[str, bytes]) -> bytes:
     """Several parties' bytes as one message, in the order of the dictionary."""
     return b"".join(len(name.encode()).to_bytes(2, "little") + name.encode() + part for name, part in parts.items())
+
+
+def parted(data: bytes, each: int) -> dict[str, bytes]:
+    """What ``joined`` made one message of, where every party's part has ``each`` bytes.
+
+    Raises:
+        EncryptionError: it is no such message.
+
+    >>> parted(joined({"A": b"12", "B": b"34"}), 2)
+    {'A': b'12', 'B': b'34'}
+    """
+    parts, at = dict[str, bytes](), 0
+    while at < len(data):
+        begin = at + 2 + int.from_bytes(data[at : at + 2], "little")
+        name, part, at = data[at + 2 : begin].decode(errors="replace"), data[begin : begin + each], begin + each
+        parts[name] = part
+    if at != len(data):
+        raise EncryptionError(
+            f"{len(data):,} bytes came as the parts of several parties, and do not divide into parts of {each} bytes.",
+            "A party that is mistaken for another could read what is sealed for it.",
+            "Nothing is used; ask who runs the server what it passes on.",
+        )
+    return parts

@@ -2,7 +2,8 @@
 
 Read server.py first (the loop as a ServerApp), then orders/ (what crosses), party/ (what runs at a site), and
 federation.py (the road between parties, with owners elsewhere). ``export`` writes a project for real sites;
-``Rehearsal`` runs the owners of a notebook on this machine as they would run apart.
+``Rehearsal`` runs the owners of a notebook on this machine as they would run apart. In place of a training, both take a
+function that asks questions (survey/). With ``driven=True`` a notebook holds, changes and ends the run (driving/).
 """
 
 from importlib import import_module
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from fedlab_nb.flower.deploy.control import Control
     from fedlab_nb.flower.project.export import Project, export
     from fedlab_nb.flower.rehearsal import Rehearsal
+    from fedlab_nb.flower.survey.watched import WatchedSurvey
     from fedlab_nb.flower.watch import WatchedRun, attach, run
 
 # Lazy: a site's short-lived process loads this room for every message, and needs nothing of it.
@@ -20,12 +22,13 @@ _PLACES = {
     "Project": "project",
     "Rehearsal": "rehearsal",
     "WatchedRun": "watch",
+    "WatchedSurvey": "survey.watched",
     "attach": "watch",
     "export": "project",
     "run": "watch",
 }
 
-__all__ = ["Control", "Project", "Rehearsal", "WatchedRun", "attach", "export", "run"]
+__all__ = ["Control", "Project", "Rehearsal", "WatchedRun", "WatchedSurvey", "attach", "export", "run"]
 
 
 def __getattr__(name: str) -> object:

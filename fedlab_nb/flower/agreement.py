@@ -17,7 +17,18 @@ from typing import Any
 from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower import task
-from fedlab_nb.flower.codec import TRAINING, TRAINING_HELPERS, Allowed, decode, encode, same_code
+from fedlab_nb.flower.codec import (
+    ASKING,
+    ASKING_HELPERS,
+    TRAINING,
+    TRAINING_HELPERS,
+    Allowed,
+    decode,
+    encode,
+    same_code,
+)
+from fedlab_nb.flower.driving.words import NOTEBOOK
+from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.parties.house import House
 
 FILE = "agreement.json"
@@ -29,8 +40,11 @@ _PLACE = re.compile(r" at 0x[0-9a-fA-F]+")
 class Agreement:
     """One run: which owners, under which settings, trained how, and by which code.
 
+    Of questions, ``strategy`` says which they are, and there are no rounds: ``num_rounds`` is 0.
+
     ``modules`` are the app's own, beside this package: models and strategies of one's own are there. ``functions`` are
-    those of them that may be named, by (module, name).
+    those of them that may be named, by (module, name). ``driven`` says that a notebook, which is a node of its own, may
+    hold, change and end the run.
     """
 
     names: tuple[str, ...]
@@ -40,11 +54,24 @@ class Agreement:
     seed: int = 0
     modules: tuple[str, ...] = ()
     functions: tuple[tuple[str, str], ...] = ()
+    driven: bool = False
 
     @property
     def parties(self) -> tuple[str, ...]:
         """All who take part: the owners, and a key holder apart where there is one."""
+        if self.vertical:
+            return (*self.names, *self.strategy.openers)
         return (*self.names, KEY_HOLDER) if getattr(self.house.encrypt, "keys", "") == "authority" else self.names
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Whose nodes must be there: those of all parties, and of the notebook where there is one at the wheel."""
+        return (*self.parties, NOTEBOOK) if self.driven else self.parties
+
+    @property
+    def vertical(self) -> bool:
+        """Whether owners hold different columns: each party then runs the protocol itself."""
+        return hasattr(self.strategy, "labels_at")
 
     @property
     def key_makers(self) -> tuple[str, ...]:
@@ -53,7 +80,9 @@ class Agreement:
 
     @property
     def allowed(self) -> Allowed:
-        """What messages of this run may name."""
+        """What messages of this run may name: an app that trains answers no questions, and the other way round."""
+        if isinstance(self.strategy, Questions):
+            return Allowed(frozenset(), ASKING, ASKING_HELPERS)
         return Allowed(frozenset(self.modules), TRAINING, TRAINING_HELPERS | frozenset(self.functions))
 
     @property
@@ -68,15 +97,22 @@ class Agreement:
         body = {
             "owners": [*self.names],
             "federation": self.words,
-            "strategy": _PLACE.sub("", repr(self.strategy)),
-            "num_rounds": self.num_rounds,
-            "seed": self.seed,
+            **self._work,
+            "driven": self.driven,
             "code": same_code(*self.modules),
             "modules": [*self.modules],
             "functions": [list(name) for name in self.functions],
             "exactly": base64.b85encode(encode(facts, self.allowed)).decode(),
         }
         return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def _work(self) -> dict[str, object]:
+        """What is done, for people: a training, or questions."""
+        if isinstance(self.strategy, Questions):
+            return {"questions": repr(self.strategy)}
+        trained = _PLACE.sub("", repr(self.strategy))
+        return {"strategy": trained, "num_rounds": self.num_rounds, "seed": self.seed}
 
     @property
     def digest(self) -> str:
@@ -103,6 +139,7 @@ class Agreement:
             body = json.loads(text)
             modules = tuple(map(str, body["modules"]))
             functions = tuple((str(module), str(name)) for module, name in body["functions"])
+            driven = bool(body["driven"])
             made_by, exactly = str(body["code"]), base64.b85decode(body["exactly"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingError(
@@ -120,7 +157,9 @@ class Agreement:
             )
         allowed = cls((), House(), None, 0, modules=modules, functions=functions).allowed
         names, house, strategy, num_rounds, seed = decode(exactly, allowed)
-        read = cls(names, house, strategy, num_rounds, seed, modules, functions)
+        if isinstance(strategy, Questions):
+            strategy.check(folder)
+        read = cls(names, house, strategy, num_rounds, seed, modules, functions, driven)
         if read.text != text:
             raise SettingError(
                 f"The agreement {path.name!r} says one thing to people and another to programs.",

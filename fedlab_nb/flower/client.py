@@ -1,4 +1,7 @@
-"""The ClientApp of a party: it hands each message over to the party's own process, and its reply back to Flower."""
+"""The ClientApp of a party: it hands each message over to the party's own process, and its reply back to Flower.
+
+A notebook at the wheel has no process of its own besides its kernel: see driving/node.py.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fedlab_nb.errors import FedLabError
+from fedlab_nb.flower.driving.node import answered, is_notebook
 from fedlab_nb.flower.party.place import Place
 from fedlab_nb.flower.party.relay import handed_over
 
@@ -26,9 +30,12 @@ def client_app(app: str | Path) -> Any:
 
     @made.query(KIND)
     def answer(message: Message, context: Context) -> Message:
-        place = Place(Path(str(context.node_config.get("site", "site.toml"))), str(context.run_id))
+        settings, run = Path(str(context.node_config.get("site", "site.toml"))), str(context.run_id)
         try:
-            reply = handed_over(place, Path(app), body_of(message))
+            if is_notebook(settings):
+                reply = answered(settings, run, Path(app), body_of(message))
+            else:
+                reply = handed_over(Place(settings, run), Path(app), body_of(message))
         except FedLabError as error:
             # Without a traceback: Flower passes on the words of an error, and these quote nothing.
             raise RuntimeError(str(error)) from None

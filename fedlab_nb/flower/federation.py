@@ -7,34 +7,32 @@ asks, it adds, it opens nothing. Owners debit their own vaults; the books here f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.channel import Channels
 from fedlab_nb.channel.opening import Tensors
-from fedlab_nb.errors import FedLabError, RoundError
+from fedlab_nb.errors import FedLabError
 from fedlab_nb.flower.orders.arrived import check_packed, check_sent
 from fedlab_nb.flower.orders.hooks import ServersWriting
-from fedlab_nb.flower.orders.line import Elsewhere
-from fedlab_nb.flower.orders.owner import Cover, Introduction, Kept, Look, Readable
-from fedlab_nb.flower.orders.sites import SILENT, Sites
-from fedlab_nb.horizontal.side.local import Side
-from fedlab_nb.parties import DataOwner, Federation
+from fedlab_nb.flower.orders.owner import Cover, Introduction, Look
+from fedlab_nb.flower.orders.sites import Sites
+from fedlab_nb.flower.sums.missing import Missing, fewest
+from fedlab_nb.flower.sums.owners import Asked, Owners, failed, note
+from fedlab_nb.flower.sums.size import Sizes
+from fedlab_nb.parties import Federation
 from fedlab_nb.parties.absent import absent_owner
 from fedlab_nb.parties.beside import check_readable, read_sum
 from fedlab_nb.parties.federation import Heard
 from fedlab_nb.parties.house import House, terms_of_sum
 from fedlab_nb.parties.rules import check_debits
-from fedlab_nb.payloads import Payload
 from fedlab_nb.records import PrivacyEvent, Update
 
 Floats = NDArray[np.float64]
 Debits = Mapping[str, Sequence[PrivacyEvent]]
-T = TypeVar("T")
 
 
 class RemoteFederation(Federation):
@@ -46,7 +44,7 @@ class RemoteFederation(Federation):
         told = self.introductions
         for name, who in zip(names, told, strict=True):
             if who.name != name:
-                raise _failed(name, _other_name(name, who.name))
+                raise failed(name, _other_name(name, who.name))
         owners = [absent_owner(who.name, who.schema, who.held_out, who.budget, who.content) for who in told]
         super().__init__(
             owners,
@@ -61,16 +59,24 @@ class RemoteFederation(Federation):
         )
         self.books = self.books.apart({who.name: who.account for who in told})
         self.sites, self._writing = sites, writing
-        self._invented: DataOwner | None = None
-        reached = partial(self._there, self.names)
-        self._channels = Channels(self.names, self.ledger, self.house.server, sites, reached)
+        self._sizes = Sizes(self.owners[0])
+        self._at = Owners(self, sites, writing)
+        self._channels = Channels(self.names, self.ledger, self.house.server, sites, self._at.reached)
+
+    def drop_keys(self) -> None:
+        """Use none of the keys in force again."""
+        self._channels.drop()
+
+    def round_begins(self, cohort: Sequence[str]) -> None:
+        """A new round with the owners ``cohort``: nobody has failed in it yet."""
+        super().round_begins(cohort)
+        self._at.late.clear()
 
     def tell(self, kind: str, payload: NDArray[np.float32] | str, *, number: int, to: Sequence[str]) -> None:
         """The server sends the same thing to several owners, with the next order for each."""
         super().tell(kind, payload, number=number, to=to)
         for name in to:
-            self.sites.order(name, "tell", (kind, payload))
-            self._writing.has_told(name, kind, payload)
+            self._at.tell(name, kind, payload)
 
     def charge(self, debits: Debits) -> None:
         """Debit each owner's events from its account ahead of their release: here, and in its own vault."""
@@ -78,6 +84,12 @@ class RemoteFederation(Federation):
         for name, events in debits.items():
             if events:
                 self.sites.order(name, "charge", (tuple(events),))
+
+    def reserve(self, releases: Sequence[PrivacyEvent], run: str) -> None:
+        """Debit a whole run beforehand, where its plan is frozen: here, and in each owner's own vault."""
+        super().reserve(releases, run)
+        for name in self.names:
+            self.sites.order(name, "reserve", (tuple(releases), run))
 
     def hear(
         self,
@@ -90,14 +102,14 @@ class RemoteFederation(Federation):
         asked: str = "",  # noqa: ARG002 - answers are kept by the server's process no longer than it lasts
     ) -> dict[str, Floats | str]:
         """As ``Federation.hear``: each owner answers by itself; where owners may be missing, those who do not are."""
-        names = self._there(self.names if to is None else to)
+        names = self._at.there(self.names if to is None else to)
         debits = check_debits(kind, names, {name: debits[name] for name in names})
         self.books.charge(debits, self.house)
         return self._asked(kind, work, number, {name: tuple(debits[name]) for name in names})(names)
 
     def hear_later(self, kind: str, work: Callable[..., Floats | str], *, number: int) -> Heard:
         """As ``Federation.hear_later``: the answers come with the next trip."""
-        return self._asked(kind, work, number, dict.fromkeys(self._there(self.names), ()))
+        return self._asked(kind, work, number, dict.fromkeys(self._at.there(self.names), ()))
 
     def _asked(self, kind: str, work: Any, number: int, debits: Mapping[str, tuple[PrivacyEvent, ...]]) -> Heard:
         """The question is written for each owner; what gets the answers, where they have not come meanwhile."""
@@ -108,15 +120,15 @@ class RemoteFederation(Federation):
             self.sites.wish(stub, partial(said.__setitem__, name))
 
         def heard(names: Sequence[str]) -> dict[str, Floats | str]:
-            left = [name for name in self._there(names) if name not in said and name in orders]
+            left = [name for name in self._at.there(names) if name not in said and name in orders]
             with self.ledger.stage("local work"):
                 _, errors = self.sites.try_to_bring([orders[name] for name in left])
-            self._lose(errors)
+            self._at.lose(errors)
             answers: dict[str, Floats | str] = {}
             for name in names:
                 if name in said:
                     answers[name], kept = said[name]
-                    _note(sides, name, kept)
+                    note(sides, name, kept)
             self.ledger.post_each(number, "server", kind, answers)
             return answers
 
@@ -139,141 +151,66 @@ class RemoteFederation(Federation):
         step: float | None = None,
         asked: str = "",  # noqa: ARG002 - answers are kept by the server's process no longer than it lasts
     ) -> Update:
-        """As ``Federation.gather``: work, clip, debit, noise and seal at each owner, in one trip."""
-        look = Look(number, bound, clip, tuple(tensors))
-        computed = self._computed(kind, work, self._there(cohort), look)
+        """As ``Federation.gather``: work, clip, debit, noise and seal at each owner, in one trip.
+
+        Who is lost on the way is left out, and the sum taken anew, where owners may be missing (``sums/missing.py``).
+        """
+        least = fewest(self.house)
+        came = self._at.who_came(Asked(kind, work, Look(number, bound, clip, tuple(tensors))), cohort, least)
         # Who is lost by now has no part in the keys of this sum either, unlike those who are known to be ``absent``.
-        came = self._who_came(computed, 2 if self.house.encrypt else 1)
-        counts = len(self.owners), len(came), len(absent)
-        terms = terms_of_sum(self.house, counts, bound, noise_sd, step)
-        held = self._protected(kind, came, Cover(len(came), len(absent), noise_sd, step), debits, ahead or {})
-        vectors: Mapping[str, Any] = held
-        if terms.scheme is None:
-            size = self._length(held, work, tensors) - 1
-            vectors = self._shown(held, computed, partial(check_sent, kind, size, terms.plan.bound, tensors))
-        else:
-            for stub in held.values():
-                self.sites.lengths[stub.ref_] = partial(self._length, held, work, tensors)
-        return read_sum(self._channels.sum(terms, kind, vectors, number, absent, tensors))
+        missing = self._at.missing = Missing(self._at, self.losses, came, least)
+        debits, ahead = self._debited(kind, came, debits, ahead or {}), ahead or {}
+        while True:
+            counts = len(self.owners), len(missing.came), len(absent)
+            terms = terms_of_sum(self.house, counts, bound, noise_sd, step)
+            held = self._at.protected(missing.came, Cover(*counts[1:], noise_sd, step), debits, ahead)
+            vectors: Mapping[str, Any] = held
+            if terms.scheme is None:
+                size = self._length(held, work, tensors) - 1
+                vectors = self._at.shown(held, came, partial(check_sent, kind, size, terms.plan.bound, tensors))
+            else:
+                for stub in held.values():
+                    self.sites.lengths[stub.ref_] = partial(self._length, held, work, tensors)
+            try:
+                return read_sum(self._channels.sum(terms, kind, vectors, number, absent, tensors))
+            except FedLabError as error:
+                missing.taken_anew(error)
 
     def collect(self, kind: str, work: Any, **terms: Any) -> dict[str, Update]:
         """As ``Federation.collect``: each owner's update by itself, readable for the server."""
         check_readable(self, kind)
-        number, cohort, tensors = terms["number"], terms["cohort"], tuple(terms.get("tensors", ()))
+        number, tensors, ahead = terms["number"], tuple(terms.get("tensors", ())), terms.get("ahead") or {}
         payload, noise_sd = terms.get("payload"), terms.get("noise_sd", 0.0)
         look = Look(number, terms["bound"], terms.get("clip"), tensors)
-        computed = self._computed(kind, work, self._there(cohort), look, payload)
-        came = self._who_came(computed, 1)
+        came = self._at.who_came(Asked(kind, work, look, payload), terms["cohort"], 1)
         plan = terms_of_sum(self.house, (len(self.owners), len(came), 0), terms["bound"], noise_sd, None).plan
-        held = self._protected(kind, came, Cover(len(came), 0, noise_sd), terms["debits"], terms.get("ahead") or {})
-        size = self._size(work, tensors)
+        debits = self._debited(kind, came, terms["debits"], ahead)
+        held = self._at.protected(came, Cover(len(came), 0, noise_sd), debits, ahead)
+        size = self._sizes.of(work, tensors)
         if payload is not None:
-            came_packed = self._shown(held, computed, partial(check_packed, size, plan.bound))
+            came_packed = self._at.shown(held, came, partial(check_packed, size, plan.bound))
             for name, one in came_packed.items():
                 self.ledger.post(number, name, "server", kind, one.sent)
                 self.ledger.post(number, name, "server", "weight", np.array([one.weight]))
             return {name: Update(one.restored * one.weight, one.weight) for name, one in came_packed.items()}
-        readable = self._shown(held, computed, partial(check_sent, kind, size, plan.bound, tensors))
+        readable = self._at.shown(held, came, partial(check_sent, kind, size, plan.bound, tensors))
         vectors = {name: plan.grid(vector) for name, vector in readable.items()}
         self.ledger.post_each(number, "server", kind, vectors)
         return {name: read_sum(vector) for name, vector in vectors.items()}
 
-    def _there(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Those of ``names`` that left no question of this round without an answer: each would cost patience."""
-        silent = {failure.party for failure in self.losses.failures if failure.stage == SILENT}
-        return tuple(name for name in names if name not in silent)
-
-    def _computed(
-        self, kind: str, work: Any, cohort: Sequence[str], look: Look, payload: Callable[[str], Payload] | None = None
-    ) -> dict[str, Any]:
-        """What is to be computed beside each owner's rows; what owners keep of it is noted as being with them."""
-        with self._writing.noting_sides() as sides:
-            computed = {name: self.sites.order(name, "compute", (kind, work, look, payload)) for name in cohort}
-        if sides:
-            for name, stub in computed.items():
-                self.sites.wish(stub.kept, partial(_note, sides, name))
-        return computed
-
-    def _who_came(self, computed: Mapping[str, Any], least: int) -> dict[str, Any]:
-        """Those who computed something. Where nobody may be missing, that is all: who fails then fails the round."""
-        if self.house.min_owners is None:
-            return dict(computed)
-        with self.ledger.stage("local work"):
-            _, errors = self.sites.try_to_bring([stub.kept for stub in computed.values()])
-        self._lose(errors)
-        came = {name: stub for name, stub in computed.items() if name not in errors}
-        if errors:
-            self.losses.check(came, [*computed], least)
-        return came
-
-    def _protected(
-        self, kind: str, computed: Mapping[str, Any], cover: Cover, debits: Debits, ahead: Debits
-    ) -> dict[str, Any]:
-        """Budgets are debited here and at the owners, before noise; those who only pay ahead do so too."""
-        debits = check_debits(kind, computed, {name: debits[name] for name in computed})
+    def _debited(self, kind: str, came: Mapping[str, Any], debits: Debits, ahead: Debits) -> Debits:
+        """What each of those who came owes, debited here; those who only pay ahead do so at their own vaults too."""
+        debits = check_debits(kind, came, {name: debits[name] for name in came})
         self.books.charge(debits, self.house, ahead)
-        held = {}
-        for name, stub in computed.items():
-            owed = replace(cover, debits=tuple(debits[name]), ahead=tuple(ahead.get(name, ())))
-            held[name] = self.sites.order(name, "protect", (stub, owed))
         for name, events in ahead.items():
-            if name not in computed and events:
+            if name not in came and events:
                 self.sites.order(name, "charge", (tuple(events),))
-        return held
-
-    def _shown(
-        self, held: Mapping[str, Any], computed: Mapping[str, Any], look: Callable[[str, Readable], T]
-    ) -> dict[str, T]:
-        """What owners send in the clear, as far as ``look`` takes it."""
-        orders = {name: self.sites.order(name, "show", (stub, computed[name])) for name, stub in held.items()}
-        with self.ledger.stage("local work"):
-            found, errors = self.sites.try_to_bring([*orders.values()])
-        seen: dict[str, T] = {}
-        for name, sent in zip(orders, found, strict=True):
-            if name not in errors:
-                try:
-                    seen[name] = look(name, sent)
-                except RoundError as error:
-                    errors[name] = error
-        self._lose(errors)
-        if errors:
-            self.losses.check(seen, [*computed], 1)
-        return seen
-
-    def _lose(self, errors: Mapping[str, FedLabError]) -> None:
-        """Who sent nothing of use is left out, where owners may be missing. Nobody can put the blame on another."""
-        if self.sites.anew:  # they no longer have the keys in force
-            self._channels.drop()
-            self.sites.anew.clear()
-        for name, error in errors.items():
-            mine = isinstance(error, RoundError) and error.party == name
-            self.losses.add(error if mine else _failed(name, error))  # type: ignore[arg-type]
+        return debits
 
     def _length(self, held: Mapping[str, Any], work: Any, tensors: Tensors) -> int:
         """How many numbers each vector of a sum has, its weight among them: known, or asked for."""
-        size = self._size(work, tensors)
+        size = self._sizes.of(work, tensors)
         return size + 1 if size else int(self.sites.bring([next(iter(held.values())).length])[0])
-
-    def _size(self, work: Any, tensors: Tensors) -> int:
-        """How many numbers an update has: known, or tried out on invented rows; 0 where only real ones tell."""
-        return sum(size for _, size in tensors) or getattr(work, "size", None) or self._tried(work) or 0
-
-    def _tried(self, work: Any) -> int | None:
-        """How many numbers work gives beside invented rows, which saves a trip; None where it needs real ones."""
-        if self._invented is None:
-            owner = self.owners[0]
-            self._invented = DataOwner(
-                owner.name, owner.mock(40), target=owner.target or None, id=owner.id, held_out=0.5
-            )
-        try:
-            return int(self._invented._inside(lambda rows: work(self.names[0], rows), stage="rehearsal").value.size)  # noqa: SLF001
-        except FedLabError:
-            return None
-
-
-def _note(sides: Sequence[Side], name: str, kept: Kept) -> None:
-    for side in sides:
-        side.kept.setdefault(name, {}).update({key: Elsewhere(name, key, since) for key, since in kept})  # type: ignore[misc]
 
 
 def _other_name(name: str, said: str) -> FedLabError:
@@ -282,7 +219,3 @@ def _other_name(name: str, said: str) -> FedLabError:
         "One owner would take another's place in sums and accounts.",
         "Look at the name in this site's site.toml, and at the agreement.",
     )
-
-
-def _failed(name: str, error: FedLabError) -> RoundError:
-    return RoundError(name, "answer", error.what, error.why, error.do)

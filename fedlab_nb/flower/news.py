@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedlab_nb.flower.codec import Allowed, decode, encode
-from fedlab_nb.records import Message, PrivacyEvent, Round
+from fedlab_nb.privacy import Statement
+from fedlab_nb.records import Message, Round
 
 _PIECE = 12_000
 _LINE = re.compile(r"FEDLAB (\d+) (\d+)/(\d+) (\S+)\s*$")
@@ -28,6 +29,9 @@ class Began:
     unknown: dict[str, tuple[str, ...]]
 
 
+Spent = dict[str, Statement]
+
+
 @dataclass(frozen=True)
 class Played:
     """A round: its record, what crossed in it, and what each owner's data has given away by now.
@@ -38,7 +42,21 @@ class Played:
     record: Round
     context: object
     messages: tuple[Message, ...]
-    spent: dict[str, tuple[tuple[PrivacyEvent, float, int], ...]]
+    spent: Spent
+    trips: int
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer to a question under its name, as plain data (see ``survey``); the rest is as of a round.
+
+    ``name`` is None where something crossed and no answer came of it.
+    """
+
+    name: str | None
+    answer: Any
+    messages: tuple[Message, ...]
+    spent: Spent
     trips: int
 
 
@@ -49,14 +67,17 @@ class Ended:
     error: Exception | None = None
 
 
-def lines(number: int, news: Began | Played | Ended, allowed: Allowed) -> list[str]:
+News = Began | Played | Answered | Ended
+
+
+def lines(number: int, news: News, allowed: Allowed) -> list[str]:
     """The lines for the piece of news with this number."""
     text = base64.b85encode(zlib.compress(encode(news, allowed))).decode()
     pieces = [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
     return [f"FEDLAB {number} {i}/{len(pieces)} {piece}" for i, piece in enumerate(pieces, 1)]
 
 
-def read(log: Iterable[str], allowed: Allowed) -> Iterator[Began | Played | Ended]:
+def read(log: Iterable[str], allowed: Allowed) -> Iterator[News]:
     """The news in a log, in order, each as soon as it is complete; other lines are left out."""
     pieces: list[str] = []
     for line in log:
@@ -67,5 +88,5 @@ def read(log: Iterable[str], allowed: Allowed) -> Iterator[Began | Played | Ende
         pieces.append(found[4])
         if int(found[2]) == int(found[3]) == len(pieces):
             news = decode(zlib.decompress(base64.b85decode("".join(pieces))), allowed)
-            if isinstance(news, Began | Played | Ended):
+            if isinstance(news, News):
                 yield news

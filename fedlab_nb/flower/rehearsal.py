@@ -13,20 +13,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.deploy.control import Control
 from fedlab_nb.flower.deploy.loopback import Loopback, Site
 from fedlab_nb.flower.deploy.processes import check_installed
 from fedlab_nb.flower.deploy.settings import text
+from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.orders.trust import fingerprint_of
 from fedlab_nb.flower.party.settings import KEY_HOLDER, SiteSettings
 from fedlab_nb.flower.project import export
+from fedlab_nb.flower.survey.questions import asks
+from fedlab_nb.flower.survey.watched import WatchedSurvey
 from fedlab_nb.flower.watch import WatchedRun, attach, run
 from fedlab_nb.parties import DataOwner, Federation, Rows
-from fedlab_nb.parties.columns.fitting import is_vertical
+from fedlab_nb.records import Schema
+from fedlab_nb.records.schema import NO_TARGET
 
 ROWS, SETTINGS, PROJECT = "rows.parquet", "site.toml", "rehearsal"
 _KEY_HOLDER = "key_holder"
+_ROUNDS = 3
 
 
 class Rehearsal:
@@ -38,7 +42,8 @@ class Rehearsal:
 
     Args:
         federation: its owners' rows are written to files of their own for as long as the rehearsal lasts.
-        strategy, num_rounds, seed: as for ``fl.train``.
+        what, num_rounds, seed, task, driven: as for ``fl.flower.export``, but for 3 rounds where ``num_rounds`` is left
+            out. Driven, this notebook has a SuperNode too, and the handle and its buttons hold, change and end the run.
 
     Raises:
         SettingError, RuleError: what cannot leave the notebook, or Flower is not installed.
@@ -51,13 +56,16 @@ class Rehearsal:
         ...     history = lab.run().wait()
     """
 
-    def __init__(self, federation: Federation, strategy: Any, *, num_rounds: int = 3, seed: int = 0) -> None:
-        if is_vertical(federation.schema):
-            raise SettingError(
-                "The owners of this federation hold different columns.",
-                "Protocols between owners of columns run in one process in this version.",
-                "Use fl.train(federation, ...) for them.",
-            )
+    def __init__(
+        self,
+        federation: Federation,
+        what: Any,
+        *,
+        num_rounds: int | None = None,
+        seed: int | None = None,
+        task: str | Path | None = None,
+        driven: bool = False,
+    ) -> None:
         check_installed()
         self._folder = Path(tempfile.mkdtemp(prefix="fedlab-rehearsal-"))
         # It holds rows: also removed at the end of the interpreter, or by the guard of the processes if it is killed.
@@ -65,10 +73,14 @@ class Rehearsal:
         self._lab: Loopback | None = None
         try:
             self.project = self._folder / PROJECT
-            export(federation, strategy, self.project, num_rounds=num_rounds, seed=seed)
+            rounds = _ROUNDS if num_rounds is None and not asks(what) else num_rounds
+            made = export(federation, what, self.project, num_rounds=rounds, seed=seed, task=task, driven=driven)
+            self._own = {} if made.root_rows is None else {"root_rows": str(made.root_rows)}
             sites = [self._site(i, owner) for i, owner in enumerate(federation.owners, 1)]
             if (self.project / "sites" / f"{_KEY_HOLDER}.toml").exists():
                 sites.append(self._site_of(KEY_HOLDER.replace(" ", "-"), _KEY_HOLDER))
+            if driven:
+                sites.append(self._site_of(NOTEBOOK, NOTEBOOK))
             self._introduce()
             self._sites = sites
         except BaseException:
@@ -99,12 +111,12 @@ class Rehearsal:
         """What starts, stops and tells of runs."""
         return self.loopback.control
 
-    def run(self, *, patience: float = 120.0) -> WatchedRun:
-        """Start the training, and watch it here; a party may take ``patience`` seconds for each answer."""
-        return run(self.project, self.control, patience=patience, wait=300.0)
+    def run(self, *, patience: float = 120.0) -> WatchedRun | WatchedSurvey:
+        """Start what was rehearsed, and watch it here; a party may take ``patience`` seconds for each answer."""
+        return run(self.project, self.control, patience=patience, wait=300.0, **self._own)
 
-    def attach(self, number: int) -> WatchedRun:
-        """Watch the run with this number, from its first round on."""
+    def attach(self, number: int) -> WatchedRun | WatchedSurvey:
+        """Watch the run with this number, from its first round or answer on."""
         return attach(self.project, self.control, number)
 
     def close(self) -> None:
@@ -124,14 +136,15 @@ class Rehearsal:
         files = [path for path in (self.project / "sites").glob("*.toml") if _is_for(path, owner.name)]
         site = self._site_of(f"owner-{number}", files[0].stem)
         folder = Path(str(site.config["site"])).parent
-        owner._inside(lambda rows: _write(rows, owner.target, folder / ROWS), stage="writing its rows")  # noqa: SLF001
+        owner._inside(lambda rows: _write(rows, owner.schema, folder / ROWS), stage="writing its rows")  # noqa: SLF001
         settings = folder / SETTINGS
         settings.write_text(settings.read_text().replace('data = "rows.csv"', f'data = "{ROWS}"'))
         return site
 
     def _introduce(self) -> None:
         """Every party notes the fingerprints of all others, as real ones do by telephone."""
-        settings = sorted((self._folder / "sites").glob(f"*/{SETTINGS}"))
+        paths = sorted((self._folder / "sites").glob(f"*/{SETTINGS}"))
+        settings = [path for path in paths if path.parent.name != NOTEBOOK]  # it has no keys
         read = [SiteSettings.read(path) for path in settings]
         known = {site.name: fingerprint_of(site.lasting_identity().public) for site in read}
         for path, site in zip(settings, read, strict=True):
@@ -157,10 +170,16 @@ def _is_for(path: Path, name: str) -> bool:
     return tomllib.loads(path.read_text(encoding="utf-8")).get("name") == name
 
 
-def _write(rows: Rows, target: str, path: Path) -> None:
+def _write(rows: Rows, schema: Schema, path: Path) -> None:
     """All rows of an owner, in a file that only this user can read."""
     import pandas as pd
 
-    parts = [features.assign(**{target: values}) for features, values in (rows.training, rows.held_out)]
+    parts = []
+    for (features, values), ids in zip((rows.training, rows.held_out), rows.ids or (None, None), strict=True):
+        part = features if schema.target == NO_TARGET else features.assign(**{schema.target.name: values})
+        if schema.id is not None:
+            numbers = schema.id.kind == "numeric"
+            part = part.assign(**{schema.id.name: [int(each) if numbers else each.decode() for each in ids or ()]})
+        parts.append(part)
     path.touch(mode=0o600)
     pd.concat(parts, ignore_index=True).to_parquet(path, index=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,23 +16,37 @@ from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.client import KIND, body_of, packed
 from fedlab_nb.flower.codec import same_code
+from fedlab_nb.flower.columns.federation import ColumnsFederation
+from fedlab_nb.flower.columns.hub import Hub
+from fedlab_nb.flower.driving.asking import Asking, Line
+from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.federation import RemoteFederation
-from fedlab_nb.flower.orders.arrived import unreadable
+from fedlab_nb.flower.orders.arrived import SILENT, unreadable
 from fedlab_nb.flower.orders.hooks import ServersWriting
-from fedlab_nb.flower.orders.sites import SILENT, Sites
+from fedlab_nb.flower.orders.sites import Sites
 from fedlab_nb.flower.party.place import END, HELLO, ORDERS, flower_version
+from fedlab_nb.flower.project.root_rows import joined
+from fedlab_nb.flower.sums.going_on import rounds_that_go_on
+from fedlab_nb.flower.survey.asking import asked, spent_of
+from fedlab_nb.flower.survey.federation import AskedFederation
+from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.records import Message
-from fedlab_nb.rounds import rounds
 
 # How often the server looks for replies, in seconds: Flower's own way looks every three.
 LOOK = 0.1
 
 
 class GridExchange:
-    """Trips to parties over Flower's grid; who has not replied after ``patience`` seconds is gone for this trip."""
+    """Trips to parties over Flower's grid; who has not replied after ``patience`` seconds is gone for this trip.
 
-    def __init__(self, grid: Any, nodes: Mapping[str, int], patience: float) -> None:
+    ``meanwhile`` is called again and again while replies are waited for.
+    """
+
+    def __init__(
+        self, grid: Any, nodes: Mapping[str, int], patience: float, meanwhile: Callable[[], None] | None = None
+    ) -> None:
         self._grid, self._nodes, self._patience, self._trip = grid, dict(nodes), patience, 0
+        self._meanwhile = meanwhile or (lambda: None)
 
     def __call__(self, requests: Mapping[str, bytes]) -> dict[str, bytes | FedLabError]:
         """The parties' replies to their requests."""
@@ -55,6 +70,7 @@ class GridExchange:
                     continue
                 replies[name] = _failed(name, reply.error) if reply.has_error() else _body(name, reply)
             if waiting:
+                self._meanwhile()
                 time.sleep(LOOK)
         return replies
 
@@ -88,10 +104,11 @@ def server_app(app: str | Path) -> Any:
         config = context.run_config
         agreement = Agreement.read(Path(app))
         patience, wait = float(config.get("patience", 120)), float(config.get("wait", 300))
-        for number, said in enumerate(told(agreement, grid, patience, wait), 1):
+        rows = str(config.get("root_rows", ""))
+        for number, said in enumerate(told(agreement, grid, patience, wait, Path(app), rows), 1):
             for line in news.lines(number, said, agreement.allowed):
                 print(line, flush=True)  # noqa: T201 - the log is what Flower passes on
-            if isinstance(said, news.Played):
+            if isinstance(said, news.Played | news.Answered):
                 print(_words(said), flush=True)  # noqa: T201
             if isinstance(said, news.Ended) and said.error is not None:
                 raise SystemExit(str(said.error))
@@ -100,32 +117,26 @@ def server_app(app: str | Path) -> Any:
 
 
 def told(
-    agreement: Agreement, grid: Any, patience: float, wait: float
-) -> Iterator[news.Began | news.Played | news.Ended]:
-    """The whole run, as what is to be told of it."""
+    agreement: Agreement, grid: Any, patience: float, wait: float, app: Path = Path(), root_rows: str = ""
+) -> Iterator[news.News]:
+    """The whole run, as what is to be told of it; a function of questions is looked for in the folder ``app``.
+
+    ``root_rows`` is the server's own file of them, where the strategy's rule needs it.
+    """
     error: Exception | None = None
     exchange: GridExchange | None = None
     try:
+        whole = joined(agreement.strategy, root_rows)
         met = meet(agreement, grid, patience, wait)
-        exchange = GridExchange(grid, {name: party.node for name, party in met.items()}, patience)
-        writing = ServersWriting(agreement.strategy, agreement.allowed)
-        sites = Sites({name: party.identity for name, party in met.items()}, exchange, writing)
-        federation = RemoteFederation(agreement.names, agreement.house, sites, writing)
+        exchange, asking = _ways(met, grid, agreement, patience)
+        agreement = replace(agreement, strategy=whole)  # from here on the server's own: no party is shown it
+        federation = _federation(agreement, {name: party.identity for name, party in met.items()}, exchange)
         unknown = {name: [n for n in met if n != name and n not in party.known] for name, party in met.items()}
         yield news.Began(tuple(federation.introductions), {name: tuple(those) for name, those in unknown.items()})
-        seen, known = 0, None
-        for record in rounds(federation, agreement.strategy, num_rounds=agreement.num_rounds, seed=agreement.seed):
-            messages = federation.ledger.messages[seen:]
-            seen += len(messages)
-            spent = {
-                name: tuple((event, share, times) for (event, share), times in federation.account(name).counts.items())
-                for name in federation.names
-            }
-            context = record.state.context
-            bare = replace(record, state=replace(record.state, context=None))
-            fresh, known = (context if context is not known else None), context
-            yield news.Played(bare, fresh, tuple(map(Message.without_payload, messages)), spent, sites.trips)
-            error = record.failed.error if record.failed else None
+        if isinstance(agreement.strategy, Questions):
+            yield from asked(federation, agreement.strategy.function(app))
+        else:
+            error = yield from _played(federation, agreement, asking)
     except FedLabError as failure:
         error = failure.with_traceback(None)
     except Exception as failure:  # noqa: BLE001 - whatever it is, the parties are to be told that it is over
@@ -133,6 +144,51 @@ def told(
     if exchange is not None:
         exchange.sent(dict.fromkeys(met, END))
     yield news.Ended(error)
+
+
+def _federation(
+    agreement: Agreement, identities: Mapping[str, bytes], exchange: GridExchange
+) -> RemoteFederation | ColumnsFederation:
+    """The owners as the server reaches them: it orders steps of those who have the same columns; others run them."""
+    if agreement.vertical:
+        return ColumnsFederation(Hub(agreement.names, identities, exchange, agreement.digest), agreement.house)
+    writing = ServersWriting(agreement.strategy, agreement.allowed)
+    sites = Sites(identities, exchange, writing)
+    kind = AskedFederation if isinstance(agreement.strategy, Questions) else RemoteFederation
+    return kind(agreement.names, agreement.house, sites, writing)
+
+
+def _ways(met: dict[str, Met], grid: Any, agreement: Agreement, patience: float) -> tuple[GridExchange, Asking | None]:
+    """The ways to the parties and to the notebook at the wheel, which is none of them and no longer in ``met``."""
+    notebook = met.pop(NOTEBOOK, None)
+    nodes = {name: party.node for name, party in met.items()}
+    if notebook is None:
+        return GridExchange(grid, nodes, patience), None
+    asking = Asking(Line(grid, notebook.node), agreement.digest, partial(print, flush=True))
+    exchange = GridExchange(grid, nodes, patience, asking.look)
+    asking.greet = partial(exchange.sent, dict.fromkeys(met, HELLO))
+    return exchange, asking
+
+
+def _played(
+    federation: RemoteFederation | ColumnsFederation, agreement: Agreement, asking: Asking | None
+) -> Generator[news.Played, None, Exception | None]:
+    """The rounds of a training, as the notebook at the wheel wishes; gives why the last of them failed."""
+    error: Exception | None = None
+    seen, known = 0, None
+    facts: dict[str, Any] = {"num_rounds": agreement.num_rounds, "seed": agreement.seed}
+    play = rounds_that_go_on if asking is None else asking.rounds
+    for record in play(federation, agreement.strategy, **facts):
+        messages = tuple(map(Message.without_payload, federation.ledger.messages[seen:]))
+        seen += len(messages)
+        context = record.state.context
+        bare = replace(record, state=replace(record.state, context=None))
+        fresh, known = (context if context is not known else None), context
+        yield news.Played(bare, fresh, messages, spent_of(federation), federation.sites.trips)
+        error = record.failed.error if record.failed else None
+    if error is None and isinstance(federation, ColumnsFederation):
+        federation.sites.flush()  # what still waits for a party belongs to its part of the last round
+    return error
 
 
 def _broke(error: Exception) -> RoundError:
@@ -159,7 +215,7 @@ def meet(agreement: Agreement, grid: Any, patience: float, wait: float) -> dict[
     Raises:
         SettingError: a party is missing, there twice, of another version, or did not accept the agreement.
     """
-    needed = {*agreement.parties}
+    needed = {*agreement.nodes}
     until, found = time.monotonic() + wait, dict[str, Met]()
     known: set[int] = set()
     while needed - found.keys() and time.monotonic() < until:
@@ -181,7 +237,7 @@ def meet(agreement: Agreement, grid: Any, patience: float, wait: float) -> dict[
             f"{', '.join(map(repr, missing))} did not come within {wait:g} s; there: {', '.join(found) or 'nobody'}.",
             "The run is between all parties of the agreement.",
         )
-    return {name: found[name] for name in agreement.parties}
+    return {name: found[name] for name in agreement.nodes}
 
 
 def _introduced(node: int, reply: bytes, agreement: Agreement) -> tuple[str, Met]:
@@ -211,14 +267,17 @@ def _introduced(node: int, reply: bytes, agreement: Agreement) -> tuple[str, Met
         )
     if facts.get("agreement") != agreement.digest:
         raise _refused(f"{name!r} has another agreement.", "It may have agreed to something else.")
-    return (KEY_HOLDER if facts.get("role") == KEY_HOLDER else name), Met(node, identity, known)
+    role = facts.get("role")
+    return (role if role in (KEY_HOLDER, NOTEBOOK) else name), Met(node, identity, known)
 
 
 def _refused(what: str, why: str, do: str = "") -> SettingError:
     return SettingError(what, why, do or "Look at the site.toml of each party, and at what their SuperNodes log.")
 
 
-def _words(played: news.Played) -> str:
+def _words(played: news.Played | news.Answered) -> str:
+    if isinstance(played, news.Answered):
+        return f"Answered: {played.name or 'nothing that was to be kept'} ({played.trips} trips so far)"
     record = played.record
     if record.failed is not None:
         return f"Round {record.number} failed: {record.failed}"

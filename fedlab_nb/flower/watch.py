@@ -8,20 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from fedlab_nb.course import Course
+from fedlab_nb.course import HOUSE, Course
 from fedlab_nb.errors import FedLabError, RoundError, SettingError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.driving.wheel import Wheel
+from fedlab_nb.flower.driving.words import changeable
+from fedlab_nb.flower.driving.worker import WatchedWorker
 from fedlab_nb.flower.orders.owner import Introduction
+from fedlab_nb.flower.sums.going_on import goes_on
+from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.handle import Run, start
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.absent import absent_owner
-from fedlab_nb.privacy import Account
 from fedlab_nb.records import Round
+from fedlab_nb.records.snapshot import Tone
 from fedlab_nb.units import counted
-from fedlab_nb.worker import Worker
+
+if TYPE_CHECKING:
+    from fedlab_nb.flower.survey.watched import WatchedSurvey
 
 UNKNOWN = (
     "Keys are passed on by the server, and {} had not noted the fingerprints of all others beforehand: whoever runs "
@@ -53,15 +60,10 @@ class WatchedFederation(Federation):
         self._accounts = {who.name: who.account for who in told}
         self.books = self.books.apart(self._accounts)
 
-    def take(self, played: news.Played) -> None:
-        """Enter what crossed in a round, and what each owner's data has given away by now."""
+    def take(self, played: news.Played | news.Answered) -> None:
+        """Enter what crossed in a round or for an answer, and what each owner's data has given away by now."""
         self.ledger.enter(played.messages)
-        for name, spent in played.spent.items():
-            before = self._accounts[name]
-            account = Account(before.meter if before.opened else None, before.set_aside)
-            for event, share, times in spent:
-                account.add(event, share, times)
-            self._accounts[name] = account
+        self._accounts = {name: statement.account for name, statement in played.spent.items()}
         self.books = self.books.apart(self._accounts)
 
     def gather(self, *_: Any, **__: Any) -> NoReturn:
@@ -83,6 +85,7 @@ class WatchedCourse(Course):
     """The rounds of a run elsewhere, as its log tells them."""
 
     def __init__(self, agreement: Agreement, stream: Iterator[Any]) -> None:
+        self.driven = agreement.driven
         first = next(stream, None)
         if not isinstance(first, news.Began):
             error = first.error if isinstance(first, news.Ended) else None
@@ -101,13 +104,35 @@ class WatchedCourse(Course):
 
     @property
     def settings(self) -> dict[str, float]:
-        """Nothing can be changed from here."""
-        return {}
+        """What a notebook at the wheel may change, as far as it is known here; nothing where none has it."""
+        return changeable(super().settings, self.federation.house) if self.driven else {}
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether rounds follow the last one although it failed, as a party was lost in it."""
+        return goes_on(self.federation.house, self.records, self.num_rounds)
+
+    def news(self, record: Round) -> list[tuple[str, Tone]]:
+        """As ``Course.news``; and that the run goes on after a round that failed."""
+        said = super().news(record)
+        if record.failed is not None and self.goes_on:
+            said.append((f"Round {record.number} failed and the run goes on: {record.failed}", "warning"))
+        return said
 
     def _from(self, after: Round | None) -> Iterator[Round]:
         if after is not None:
-            raise _only_watched("go another way from one of its rounds")
+            raise _no_way_back()
         return self._told()
+
+    def _follow(self, record: Round) -> None:
+        """Take up settings that were changed at the server, by this notebook or another."""
+        now, told = self.settings, record.settings
+        new = {name: told[name] for name in now if name in told and told[name] != now[name]}
+        mine = {name: value for name, value in new.items() if name not in HOUSE}
+        if mine:
+            self.strategy = replace(self.strategy, **mine)  # type: ignore[type-var]
+        others = {name: value for name, value in new.items() if name in HOUSE}
+        self.federation.house = self.federation.house.adjusted(others)
 
     def _told(self) -> Iterator[Round]:
         ended = False
@@ -116,9 +141,11 @@ class WatchedCourse(Course):
                 self.federation.take(item)
                 self._context = item.context or self._context
                 state = replace(item.record.state, context=self._context)
+                self._follow(item.record)
                 yield replace(item.record, state=state)
             elif isinstance(item, news.Ended):
-                if item.error is not None and not (self.records and self.records[-1].failed is not None):
+                known = bool(self.records) and self.records[-1].failed is not None and not self.goes_on
+                if item.error is not None and not known:
                     raise item.error
                 ended = True
         if not ended and not self.left:
@@ -134,23 +161,30 @@ class WatchedCourse(Course):
 class WatchedRun(Run):
     """A run at a SuperLink. ``number`` is Flower's number for it; ``stop()`` ends it, ``leave()`` only the watching.
 
-    What needs an answer from the run itself (pause, step, change, rewind) cannot be done from here: Flower has no way
-    to it. Stop it, and export another.
+    Where the parties agreed on it (``driven=True``), ``pause()``, ``resume()``, ``step()``, ``change(lr=0.05)`` and
+    ``stop()`` are wishes, which the server hears while a round goes on and does at its end: one that is not there by
+    then, some seconds after it was pressed, a round later. A run that is held goes on when this kernel ends or leaves.
     """
 
-    def __init__(self, worker: Worker, control: Runs, number: int) -> None:
+    def __init__(self, worker: WatchedWorker, control: Runs, number: int) -> None:
         super().__init__(worker)
-        self.control, self.number = control, number
+        self._pressed, self.control, self.number = worker, control, number
 
     @property
     def federation(self) -> Federation:
         """What is known here of the federation: its owners as they introduced themselves, its ledger, its accounts."""
         return self._worker.federation
 
-    def stop(self) -> None:
-        """End the run at the SuperLink; the rounds that came are kept."""
-        self._leave()
-        self.control.stop(self.number)
+    def stop(self, *, now: bool = False) -> None:
+        """End the run after the round that is going on, if it hears wishes; else, or ``now``, at the SuperLink at once.
+
+        The rounds that came are kept.
+        """
+        if self._pressed.wheel is not None and not now:
+            self._pressed.stop_well()
+        else:
+            self._leave()
+            self.control.stop(self.number)
 
     def leave(self) -> None:
         """Stop watching: the run goes on. ``fl.flower.attach(project, control, run.number)`` takes it up again."""
@@ -160,34 +194,29 @@ class WatchedRun(Run):
         if isinstance(course := self._worker.course, WatchedCourse):
             course.left = True
         super().stop()
-
-    def pause(self) -> None:
-        """Not from here.
-
-        Raises:
-            SettingError: always; so do ``resume``, ``step``, ``change`` and ``rewind``.
-        """
-        raise _only_watched("be held or changed")
-
-    def resume(self) -> None:
-        """As ``pause``."""
-        self.pause()
+        self._pressed.let_go()
 
     def step(self) -> None:
-        """As ``pause``."""
-        self.pause()
+        """While paused: one more round.
 
-    def change(self, **settings: float) -> None:  # noqa: ARG002 - whatever they are
-        """As ``pause``."""
-        self.pause()
+        Raises:
+            SettingError: the run is only watched; so do ``pause``, ``resume`` and ``change``.
+        """
+        self._pressed.step()
 
     def rewind(self, to: int) -> None:  # noqa: ARG002 - whatever it is
-        """As ``pause``."""
-        self.pause()
+        """Not in a run elsewhere.
+
+        Raises:
+            SettingError: always.
+        """
+        raise _no_way_back()
 
 
-def run(project: str | Path, control: Runs, **config: float) -> WatchedRun:
+def run(project: str | Path, control: Runs, **config: float | str) -> WatchedRun | WatchedSurvey:
     """Start the project in a folder at a SuperLink, and watch it: returns once all its parties have met.
+
+    A training is watched as a run, questions as a survey, whose ``wait()`` gives the answers.
 
     ``config``: ``wait``, for how many seconds parties may come, and ``patience``, for how many each may take to answer.
 
@@ -198,15 +227,27 @@ def run(project: str | Path, control: Runs, **config: float) -> WatchedRun:
     return attach(project, control, number)
 
 
-def attach(project: str | Path, control: Runs, number: int) -> WatchedRun:
-    """Watch the run with this number, from its first round on; it may be going on or over.
+def attach(project: str | Path, control: Runs, number: int) -> WatchedRun | WatchedSurvey:
+    """Watch the run with this number, from its first round or answer on; it may be going on or over.
+
+    If its parties agreed that a notebook drives it, this one takes the wheel: its SuperNode must be on this machine.
 
     Raises:
         SettingError: there is no such run or project.
     """
     agreement = agreement_of(project)
     lines: Iterable[str] = control.log(number)
-    worker = Worker(WatchedCourse(agreement, news.read(lines, agreement.allowed)))
+    if isinstance(agreement.strategy, Questions):
+        from fedlab_nb.flower.survey.watched import WatchedSurvey
+
+        return WatchedSurvey(agreement, news.read(lines, agreement.allowed), control, number)
+    wheel = Wheel(agreement.digest, number) if agreement.driven else None
+    try:
+        worker = WatchedWorker(WatchedCourse(agreement, news.read(lines, agreement.allowed)), wheel)
+    except BaseException:
+        if wheel is not None:
+            wheel.close()
+        raise
     watched = WatchedRun(worker, control, number)
     if worker.course.unknown:  # type: ignore[attr-defined]
         worker.say(UNKNOWN.format(", ".join(worker.course.unknown)), "warning")  # type: ignore[attr-defined]
@@ -228,9 +269,9 @@ def agreement_of(project: str | Path) -> Agreement:
     return Agreement.read(found[0].parent)
 
 
-def _only_watched(what: str) -> FedLabError:
+def _no_way_back() -> FedLabError:
     return SettingError(
-        f"A run at a SuperLink cannot {what} from here.",
-        "Flower has no way from a notebook to a run that goes on; it only tells of it, and ends it.",
-        "Stop it with run.stop(), and export a project with other settings.",
+        "Going back to an earlier round of a run at a SuperLink was asked for.",
+        "Its owners have helped to sum that round already, and keep what is their own for the newest rounds only.",
+        "Change settings of the rounds to come with run.change(lr=0.05), or stop it and run another project.",
     )

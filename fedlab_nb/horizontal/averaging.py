@@ -184,7 +184,7 @@ class Averaging:
         return {}
 
     def shown(self, state: State, name: str) -> Mapping[str, Floats]:  # noqa: ARG002 - for those that show more
-        """What of the server's memory an owner is told besides the model, by name; here nothing."""
+        """What an owner is told besides the model, by name; "server": an older model, if it is at work on that."""
         return {}
 
     def has_personal(self, state: State) -> bool:  # noqa: ARG002 - for those that have such models

@@ -99,8 +99,8 @@ def keep_plan(federation: Federation, asked: str, plan: NoisePlan, num_rounds: i
     question = _plan_question(federation, asked)
     if not known:
         plan = NoisePlan(**json.loads(str(federation.books.keep(question, 0, json.dumps(asdict(plan))))))
-    if plan.unit == "row":
-        federation.books.reserve(_whole_run(federation, num_rounds, plan), federation.house, question)
+    if getattr(federation.house.protect, "frozen", False):
+        federation.reserve(_whole_run(federation, num_rounds, plan), question)
     return plan
 
 

@@ -22,7 +22,7 @@ from fedlab_nb.parties.owner import DataOwner, Rows
 from fedlab_nb.parties.rules import check_debits, check_house, check_noise, check_owners
 from fedlab_nb.privacy import Account, Budget, Vault
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP, noise_source
-from fedlab_nb.records import Update
+from fedlab_nb.records import PrivacyEvent, Update
 
 if TYPE_CHECKING:
     from fedlab_nb.parties.shown.wire import WireView
@@ -123,6 +123,9 @@ class Federation:
         """A new round with the owners ``cohort``: nobody has failed in it yet."""
         self.losses = Lost(self.house.min_owners, cohort)
 
+    def round_ends(self) -> None:
+        """All that a round is made of has been done, by whoever is here."""
+
     def came(self, cohort: Sequence[str]) -> float:
         """Which part of all owners took part in this round and did not fail."""
         return sum(name not in self.losses.names for name in cohort) / len(self.owners)
@@ -160,10 +163,7 @@ class Federation:
         return {name: answers[name] if name in answers else stored[name] for name in names}
 
     def hear_later(self, kind: str, work: Callable[[str, Rows], Floats | str], *, number: int) -> Heard:
-        """As ``hear``, for what costs nothing: gives what gets the answers of those it is called with.
-
-        Where owners are elsewhere the question is asked at once, and the answers come with what is asked next.
-        """
+        """As ``hear``, for what costs nothing: gives what gets the answers of those it is called with."""
         return lambda to: self.hear(kind, work, number=number, to=to, debits=dict.fromkeys(to, ()))
 
     def gather(
@@ -250,13 +250,12 @@ class Federation:
         return noise_source(self.house.noise_seed, number, self._places[name], *kind.encode())
 
     def charge(self, debits: Debits) -> None:
-        """Debit each owner's events from its account ahead of their release, or none of them.
-
-        Raises:
-            BudgetExceededError: naming the owner whose budget does not allow them.
-            VaultError: if the debits cannot be written down.
-        """
+        """Debit each owner's events from its account ahead of their release, or none of them (see ``Books.charge``)."""
         self.books.charge({}, self.house, ahead=debits)
+
+    def reserve(self, releases: Sequence[PrivacyEvent], run: str) -> None:
+        """Debit a whole run from every owner beforehand, where its plan is frozen; else nothing (``Books.reserve``)."""
+        self.books.reserve(releases, self.house, run)
 
     @property
     def delta(self) -> float:

@@ -1,6 +1,6 @@
 """Privacy accounting: events -> epsilon, epsilon -> noise, and one account per owner's data, kept in a vault."""
 
-from fedlab_nb.privacy.account import Account, Debit, counted_by
+from fedlab_nb.privacy.account import Account, Debit, Statement, counted_by
 from fedlab_nb.privacy.accountant import Total, epsilon
 from fedlab_nb.privacy.budget import Budget, stricter
 from fedlab_nb.privacy.forecast import by_purpose, epsilon_after, frozen_rounds_left, rounds_left, who_stops_first
@@ -23,6 +23,7 @@ __all__ = [
     "GaussianMeter",
     "NoisePlan",
     "RenyiMeter",
+    "Statement",
     "Total",
     "Vault",
     "best_order",

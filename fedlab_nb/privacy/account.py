@@ -148,6 +148,12 @@ class Account:
         self._tally.add(kind, share, times, run=run)
         self._counts[kind, share] += times
 
+    @property
+    def statement(self) -> Statement:
+        """All that it holds, as data that may cross to another process."""
+        counts = tuple((event, share, times) for (event, share), times in self._counts.items())
+        return Statement(self.meter if self.opened else None, self.set_aside, counts, self._frozen)
+
     def begin(self, event: PrivacyEvent, holder: str) -> None:
         """Use up a release of the frozen plan, which costs no more; as ``add``, after it has been written."""
         assert self._frozen is not None  # nothing is begun before it was reserved
@@ -208,6 +214,30 @@ class Account:
         from fedlab_nb.privacy.card import account_card
 
         return account_card(self)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What an account holds: how releases add up, (event, share of rows held out, how often), and a frozen plan."""
+
+    meter: Meter | None
+    set_aside: float
+    counts: tuple[tuple[PrivacyEvent, float, int], ...]
+    frozen: FrozenPlan | None = None
+
+    @property
+    def account(self) -> Account:
+        """An account that has released the same, to go on from here."""
+        twin, plan = Account(self.meter, self.set_aside), self.frozen
+        for event, share, times in self.counts:
+            # What was released beside a plan may be of a kind that is in it as well.
+            planned = plan.schedule[event] if plan is not None and share == plan.held_out else 0
+            if plan is not None and planned:
+                twin.add(event, share, planned, run=plan.run)
+            if times > planned:
+                twin.add(event, share, times - planned)
+        twin._frozen = plan  # noqa: SLF001 - with what of it has begun
+        return twin
 
 
 def counted_by(facts: Mapping[str, Any]) -> tuple[Meter, float]:

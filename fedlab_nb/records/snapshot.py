@@ -17,6 +17,7 @@ Word = Literal["own", "reads", "sealed", "never"]
 Hiding = Literal["none", "authority", "owners", "threshold", "masks"]
 """What hides single updates, by who can open sums: nobody hides them, one key holder, all owners, together, masks."""
 Tone = Literal["plain", "good", "warning", "bad"]
+ACTS = frozenset({"pause", "step", "stop", "change", "rewind"})
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,7 @@ class Snapshot:
     ``settings`` are those that the next round will have. ``branches`` are the rounds that a rewind left behind, or
     those of the run that this one was forked from; ``before`` is the round that this run goes on from. ``between`` is
     what went from owner to owner, or to who opens, in the newest round: None where owners hold the same columns.
+    ``acts`` are what a person may do: of a run elsewhere not everything.
     """
 
     title: str
@@ -204,6 +206,7 @@ class Snapshot:
     branches: tuple[Branch, ...] = ()
     before: Round | None = None
     between: tuple[Hop, ...] | None = None
+    acts: frozenset[str] = ACTS
 
     def __repr__(self) -> str:
         return one_line(f"Snapshot({self.title}: {self.state}, {self._round_words()}, {self.history!r})")

@@ -27,17 +27,26 @@ class State:
     context: object = None
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{holder}: {part.size} numbers" for holder, part in self.weights.items())
+        sizes = {holder: getattr(part, "size", None) for holder, part in self.weights.items()}
+        parts = ", ".join(
+            f"{holder}: {'with it' if size is None else f'{size} numbers'}" for holder, size in sizes.items()
+        )
         return one_line(f"State({parts})")
 
     def _repr_html_(self) -> str:
         rows: list[tuple[str, object]] = [
-            (f"Held by the {holder}", f"{counted(part.size, 'weight')}, {bytes_text(part.nbytes)}")
-            for holder, part in self.weights.items()
+            (f"Held by the {holder}", _said(part)) for holder, part in self.weights.items()
         ]
         fixed = "how columns are read, noise, seed" if self.context else "nothing"
         rows += [("Memory of the strategy", listed(self.memory) or "none"), ("Fixed before the first round", fixed)]
         return card("State of a run: the model between two rounds", rows, "run.model is the model, ready to predict.")
+
+
+def _said(part: object) -> str:
+    """How large a part of the model is; of one that is at its holder, far from here, that it is there."""
+    if isinstance(part, np.ndarray):
+        return f"{counted(part.size, 'weight')}, {bytes_text(part.nbytes)}"
+    return "its part, which is nowhere else"
 
 
 @dataclass(frozen=True, eq=False)

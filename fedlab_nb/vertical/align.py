@@ -7,7 +7,8 @@ Who learns what, if all follow the protocol:
 Nobody learns an id that it did not have, nor which of its other ids some of the owners have. Beyond that: two of three
 owners or more that put together what they saw could tell which ids both have; the server with one owner, which of its
 ids each of the others has. An owner that invents ids learns which of them all others have: nothing stops it, since
-nobody can check that its ids are true.
+nobody can check that its ids are true. The server compares the lists, and nobody can check that it names all rows in
+common, or none besides: it could choose few, five at least and none twice, and a score would be about these.
 
 Source: Meadows, IEEE S&P 1986, section 3; Huberman, Franklin, Hogg, EC 1999, section 3 (two parties). Lists go round
 all owners here, and the server, which has no ids, compares them.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
@@ -30,8 +31,10 @@ from fedlab_nb.errors import RoundError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment
 from fedlab_nb.parties.columns.fitting import check_exact, check_vertical
-from fedlab_nb.parties.columns.road import alignment_of, charge, keep, keep_alignment, send
+from fedlab_nb.parties.columns.road import alignment_of, charge, keep_alignment, own, road_of, send
+from fedlab_nb.places import NotHere
 
+Floats = NDArray[np.float64]
 FEWEST = 5
 MASKED, COMMON = "masked ids", "ids in common"
 _PATIENCE = 2.0
@@ -64,28 +67,32 @@ def align(federation: Federation, *, progress: Progress | None = None) -> Alignm
 
 def _intersect(federation: Federation, number: int, progress: Progress) -> Alignment:
     """The protocol: every list of ids goes round all owners, the server compares what comes out."""
-    names, session = federation.names, secrets.token_bytes(16)
-    blinds = {name: Blind(name, session) for name in names}  # each owner's secret number, which only it knows
+    names, session = federation.names, bytes.fromhex(road_of(federation).token())
+    # Each owner's secret number, which only it knows.
+    blinds = {name: own(federation, MASKED, lambda _, name=name: Blind(name, session), at=name) for name in names}  # type: ignore[misc]
     steps = _Steps(progress, len(names))
     trips = {name: _go_round(federation, number, name, blinds, steps) for name in names}
+    lists = {name: crossed for name, (_, crossed) in trips.items()}
     # At the server: equal points are equal ids, and it has no way to tell which.
-    common = set.intersection(*(set(points) for _, points in trips.values()))
-    _check_enough(len(common), names)
-    alignment = Alignment(names, len(common), secrets.token_hex(8))
-    for name, (order, points) in trips.items():
-        places = [place for place, point in enumerate(points) if point in common]
-        federation.ledger.post(number, "server", name, COMMON, np.array(places, dtype=np.float64))
-        _remember(federation, alignment, name, [order[place] for place in places])
+    places = own(federation, COMMON, lambda _: _in_common(lists), at="server")
+    counts = [
+        send(federation, COMMON, partial(_told, places, name), number=number, sender="server", to=name)
+        for name in names
+    ]
+    alignment = Alignment(names, _rows(counts), secrets.token_hex(8))
+    for (name, (order, _)), told in zip(trips.items(), counts, strict=True):
+        own(federation, COMMON, partial(_remember, alignment, order, told), at=name)
     return alignment
 
 
 def _go_round(
     federation: Federation, number: int, name: str, blinds: Mapping[str, Blind], steps: _Steps
-) -> tuple[list[int], list[bytes]]:
+) -> tuple[list[int], tuple[Opaque, str]]:
     """An owner masks its ids and sends them round; each of the others masks them too; the server gets the last form.
 
     Returns:
-        The order in which the owner sent its ids, which only it knows; and what the server has, in that order.
+        The order in which the owner sent its ids, which only it knows; what the server has, in that order, and whose
+        mask was the last.
     """
     place = federation.names.index(name)
     others = federation.names[place + 1 :] + federation.names[:place]
@@ -101,7 +108,7 @@ def _go_round(
     for masks, (here, there) in enumerate(zip(others, (*others[1:], "server"), strict=True), 2):
         work = partial(_mask, blinds[here], crossed, sender, masks, len(blinds), steps)
         crossed, sender = send(federation, MASKED, work, number=number, sender=here, to=there), here
-    return order, points_in(crossed.data, sender=sender)
+    return order, (crossed, sender)
 
 
 def _mask(blind: Blind, got: Opaque, sender: str, masks: int, owners: int, steps: _Steps, _: Rows) -> Opaque:
@@ -111,9 +118,43 @@ def _mask(blind: Blind, got: Opaque, sender: str, masks: int, owners: int, steps
     return _sealed(again, masks, owners)
 
 
-def _remember(federation: Federation, alignment: Alignment, name: str, positions: list[int]) -> None:
+def _in_common(lists: Mapping[str, tuple[Opaque, str]]) -> dict[str, Floats]:
+    """At the server: by owner, the places (rows,) in its list of what is in all lists."""
+    points = {name: points_in(crossed.data, sender=sender) for name, (crossed, sender) in lists.items()}
+    common = set.intersection(*map(set, points.values()))
+    _check_enough(len(common), tuple(lists))
+    return {
+        name: np.array([place for place, point in enumerate(those) if point in common], dtype=np.float64)
+        for name, those in points.items()
+    }
+
+
+def _told(places: Mapping[str, Floats], name: str, _: None) -> Floats:
+    return places[name]
+
+
+def _rows(told: Sequence[Floats | NotHere]) -> int:
+    """How many rows are in common, as whoever is here was told; 0 at a party that was not."""
+    return max((len(places) for places in told if not isinstance(places, NotHere)), default=0)
+
+
+def _remember(alignment: Alignment, order: Sequence[int], told: Floats, rows: Rows) -> None:
     """The owner undoes its own shuffling, and keeps its rows in common in the order that all owners agree on."""
-    keep(federation, COMMON, lambda rows: alignment.note(rows, positions), at=name)
+    _check_told(told, len(order))
+    alignment.note(rows, [order[int(place)] for place in told])
+
+
+def _check_told(told: Floats, ids: int) -> None:
+    """At an owner: refuse places that no comparison of lists gives; of one row again and again a score would tell."""
+    steps = np.diff(told, prepend=-1.0, append=float(ids)) if isinstance(told, np.ndarray) and told.ndim == 1 else None
+    if steps is None or not (steps >= 1.0).all() or (steps % 1.0).any() or len(told) < FEWEST:
+        raise RoundError(
+            "server",
+            "align",
+            "The server named rows in common that no comparison of lists gives: too few, or one of them twice.",
+            "A score over one row again and again would be that of a single person.",
+            "Nothing more was done; ask who runs the server which code it runs.",
+        )
 
 
 def _shuffled(count: int) -> list[int]:

@@ -24,7 +24,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -35,8 +35,10 @@ from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment, Doubts
 from fedlab_nb.parties.columns.fitting import check_linked_by
 from fedlab_nb.parties.columns.ids import lots
-from fedlab_nb.parties.columns.road import alignment_of, charge, keep, keep_alignment, send
+from fedlab_nb.parties.columns.road import alignment_of, charge, keep_alignment, own, send
 from fedlab_nb.vertical.align import FEWEST, Line, Progress
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from fedlab_nb.crypto.linkage.compare import Bytes
@@ -71,7 +73,7 @@ def link(federation: Federation, *, threshold: float = 0.85, progress: Progress 
     if known is not None:
         return _known(known, threshold)
     for name in federation.names:
-        keep(federation, FILTERS, partial(_check_size, name), at=name)
+        own(federation, FILTERS, partial(_check_size, name), at=name)
     charge(federation, "which rows are in common", federation.names)
     with federation.ledger.stage("link"):
         alignment = _linked(federation, federation.turn(), threshold, progress or Line())
@@ -113,7 +115,8 @@ def _linked(federation: Federation, number: int, threshold: float, progress: Pro
     links = best_pairs(lists[0], lists[1], threshold, progress)
     _check_enough(len(links.places), federation.names, threshold)
     for side, places in zip((first, second), links.places.T, strict=True):
-        federation.ledger.post(number, "server", side.name, LINKED, places.astype(np.float64))
+        told = places.astype(np.float64)
+        send(federation, LINKED, partial(_told, told), number=number, sender="server", to=side.name)
         side.positions = [side.order[place] for place in places]
     alignment = Alignment(federation.names, len(links.places), secrets.token_hex(8), _doubts(links, threshold))
     _agree_on_order(federation, number, alignment, first, second)
@@ -124,7 +127,8 @@ def _agree(federation: Federation, number: int, first: _Side, second: _Side) -> 
     """The two owners get to know each other's public keys, then send each other half of the filters' key, sealed."""
     both = (first, second), (second, first)
     for mine, other in both:
-        federation.ledger.post(number, mine.name, other.name, "identity", mine.partner.public)
+        public = mine.partner.public
+        send(federation, "identity", partial(_told, public), number=number, sender=mine.name, to=other.name)
         other.partner.meet(mine.name, mine.partner.public)
     halves = {}
     for mine, other in both:
@@ -135,6 +139,10 @@ def _agree(federation: Federation, number: int, first: _Side, second: _Side) -> 
         halves[other.name] = send(federation, HALF, half, number=number, sender=mine.name, to=other.name).data
     for mine, _ in both:
         mine.partner.agree(halves[mine.name])
+
+
+def _told(payload: T, _: Rows | None) -> T:
+    return payload
 
 
 def _received(federation: Federation, number: int, side: _Side) -> Bytes:
@@ -158,7 +166,7 @@ def _agree_on_order(federation: Federation, number: int, alignment: Alignment, f
         trained, held_out = _order_in(second.partner.open(sealed.data, "order"), alignment.rows, first.name)
         alignment.link(rows, second.positions, trained, held_out)
 
-    keep(federation, ORDER, follow, at=second.name)
+    own(federation, ORDER, follow, at=second.name)
 
 
 def _order_in(plain: bytes, rows: int, sender: str) -> tuple[Sequence[int], Sequence[int]]:

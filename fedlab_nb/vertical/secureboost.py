@@ -8,7 +8,9 @@ Who does what in one tree (G is the owner of the labels, H any other owner; G ha
     5  G -> H   if a candidate of H wins: its handle (a number) and the places of the node's rows
     6  H -> G   for each of these rows, left or right; or nothing, if fewer than ``min_rows`` would go one way
 Of two children only the one with fewer rows is sealed: the sums of the other are those of their parent less its own. A
-leaf's value stays with G. To predict, G leads rows down the trees, and asks as in 5 and 6 whose column comes next.
+leaf's value stays with G. To predict, G leads rows down the trees, and asks as in 5 and 6 whose column comes next. What
+comes depends on what G knows: so it tells each H, in a round, whether a tree comes (or rows go down earlier ones first,
+after a restart); in a level, how many nodes are sealed; and after 6, by a message 5 without rows, that it asks no more.
 
 Who learns what, if all follow the protocol:
     G    how many candidates H has; of each, whose column and edge it does not know, the sums of g and h over the rows
@@ -16,7 +18,8 @@ Who learns what, if all follow the protocol:
          g and h it can work out which rows go left by any candidate, so in which order a hidden column puts rows: in
          small nodes at once, of all rows after many trees (least squares: of 472 rows 98 % after 30 trees).
     H    nothing of the labels, but for nodes that it divides: that these rows are together, and are likelier to have
-         the same label the deeper the node is. How many nodes there are in each level; which of its candidates won.
+         the same label the deeper the node is. How many nodes of each level are sealed; which of its candidates won.
+         When no more trees come. It is not told how often others are asked, nor what they keep back.
     the server    how good the model is on held-out rows.
 In the paper H learns which rows are in every node; here only in those that it divides. Candidates are cumulative
 ("at most so much") and in an order that tells neither column nor edge. On rows that are predicted, H learns which of
@@ -31,18 +34,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.cards import Card
-from fedlab_nb.crypto import CKKS
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.columns.fitting import check_products
 from fedlab_nb.parties.columns.road import charge, drop_keys, product_session
 from fedlab_nb.parties.rules import is_number
+from fedlab_nb.places import NotHere, here
 from fedlab_nb.records import Round, Schema, State
 from fedlab_nb.vertical.align import align
 from fedlab_nb.vertical.shared import Meeting, Mine, Setup, VerticalStrategy
@@ -51,16 +55,16 @@ from fedlab_nb.vertical.shared.scores import metrics
 from fedlab_nb.vertical.shared.strategy import SCORES
 from fedlab_nb.vertical.trees.columns.bins import Candidates, find_candidates, secret_of
 from fedlab_nb.vertical.trees.columns.reading import TreeReading
-from fedlab_nb.vertical.trees.exchange import FACTORS
+from fedlab_nb.vertical.trees.exchange import forget_factors
 from fedlab_nb.vertical.trees.forest import Forest, part_of_labels, read_labels_part
 from fedlab_nb.vertical.trees.importance import HELPED, Importance, importances
 from fedlab_nb.vertical.trees.labels.gradients import Goss, base_scores
 from fedlab_nb.vertical.trees.labels.growing import Desk
-from fedlab_nb.vertical.trees.labels.settings import check_held_out, check_same, check_settings, fixed_of
-from fedlab_nb.vertical.trees.level import grow_level
+from fedlab_nb.vertical.trees.labels.settings import check_held_out, check_same, check_settings, check_some, fixed_of
+from fedlab_nb.vertical.trees.level import Growth
 from fedlab_nb.vertical.trees.picture import tree_card
 from fedlab_nb.vertical.trees.plain import desk_of, plain_scores, scores_of
-from fedlab_nb.vertical.trees.walking import REACHED, scores, walk
+from fedlab_nb.vertical.trees.walking import ENDED, NEXT, WALK, finish, next_in_round, scores, walk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +73,8 @@ Floats = NDArray[np.float64]
 
 FIXED = "fixed settings"
 """In a state's memory: depth, bins and min_rows, by which candidates and trees were made (3,)."""
+_COUNT = "candidates of {}"
+"""In a state's memory: how many an owner has, for itself and the owner of the labels (1,)."""
 _LEADER = (
     "how many candidates each other owner has; of each, whose column and edge it does not know, the sums of g and h "
     "over the rows of a node that go left: from them it can work out which rows these are, and in which order a hidden "
@@ -76,8 +82,8 @@ _LEADER = (
     "left, or that fewer than min_rows would"
 )
 _OTHER = (
-    "how many nodes each level has, and which of its candidates win; for nodes that it divides, which rows are "
-    "together, and so are likelier to have the same label; the same of rows that are predicted"
+    "how many nodes of each level are sealed, when no more trees come, and which of its candidates win; for nodes that "
+    "it divides, which rows are together, and so are likelier to have the same label; the same of predicted rows"
 )
 
 
@@ -147,52 +153,65 @@ class SecureBoost(VerticalStrategy):
             return find_candidates(mine.X, self.bins, self.min_rows, secret).table.ravel()
 
         parts = {name: at.own("candidates", cut, at=name) for name in at.names}
-        for name in at.others:
-            count = np.array([len(parts[name]) / 3])
-            at.send("number of candidates", lambda _, count=count: count, sender=name, to=leader)  # type: ignore[misc]
-        _check_some(parts)
-        base = at.own("first scores", lambda mine: base_scores(mine.y, setup.task, setup.outputs), at=leader)
-        trees = part_of_labels(Candidates.of(parts[leader]), Forest.empty(self.depth, base))
-        return State(parts | {leader: trees}, {FIXED: np.array(fixed_of(self), dtype=np.float64)}, setup)
+        counts = {
+            name: at.send("number of candidates", partial(_count, parts), sender=name, to=leader) for name in at.others
+        }
+
+        def first(mine: Mine) -> Floats:
+            own = Candidates.of(parts[leader])
+            check_some(len(own), *counts.values())
+            return part_of_labels(own, Forest.empty(self.depth, base_scores(mine.y, setup.task, setup.outputs)))
+
+        memory = {_COUNT.format(name): count for name, count in counts.items()}
+        parts |= {leader: at.own("first scores", first, at=leader)}
+        return State(parts, {FIXED: np.array(fixed_of(self), dtype=np.float64), **memory}, setup)
 
     def advance(self, at: Meeting, state: State, *, last: bool) -> State:
         """One tree for each output, from the gradients at the scores so far."""
-        leader = at.labels_at
-        own, forest = read_labels_part(state.weights[leader])
-        if self._ended(state, forest):
+        leader, weights = at.labels_at, state.weights
+        scheme = check_products(at.federation.house.encrypt, type(self).__name__)
+        session = product_session(at.federation, scheme, at.number, opener=leader)
+        forest = at.own("trees", lambda _: read_labels_part(weights[leader])[1], at=leader)
+        told = [at.send(NEXT, partial(self._next, state, forest), sender=leader, to=name) for name in at.others]
+        comes = int(here(told, np.array([ENDED]))[0])
+        if comes == ENDED:
             return state
-        walk(at, state, forest.rounds)  # only rows that have not been through all trees, as after a restart
+        if comes == WALK:
+            walk(at, weights, forest)
         desk = at.own("gradients", lambda mine: self._desk(mine, at, forest), at=leader)
-        session = product_session(at.federation, self._scheme(at), at.number, opener=leader)
+        growth, going = Growth(at, session, desk, weights, self.min_rows), self._asked(at, state)
         try:
             for level in range(self.depth):
-                grow_level(at, session, desk, self._asked(at, state, own), level, self.min_rows)
+                going = growth.level(level, going)
         except BaseException:
             drop_keys(at.federation)  # keys of sums that failed are not used again
             raise
-        grown = at.own("leaves", lambda mine: _finish(mine, desk, forest), at=leader)
         if last:
-            _forget(at)
-        after = State({**state.weights, leader: part_of_labels(own, grown)}, state.memory, state.context)
-        return self._judged(at, after, grown) if self.patience is not None and at.setup.held_out else after
+            forget_factors(at)
+
+        def leaves(mine: Mine) -> Floats:
+            return part_of_labels(read_labels_part(weights[leader])[0], finish(mine, desk, forest))
+
+        after = State({**weights, leader: at.own("leaves", leaves, at=leader)}, state.memory, state.context)
+        return self._judged(at, after) if self.patience is not None and at.setup.held_out else after
 
     def foretell(self, at: Meeting, state: State) -> None:
         """Rows walk down the trees up to the best round; the sums of their leaves are the scores."""
-        rounds = self._rounds(state)
-        walk(at, state, rounds)
-        forest = read_labels_part(state.weights[at.labels_at])[1].first(rounds)
-        at.own(SCORES, lambda mine: mine.memory.__setitem__(SCORES, scores(mine, forest)), at=at.labels_at)
+        leader = at.labels_at
+        forest = at.own("trees", lambda _: self._forest(state), at=leader)
+        walk(at, state.weights, forest)
+        at.own(SCORES, lambda mine: mine.memory.__setitem__(SCORES, scores(mine, forest)), at=leader)
 
     def merged_scores(self, state: State, inputs: Mapping[str, Floats]) -> Floats:
         """The scores (n, outputs) where all parts, and by owner the inputs (n, d), are in one pair of hands."""
         setup: Setup = state.context  # type: ignore[assignment]
-        own, forest = read_labels_part(state.weights[setup.labels_at])
+        own = read_labels_part(state.weights[setup.labels_at])[0]
         candidates = {
             place: own if name == setup.labels_at else Candidates.of(state.weights[name])
             for place, name in enumerate(setup.owners)
         }
         columns = {place: inputs[name] for place, name in enumerate(setup.owners)}
-        return scores_of(forest.first(self._rounds(state)), candidates, columns)
+        return scores_of(self._forest(state), candidates, columns)
 
     def plain(
         self, columns: Mapping[str, Floats], y: Floats, new: Mapping[str, Floats], setup: Setup, num_rounds: int
@@ -216,7 +235,7 @@ class SecureBoost(VerticalStrategy):
             alignment, number = align(federation), federation.turn()
             charge(federation, HELPED, federation.names, number=number)
             at = Meeting(federation, alignment, setup, number)
-            found = importances(at, state, self._rounds(state), hide_names=hide_names)
+            found = importances(at, state, self._forest(state).rounds, hide_names=hide_names)
         return pd.DataFrame(found, columns=list(Importance._fields))
 
     def tree(self, state: State, number: int = 0, *, shown: Collection[str] | None = None) -> Card:
@@ -240,59 +259,39 @@ class SecureBoost(VerticalStrategy):
     def _desk(self, mine: Mine, at: Meeting, forest: Forest) -> Desk:
         return desk_of(self, scores(mine, forest), mine.y, at.setup.task, at.number, at.setup.seed)
 
-    def _scheme(self, at: Meeting) -> CKKS:
-        return check_products(at.federation.house.encrypt, type(self).__name__)
-
-    def _asked(self, at: Meeting, state: State, own: Candidates) -> dict[str, Candidates]:
-        """The candidates of all owners whose columns this round may ask, those of the owner of the labels first."""
+    def _asked(self, at: Meeting, state: State) -> dict[str, int]:
+        """How many candidates others have that this round may ask: known to each of them, and to whoever has labels."""
         alone = self.complete_secure and at.number == 1
-        names = [] if alone else [name for name in at.others if state.weights[name].size]
-        return {at.labels_at: own} | {name: Candidates.of(state.weights[name]) for name in names}
+        counts = {name: state.memory[_COUNT.format(name)] for name in at.others if not alone}
+        return {name: int(count[0]) for name, count in counts.items() if not isinstance(count, NotHere) and count[0]}
 
-    def _judged(self, at: Meeting, state: State, forest: Forest) -> State:
+    def _next(self, state: State, forest: Forest, mine: Mine) -> Floats:
+        """At the owner of the labels: what comes in this round."""
+        best = state.memory.get(mine.name)
+        waited = 0 if best is None else forest.rounds - best[0]  # rounds that were no better than one before
+        return next_in_round(mine, forest, ended=self.patience is not None and waited >= self.patience)
+
+    def _judged(self, at: Meeting, state: State) -> State:
         """With the best round so far, and how good it was, for the owner of the labels to remember."""
-        held_out = Meeting(at.federation, at.alignment, at.setup, at.number, "held_out")
-        walk(held_out, state, forest.rounds)
+        held_out, leader = Meeting(at.federation, at.alignment, at.setup, at.number, "held_out"), at.labels_at
+        forest = held_out.own("trees", lambda _: read_labels_part(state.weights[leader])[1], at=leader)
+        walk(held_out, state.weights, forest)
 
         def judge(mine: Mine) -> Floats:
             found = metrics(scores(mine, forest), mine.y, at.setup)
             loss = found.get("loss", found.get("rmse", np.inf))
-            best = state.memory.get(at.labels_at)
+            best = state.memory.get(leader)
             return np.array([forest.rounds, loss]) if best is None or loss < best[1] else best
 
-        best = held_out.own("best round", judge, at=at.labels_at)
-        return State(state.weights, {**state.memory, at.labels_at: best}, state.context)
+        best = held_out.own("best round", judge, at=leader)
+        return State(state.weights, {**state.memory, leader: best}, state.context)
 
-    def _ended(self, state: State, forest: Forest) -> bool:
-        """Whether the last ``patience`` rounds were no better than one before."""
-        best = state.memory.get(state.context.labels_at)  # type: ignore[attr-defined]
-        return best is not None and self.patience is not None and forest.rounds - best[0] >= self.patience
-
-    def _rounds(self, state: State) -> int:
-        """How many rounds' trees predict."""
+    def _forest(self, state: State) -> Forest:
+        """The trees that predict: those up to the best round."""
         leader = state.context.labels_at  # type: ignore[attr-defined]
-        best = state.memory.get(leader)
-        return int(best[0]) if best is not None else read_labels_part(state.weights[leader])[1].rounds
+        best, forest = state.memory.get(leader), read_labels_part(state.weights[leader])[1]
+        return forest if best is None else forest.first(int(best[0]))
 
 
-def _finish(mine: Mine, desk: Desk, forest: Forest) -> Forest:
-    """The forest with the new trees; training rows are where growing has left them."""
-    grown = forest.grown(desk.finish())
-    reached = mine.memory[REACHED][1][: forest.trees] if forest.trees else desk.reached[:0]
-    mine.memory[REACHED] = grown, np.concatenate([reached, desk.reached])
-    return grown
-
-
-def _forget(at: Meeting) -> None:
-    """Owners free the memory of what they multiplied with; it can be worked out again."""
-    for name in at.others:
-        at.own("factors", lambda mine: mine.memory.pop(FACTORS, None), at=name)
-
-
-def _check_some(parts: dict[str, Floats]) -> None:
-    if not any(len(part) for part in parts.values()):
-        raise SettingError(
-            "No owner has a column that divides the rows in common into two parts large enough.",
-            "Without a question to ask, there is no tree.",
-            "Choose a smaller min_rows (5 at least), more bins, or bring owners together with more rows in common.",
-        )
+def _count(parts: Mapping[str, Floats], mine: Mine) -> Floats:
+    return np.array([len(parts[mine.name]) / 3])

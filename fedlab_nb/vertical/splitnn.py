@@ -34,6 +34,7 @@ from fedlab_nb.errors import RoundError, RuleError, SettingError
 from fedlab_nb.learn.engine.plan import batches
 from fedlab_nb.learn.split import descend, lead
 from fedlab_nb.parties import Federation
+from fedlab_nb.places import NotHere
 from fedlab_nb.records import Round, State
 from fedlab_nb.settings import check_setting, is_real, is_whole
 from fedlab_nb.units import listed
@@ -41,7 +42,7 @@ from fedlab_nb.vertical.cut import Defence
 from fedlab_nb.vertical.cut.noise import Noise, secret_from
 from fedlab_nb.vertical.cut.order import ACTIVATIONS, GRADIENTS, batch_order
 from fedlab_nb.vertical.cut.plain import plain_scores
-from fedlab_nb.vertical.cut.shape import Shape
+from fedlab_nb.vertical.cut.shape import Shape, columns_read
 from fedlab_nb.vertical.shared import Meeting, Mine, Setup, VerticalStrategy
 from fedlab_nb.vertical.shared.strategy import COURSE, SCORES
 
@@ -64,7 +65,8 @@ class SplitNN(VerticalStrategy):
     tanh; the top has ``hidden`` layers over all of these, then the scores. Law: it takes the very steps of that network
     in one piece on the joined table, by gradient descent with rate ``lr`` over the same batches of ``batch_size`` rows
     (None: all at once). Noise of a ``defence`` is drawn anew in every run, so that only without one, or in a rehearsal,
-    equal seeds give equal bits.
+    equal seeds give equal bits. Past one machine a batch takes two trips, one after the other: fewer batches make
+    rounds shorter.
 
     Who has the activations could read columns from them if they were as many: so ``cut`` has to be smaller than the
     number of columns of each other owner (left out: 8, and at owners of few columns one fewer than they are), there is
@@ -131,7 +133,7 @@ class SplitNN(VerticalStrategy):
         """
         super().check(federation, num_rounds, seed=seed, after=after)
         if after is not None:
-            self._check_fits(after.state)
+            self._check_fits(federation, after.state)
         for owner in federation.owners:
             columns = len(owner.schema.features)
             if owner.name != self.labels_at and columns < 2:
@@ -160,7 +162,7 @@ class SplitNN(VerticalStrategy):
                 f"It is made for {listed(self.defence.tasks)} ones.",
                 "Use fl.vertical.MaxNormNoise(), or another target.",
             )
-        here, shape = self.labels_at, self._shape(setup)
+        here, shape = self.labels_at, self._shape(at.federation, setup)
         weights = {
             name: at.own("first weights", lambda mine: shape.start(mine.name, setup.owners), at=name)
             for name in at.names
@@ -170,37 +172,44 @@ class SplitNN(VerticalStrategy):
 
     def advance(self, at: Meeting, state: State, *, last: bool) -> State:  # noqa: ARG002
         """One pass over the rows in common, batch by batch."""
-        parts, order = dict(state.weights), batch_order(at.setup, at.number)
-        noise = Noise.of_round(state.memory[self.labels_at], self, at.number, state.memory[COURSE].tolist())
+        here, parts, order = self.labels_at, dict(state.weights), batch_order(at.setup, at.number)
+        course = state.memory[COURSE].tolist()
+        noise = at.own("noise", lambda _: Noise.of_round(state.memory[here], self, at.number, course), at=here)
         for number, (start, stop) in enumerate(batches(at.rows, self.batch_size)):
             self._step(at, parts, _Batch(number, order[start:stop]), noise)
         return replace(state, weights=parts)
 
     def _step(self, at: Meeting, parts: dict[str, Floats], batch: _Batch, noise: Noise) -> None:
         """One batch: every line is one owner's work, on its own part alone and on what was sent to it."""
-        here, rows = self.labels_at, batch.rows
-        sent = [
-            at.send(ACTIVATIONS, partial(self._activations, at.setup, parts[name], rows), sender=name, to=here)
-            for name in at.others
-        ]
+        here = self.labels_at
+        sent = self._sent(at, parts, batch.rows)
         led = at.own("step", partial(self._lead, at, parts[here], sent, batch, noise), at=here)
-        parts[here] = led.weights
-        for name, gradient in zip(at.others, led.gradients, strict=True):
-            back = at.send(GRADIENTS, partial(_given, gradient), sender=here, to=name)
-            parts[name] = at.own("step", partial(self._down, at.setup, parts[name], rows, back), at=name)
+        parts[here] = at.own("step", lambda _: led.weights, at=here)
+        back = {
+            name: at.send(GRADIENTS, partial(_given, led, place), sender=here, to=name)
+            for place, name in enumerate(at.others)
+        }
+        for name, gradient in back.items():
+            parts[name] = at.own("step", partial(self._down, at, parts[name], batch.rows, gradient), at=name)
 
-    def _activations(self, setup: Setup, weights: Floats, rows: Order | slice, mine: Mine) -> Floats:
+    def _sent(self, at: Meeting, parts: Mapping[str, Floats], rows: Order | slice) -> list[Floats]:
+        """The activations (n, cut) of these rows from each of the others, at the owner of the labels."""
+        work = {name: partial(self._activations, at, parts[name], rows) for name in at.others}
+        return [at.send(ACTIVATIONS, work[name], sender=name, to=self.labels_at) for name in at.others]
+
+    def _activations(self, at: Meeting, weights: Floats, rows: Order | slice, mine: Mine) -> Floats:
         """At another owner: what its bottom makes of these rows."""
-        return self._shape(setup).bottom(mine.name).forward(weights, mine.X[rows])
+        return self._shape(at.federation, at.setup).bottom(mine.name).forward(weights, mine.X[rows])
 
-    def _down(self, setup: Setup, weights: Floats, rows: Order, gradient: Floats, mine: Mine) -> Floats:
+    def _down(self, at: Meeting, weights: Floats, rows: Order, gradient: Floats, mine: Mine) -> Floats:
         """At another owner: its next weights, from the gradient at its activations that came back."""
-        return _moved(weights, self.lr, descend(self._shape(setup).bottom(mine.name), weights, mine.X[rows], gradient))
+        bottom = self._shape(at.federation, at.setup).bottom(mine.name)
+        return _moved(weights, self.lr, descend(bottom, weights, mine.X[rows], gradient))
 
     def _lead(self, at: Meeting, weights: Floats, sent: list[Floats], batch: _Batch, noise: Noise, mine: Mine) -> _Led:
         """At the owner of the labels: its own step, and what goes back to each of the others."""
         setup, y = at.setup, self._labels(at.setup, noise, mine)[batch.rows]
-        shape = self._shape(setup)
+        shape = self._shape(at.federation, setup)
         step = lead(shape.bottom(self.labels_at), shape.top, weights, mine.X[batch.rows], sent, y, setup.task)
         if not math.isfinite(step.loss):
             raise RoundError(
@@ -218,14 +227,10 @@ class SplitNN(VerticalStrategy):
 
     def foretell(self, at: Meeting, state: State) -> None:
         """The others send activations of the rows; the owner of the labels has the scores of them."""
-        setup, here, parts = at.setup, self.labels_at, state.weights
-        sent = [
-            at.send(ACTIVATIONS, partial(self._activations, setup, parts[name], slice(None)), sender=name, to=here)
-            for name in at.others
-        ]
+        here, parts, shape = self.labels_at, state.weights, self._shape(at.federation, at.setup)
+        sent = self._sent(at, parts, slice(None))
 
         def score(mine: Mine) -> None:
-            shape = self._shape(setup)
             bottom = shape.bottom(here)
             cut = np.concatenate([bottom.forward(parts[here][: bottom.size], mine.X), *sent], axis=1)
             mine.memory[SCORES] = shape.top.forward(parts[here][bottom.size :], cut)
@@ -241,24 +246,26 @@ class SplitNN(VerticalStrategy):
     def merged_scores(self, state: State, inputs: Mapping[str, Floats]) -> Floats:
         """The scores (n, outputs) of rows whose inputs (n, d) of all owners are in one pair of hands, as all parts."""
         setup: Setup = state.context  # type: ignore[assignment]
-        here, shape = self.labels_at, self._shape(setup)
+        here, shape = self.labels_at, Shape(setup, columns_read(setup), self.cut, self.hidden)
         own = shape.bottom(here).size
         parts = {**state.weights, here: state.weights[here][:own]}
         cut = [shape.bottom(name).forward(parts[name], inputs[name]) for name in (here, *setup.others)]
         return shape.top.forward(state.weights[here][own:], np.concatenate(cut, axis=1))
 
-    def _check_fits(self, state: State) -> None:
-        """Refuse to go on with a network of another shape."""
+    def _check_fits(self, federation: Federation, state: State) -> None:
+        """Refuse to go on with a network of another shape: each owner looks at its own part."""
         setup: Setup = state.context  # type: ignore[assignment]
-        if any(len(state.weights[name]) != self._shape(setup).size(name) for name in setup.owners):
+        shape, parts = self._shape(federation, setup), state.weights
+        if any(not isinstance(part, NotHere) and len(part) != shape.size(name) for name, part in parts.items()):
             raise SettingError(
                 f"cut={self.cut} and hidden={self.hidden} were given for a run that began with other widths.",
                 "A run goes on with the weights that there are.",
                 "Use the widths that it began with, or start anew without after=.",
             )
 
-    def _shape(self, setup: Setup) -> Shape:
-        return Shape(setup, self.cut, self.hidden)
+    def _shape(self, federation: Federation, setup: Setup) -> Shape:
+        columns = {owner.name: len(owner.schema.features) for owner in federation.owners}
+        return Shape(setup, columns, self.cut, self.hidden)
 
     def _labels(self, setup: Setup, noise: Noise, mine: Mine) -> Floats:
         """The labels that are trained on, kept beside the rows for the run."""
@@ -276,8 +283,8 @@ class _Led(NamedTuple):
     gradients: tuple[Floats, ...]
 
 
-def _given(gradient: Floats, _: Mine) -> Floats:
-    return gradient
+def _given(led: _Led, place: int, _: Mine) -> Floats:
+    return led.gradients[place]
 
 
 def _moved(weights: Floats, lr: float, gradient: Floats) -> Floats:

@@ -1,21 +1,25 @@
 """Transfer learning over few rows in common: labels of one owner teach another owner's own model, on other columns.
 
-One round, for each unit k of the representation; A has labels and columns of many rows, B other columns, N are common:
+Before the first round A and B tell each other how many inputs they have. One round, for each unit k of the
+representation; A has labels and columns of many rows, B other columns, N are common:
     A to B    what B's gradient takes of A, a number for each row in common and each unit, sealed under A's own key.
     B to A    products with B's numbers, added up: sums for B's inputs, each plus a pad that only B knows.
     A to B    what it opens, random numbers; B takes its pads off: its gradient at unit k.
     B to A, A to B, B to A    the same the other way round, for A's gradient.
-Then each takes a step down its own gradient.
+All units, and both ways, go together, as all of it is about the weights before. Then each takes a step down its own
+gradient.
 
 Who learns what, if all follow the protocol:
-    A    in each round its own gradient: inputs times units sums over the rows in common, of no single row; and the
-        score of each row that is held out and in common, which is a weighted sum of B's representation of it.
-    B    in each round its own gradient: inputs times units sums over the rows in common, in which labels and A's
-        representation of these rows are mixed. Where these are more sums than rows, or come to more over the rounds, B
-        can solve them for labels: with 10 inputs, 8 units and closeness of .01 or less all 60 of 60 after three rounds
-        (with 0 after one). A larger closeness mixes in more that B does not know; it is no proof. There must be more
-        rows in common than inputs, which keeps only the simplest way shut. Scores of B's own rows, where it asks for
-        them: with as many as there are units it knows the direction p as well, a mean over A's rows.
+    A    how many inputs B has; in each round its own gradient: inputs times units sums over the rows in common, of no
+        single row; and the score of each row that is held out and in common, which is a weighted sum of B's
+        representation of it.
+    B    how many inputs A has; in each round its own gradient: inputs times units sums over the rows in common, in
+        which labels and A's representation of these rows are mixed. Where these are more sums than rows, or come to
+        more over the rounds, B can solve them for labels: with 10 inputs, 8 units and closeness of .01 or less all 60
+        of 60 after three rounds (with 0 after one). A larger closeness mixes in more that B does not know; it is no
+        proof. There must be more rows in common than inputs, which keeps only the simplest way shut. Scores of B's own
+        rows, where it asks for them: with as many as there are units it knows the direction p as well, a mean over A's
+        rows.
     the key holder    nothing: each owner has a key of its own here.
     the server    each round's score on the rows held out.
 
@@ -32,16 +36,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlab_nb.crypto import Sealed
 from fedlab_nb.errors import RoundError, RuleError, SettingError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.road import charge, drop_keys, own
+from fedlab_nb.places import NotHere, here
 from fedlab_nb.records import Round, Schema, State
 from fedlab_nb.records.schema import Task
 from fedlab_nb.settings import check_setting, is_real, is_whole
 from fedlab_nb.vertical.align import align
-from fedlab_nb.vertical.overlap import Side, Sums, labelled, side, sums_for
-from fedlab_nb.vertical.overlap.labels import all_labelled
-from fedlab_nb.vertical.overlap.sides import direction, represent
+from fedlab_nb.vertical.overlap import Came, Sums, Units, opened_sums, represent, session_of, with_direction
 from fedlab_nb.vertical.overlap.sums import SCORES as SCORES_APART
 from fedlab_nb.vertical.shared import Meeting, Mine, Setup, VerticalStrategy
 from fedlab_nb.vertical.shared.reading import standard_reading
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = NDArray[np.float64]
+_INPUTS = "inputs: "  # in a state's memory, before an owner's name: how many it has (1,), which both owners know
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,16 +85,16 @@ class Transfer(VerticalStrategy):
         (
             "the owner of the labels",
             (
-                "each round its own gradient, sums over rows in common; of each held-out row in common the score, a "
-                "weighted sum of the other's representation of it"
+                "how many inputs the other has; each round its own gradient, sums over rows in common; of each "
+                "held-out row in common the score, a weighted sum of the other's representation of it"
             ),
         ),
         (
             "the other owner",
             (
-                "each round its own gradient, inputs times units sums over rows in common in which labels are mixed: "
-                "if few rows are in common, or closeness is small, it can work out labels; with scores of its own "
-                "rows, the direction that labels give"
+                "how many inputs the other has; each round its own gradient, inputs times units sums over rows in "
+                "common in which labels are mixed: if few rows are in common, or closeness is small, it can work out "
+                "labels; with scores of its own rows, the direction that labels give"
             ),
         ),
         ("the key holder", "nothing: each owner seals under a key of its own"),
@@ -132,7 +137,7 @@ class Transfer(VerticalStrategy):
         return None
 
     def begin(self, at: Meeting) -> State:
-        """Each owner's reading of its columns, and its first weights."""
+        """Each owner's reading of its columns, what it tells the other one of it, and its first weights."""
         schemas = {owner.name: owner.schema for owner in at.federation.owners}
 
         def reading(rows: Rows, name: str) -> Any:
@@ -145,38 +150,47 @@ class Transfer(VerticalStrategy):
         setup = replace(at.setup, readings=readings)
         meeting = Meeting(at.federation, at.alignment, setup, at.number)
         weights = {name: meeting.own("first weights", partial(self._start, setup), at=name) for name in at.names}
-        work = partial(self._direction, meeting, weights[self.labels_at])
-        weights[self.labels_at] = own(at.federation, "direction of labels", work, at=self.labels_at)
-        return State(weights, {}, setup)
+        weights[self.labels_at] = self._with_direction(meeting, weights[self.labels_at])
+        told = {
+            _INPUTS + name: meeting.send("number of inputs", _inputs, sender=name, to=other)
+            for name, other in zip(at.names, at.names[::-1], strict=True)
+        }
+        return State(weights, told, setup)
 
     def advance(self, at: Meeting, state: State, *, last: bool) -> State:  # noqa: ARG002
         """Each owner's gradient at the weights in force, then a step of each."""
-        here, (there,) = self.labels_at, at.others
-        before = {name: self._matrix(state.weights[name], at.setup, name) for name in at.names}
-        own(at.federation, "representation", partial(self._labelled, at, before[here]), at=here)
-        at.own("representation", partial(self._side, before[there]), at=there)
-        steps = {
-            taker: self._gradient(at, giver, taker, before[taker]) for giver, taker in ((here, there), (there, here))
+        # Nobody but the two owners was told how many inputs they have, and nobody else has a part in it.
+        inputs = {name: int(here([state.memory[_INPUTS + name]], np.zeros(1))[0]) for name in at.names}
+        units = Units(at, self.width, self.closeness, inputs)
+        weights = {
+            name: at.own("step", partial(self._down, units, state.weights[name], came), at=name)
+            for name, came in units.opened(state.weights).items()
         }
-        weights = {n: at.own("step", partial(self._down, at, before[n], steps[n]), at=n) for n in at.names}
-        weights[here] = own(at.federation, "direction of labels", partial(self._direction, at, weights[here]), at=here)
+        weights[self.labels_at] = self._with_direction(at, weights[self.labels_at])
         return replace(state, weights=weights)
 
     def foretell(self, at: Meeting, state: State) -> None:
         """The owner of the labels seals the direction, the other one multiplies: it has scores, and nothing else."""
-        here, (there,) = self.labels_at, at.others
-        p = state.weights[here][-self.width :]
-        trip = Sums(at, here, there, f"scores, {at.part}", self.width, at.rows, padded=False)
-        weights = self._matrix(state.weights[there], at.setup, there)
+        labels_at, (other,) = self.labels_at, at.others
+        p, parts = state.weights[labels_at], state.weights[other]
+        trip = Sums(
+            at,
+            session_of(at, labels_at),
+            other,
+            f"scores, {at.part}",
+            rows=self.width,
+            width=at.rows,
+            given=lambda _: p[-self.width :],
+            taken=lambda mine: represent(mine.X, parts.reshape(-1, self.width)).T,
+            padded=False,
+        )
         try:
-            sealed = at.send("direction of labels", partial(trip.seal, given=lambda _: p), sender=here, to=there)
-            multiply = partial(trip.multiply, sealed=sealed, taken=lambda mine: represent(mine.X, weights).T)
-            summed = at.send("sealed scores", multiply, sender=there, to=here)
-            scores = trip.session.open(trip.plan, summed, number=at.number, kind=trip.label)
+            sealed = at.send("direction of labels", trip.seal, sender=labels_at, to=other)
+            summed = at.send("sealed scores", partial(trip.multiply, sealed=sealed), sender=other, to=labels_at)
+            at.own("scores", partial(_score, trip, summed), at=labels_at)
         except BaseException:
             drop_keys(at.federation)
             raise
-        at.own("scores", lambda mine: mine.memory.update({SCORES: scores.reshape(-1, 1)}), at=here)
 
     def predict_at_other(self, federation: Federation, record: Round, frame: pd.DataFrame) -> pd.DataFrame:
         """What the model after the round ``record`` says of rows that the other owner has, and A need not have.
@@ -194,16 +208,25 @@ class Transfer(VerticalStrategy):
         import pandas as pd
 
         setup: Setup = record.state.context  # type: ignore[assignment]
-        here, (there,) = self.labels_at, setup.others
-        p, parts = record.state.weights[here][-self.width :], record.state.weights[there]
-        X = setup.readings[there].read(frame)
-        u = represent(X, self._matrix(parts, setup, there))
+        there, parts = setup.others[0], record.state.weights
+        p = parts[self.labels_at][-self.width :]
+        u = represent(setup.readings[there].read(frame), parts[there].reshape(-1, self.width))
         with federation.in_use():
             number = federation.turn()
             charge(federation, "scores of the other owner's rows", federation.names, number=number)
             at = Meeting(federation, align(federation), setup, number)
-            trip = Sums(at, here, there, "scores of own rows", self.width, len(X), kinds=SCORES_APART)
-            scores = at.own("scores", sums_for(trip, lambda _: p, lambda _: u.T), at=there)
+            trip = Sums(
+                at,
+                session_of(at, self.labels_at),
+                there,
+                "scores of own rows",
+                rows=self.width,
+                width=len(u),
+                given=lambda _: p,
+                taken=lambda _: u.T,
+            )
+            (shown,) = opened_sums(at, [trip], SCORES_APART)
+            scores = at.own("scores", partial(trip.take, shown=shown), at=there)
         said = np.array(setup.classes, dtype=object)[(scores > 0.0).astype(int)]
         return pd.DataFrame({"prediction": said, "score": scores}, index=frame.index)
 
@@ -211,60 +234,29 @@ class Transfer(VerticalStrategy):
         """The scores (n, 1) of rows whose inputs (n, d) of the other owner are in one pair of hands with both parts."""
         setup: Setup = state.context  # type: ignore[assignment]
         (there,) = setup.others
-        u = represent(inputs[there], self._matrix(state.weights[there], setup, there))
+        u = represent(inputs[there], state.weights[there].reshape(-1, self.width))
         return np.asarray(u @ state.weights[self.labels_at][-self.width :])[:, None]
 
-    def _gradient(self, at: Meeting, giver: str, taker: str, weights: Floats) -> Floats:
-        """The gradient (d, width) of one owner at its own weights, which only it learns."""
-        found = []
-        bound = 0.5 + self.closeness if giver == self.labels_at else 1.0
-        for k in range(self.width):
-            label = f"gradient of {taker}, unit {k + 1}"
-            trip = Sums(at, giver, taker, label, at.rows + self.width, len(weights), bound)
-            sums = sums_for(trip, partial(self._given, k), partial(self._taken, k))
-
-            def whole(mine: Mine, k: int = k, sums: Any = sums) -> Floats:
-                return np.asarray(sums(mine) + mine.memory["side"].own(k, self.closeness)) / at.rows
-
-            found.append(at.own("gradient", whole, at=taker))
-        return np.column_stack(found) + self.penalty * weights
-
-    def _down(self, at: Meeting, weights: Floats, gradient: Floats, mine: Mine) -> Floats:
-        """An owner's next weights, flat."""
+    def _down(self, units: Units, flat: Floats, came: Came, mine: Mine) -> Floats:
+        """An owner's next weights, flat, from what came back opened for each unit of its gradient."""
+        weights = flat.reshape(-1, self.width)[: units.inputs[mine.name]]
+        gradient = units.gradient(mine, came) + self.penalty * weights
         with np.errstate(over="ignore", invalid="ignore"):
             moved = (weights - self.lr * gradient).ravel()
         if not np.isfinite(moved).all():
             raise RoundError(
                 mine.name,
                 "step",
-                f"The weights of {mine.name!r} after round {at.number} are no finite numbers.",
+                f"The weights of {mine.name!r} after round {units.at.number} are no finite numbers.",
                 "Steps were so long that they left the range of numbers: nothing can be learned from there.",
                 f"Start anew with a smaller rate than lr={self.lr:g}.",
             )
         return np.asarray(moved)
 
-    def _given(self, k: int, mine: Mine) -> Floats:
-        mine_side: Side = mine.memory["side"]
-        return mine_side.given(k, self.closeness)
-
-    def _taken(self, k: int, mine: Mine) -> Floats:
-        mine_side: Side = mine.memory["side"]
-        return mine_side.taken(k, self.closeness)
-
-    def _side(self, weights: Floats, mine: Mine) -> None:
-        mine.memory["side"] = side(mine.X, weights)
-
-    def _labelled(self, at: Meeting, weights: Floats, rows: Rows) -> None:
-        mine = self._mine(at, rows)
-        mine.memory["side"] = labelled(mine.X, 2.0 * mine.y - 1.0, *all_labelled(mine, rows, at.setup), weights)
-
-    def _direction(self, at: Meeting, weights: Floats, rows: Rows) -> Floats:
-        """At the owner of the labels: its weights, and behind them the direction (width,) that they give."""
-        every = all_labelled(self._mine(at, rows), rows, at.setup)
-        return np.append(weights, direction(*every, weights.reshape(-1, self.width)))
-
-    def _mine(self, at: Meeting, rows: Rows) -> Mine:
-        return Mine(at.alignment.of(rows), self.labels_at, at.setup, at.part)
+    def _with_direction(self, at: Meeting, flat: Floats) -> Floats:
+        """The weights of the owner of the labels, flat, and behind them the direction that they give."""
+        work = partial(with_direction, at, self.width, flat)
+        return own(at.federation, "direction of labels", work, at=self.labels_at)
 
     def _start(self, setup: Setup, mine: Mine) -> Floats:
         """An owner's first weights, flat; refused where sums over rows could be solved for rows."""
@@ -281,17 +273,23 @@ class Transfer(VerticalStrategy):
         return np.asarray(lots.normal(size=inputs * self.width) / np.sqrt(inputs))
 
     def _check_fits(self, state: State) -> None:
-        """Refuse to go on with representations of another width."""
+        """Refuse to go on with representations of another width: each owner looks at its own part."""
         setup: Setup = state.context  # type: ignore[assignment]
-        inputs = len(setup.readings[setup.others[0]].inputs)
-        if len(state.weights[setup.others[0]]) != inputs * self.width:
+        parts = {name: part for name, part in state.weights.items() if not isinstance(part, NotHere)}
+        numbers = {name: len(setup.readings[name].inputs) + (name == self.labels_at) for name in parts}
+        if any(len(part) != numbers[name] * self.width for name, part in parts.items()):
             raise SettingError(
                 f"width={self.width} was given for a run that began with another one.",
                 "A run goes on with the weights that there are.",
                 "Use the width that it began with, or start anew without after=.",
             )
 
-    def _matrix(self, weights: Floats, setup: Setup, name: str) -> Floats:
-        """An owner's weights (inputs, width)."""
-        inputs = len(setup.readings[name].inputs)
-        return weights[: inputs * self.width].reshape(inputs, self.width)
+
+def _inputs(mine: Mine) -> Floats:
+    return np.array([float(mine.X.shape[1])])
+
+
+def _score(trip: Sums, summed: Sealed, mine: Mine) -> None:
+    """At the owner of the labels: the scores (n, 1) of rows, opened and kept beside them."""
+    scores = trip.session.open(trip.plan, summed, number=trip.at.number, kind=trip.label)
+    mine.memory[SCORES] = scores.reshape(-1, 1)

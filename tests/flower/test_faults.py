@@ -7,6 +7,7 @@ from fedlab_nb.errors import RoundError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.party.place import ORDERS
 from fedlab_nb.flower.watch import WatchedCourse
+from fedlab_nb.worker import Worker
 from tests.flower.deploy.common import with_flower
 from tests.flower.net import FIRST, SECOND, THIRD, after, answered, cut_off, failing, lost_once, net, rounds_of
 
@@ -114,7 +115,7 @@ def test_a_node_that_flower_calls_gone_is_left_out(net):
     assert [(f.party, f.error.what) for f in second.lost] == [("Owner 2", f"'Owner 2' could not answer: {gone}")]
 
 
-def test_a_process_that_was_ended_and_started_again_takes_part_from_the_next_round_on(net):
+def test_a_process_that_was_ended_and_started_again_takes_part_in_the_next_round(net):
     run = net(min_owners=2, num_rounds=3)
     off = cut_off(run, SECOND, "update", 2)
 
@@ -128,20 +129,54 @@ def test_a_process_that_was_ended_and_started_again_takes_part_from_the_next_rou
 
     run.grid.ways[SECOND] = dies
     records = rounds_of([*run.told()])
-    assert [[f.party for f in record.lost] for record in records] == [[], ["Owner 2"], ["Owner 2"]]
-    assert "started again" in records[2].lost[0].error.what
+    assert [[f.party for f in record.lost] for record in records] == [[], ["Owner 2"], []]
+    assert "the process ended" in records[1].lost[0].error.what
 
 
-def test_a_process_that_began_anew_between_rounds_is_left_out_of_one(net):
-    run = net(min_owners=2, num_rounds=4)
+def test_a_process_that_began_anew_between_rounds_misses_none(net):
+    run, known = net(min_owners=2, num_rounds=4), net(min_owners=2, num_rounds=4)
     told = []
     for said in run.told():
         told.append(said)
         if isinstance(said, news.Played) and said.record.number == 1:
             run.begin_anew(SECOND)
-    records = rounds_of(told)
-    assert [[f.party for f in record.lost] for record in records] == [[], ["Owner 2"], [], []]
-    assert "started again" in records[1].lost[0].error.what
+    assert [record.lost for record in rounds_of(told)] == [()] * 4
+    assert weights_of(told) == weights_of([*known.told()])
+
+
+def test_the_vault_of_a_process_that_began_anew_is_as_it_was(net):
+    run, known = (net(shift=shift, min_owners=2, num_rounds=3, **BUDGET) for shift in (0.005, 0.006))
+    rounds_of([*known.told()])
+    told = []
+    for said in run.told():
+        told.append(said)
+        if isinstance(said, news.Played) and said.record.number == 1:
+            run.begin_anew(SECOND)
+    assert [record.lost for record in rounds_of(told)] == [()] * 3
+    assert spent_of(run) == spent_of(known)
+
+
+def test_an_owner_that_is_lost_when_the_sum_may_be_open_fails_a_round_that_the_watched_run_outlives(net):
+    run = net(min_owners=2, num_rounds=4)
+    site, inner, off = run.parties[THIRD]._site, run.parties[THIRD]._site._carried_out, []
+
+    def carried_out(request, reading):
+        vouched = [order for order in request.orders if getattr(order.what, "path", ())[-1:] == ("vouch",)]
+        off.extend([1] * bool(vouched and len(played) == 1 and not off))
+        return inner(request, reading)
+
+    site._carried_out = carried_out
+    run.grid.ways[THIRD] = lost_once(off)
+    told, played = [], []
+    for said in run.told():
+        told.append(said)
+        played += [said] * isinstance(said, news.Played)
+    worker = Worker(WatchedCourse(run.agreement, iter(told)))
+    worker.work(lambda: None, lambda: None)
+    assert (worker.state, worker.error) == ("finished", None)
+    assert [record.failed is not None for record in worker.history] == [False, True, False, False]
+    assert len(worker.history.completed) == 3
+    assert any(note.words.startswith("Round 2 failed and the run goes on: ") for note in worker.notes)
 
 
 def test_without_min_owners_the_round_says_who_and_the_run_ends_there(net):

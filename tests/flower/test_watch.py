@@ -78,10 +78,12 @@ def test_what_needs_an_answer_from_the_run_is_refused_with_a_way_out(played):
         watched.resume,
         watched.step,
         lambda: watched.change(lr=1.0),
-        lambda: watched.rewind(1),
     ):
         with pytest.raises(SettingError, match="Stop it with run"):
             wish()
+    with pytest.raises(SettingError, match="stop it and run another project"):
+        watched.rewind(1)
+    assert watched.snapshot().acts == {"stop"}
     with pytest.raises(SettingError, match="is watched, not asked"):
         fl.PrivateFrame(watched.federation).describe()
 

@@ -248,7 +248,8 @@ def test_a_party_that_stops_in_the_middle_of_a_round(where, after, undisturbed, 
     assert not record.metrics
     assert fed.ledger.verify()
     left = [m.kind for m in fed.ledger.messages[crossed:]]
-    assert left.count("padded gradient, opened") <= after + (where in AT_THE_END), "random numbers to all but one owner"
+    # All owners' openings cross before the first pad comes off: random numbers, which tell nobody anything.
+    assert left.count("padded gradient, opened") in ((0, 2) if where in AT_THE_END else (0,))
     assert not {"partial score", "score"} & set(left)
     rest = list(fl.rounds(fed, strategy, num_rounds=2, after=record))
     assert [arrays_of(r) for r in rest] == undisturbed

@@ -108,7 +108,7 @@ def test_no_message_holds_a_value_and_what_owners_send_each_other_is_sealed(trai
         # A public key is random bytes that no owner's rows have part in; a value of four of them turns up by chance.
         assert leaks([m for m in fed.seen_by(party) if m.kind != "public key"], whole) == []
     between = [m for m in fed.ledger.messages if m.sender in fed.names and m.receiver in fed.names]
-    assert {m.kind for m in between if not m.encrypted} <= {"task", "public key", "masked ids"}
+    assert {m.kind for m in between if not m.encrypted} <= {"task", "number of inputs", "public key", "masked ids"}
     assert {m.kind for m in between} >= {"representation pieces", "padded gradient", "padded gradient, opened"}
 
 

@@ -12,7 +12,7 @@ from fedlab_nb.analytics.source import Source, table_of
 from fedlab_nb.errors import RoundError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment
-from fedlab_nb.parties.columns.road import alignment_of, keep, send
+from fedlab_nb.parties.columns.road import alignment_of, own, send
 from fedlab_nb.vertical.align import FEWEST, align
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def rows_asked(source: Source) -> Alignment:
 
 def _to_train_on(federation: Federation, found: Alignment) -> Alignment:
     for name in federation.names:
-        keep(federation, "rows to train on", lambda rows: _note(rows, found), at=name)
+        own(federation, "rows to train on", lambda rows: _note(rows, found), at=name)
 
     def count(rows: Rows) -> Floats:
         return np.array([float(len(_part(rows, found).training[1]))])

@@ -54,7 +54,7 @@ def _user(evidence: Evidence) -> str:
         names = listed([repr(name) for name in evidence.names if name in given])
         went = f"; by consent {names} got the other parts" if names else ""
         return f"gets every result; each owner keeps its own part of a model{went}"
-    got = {c.receiver for c in evidence.crossings if c.kind == "model"}
+    got = {c.receiver for c in evidence.crossings if c.kind in ("model", "model, to begin with")}
     names = listed([repr(name) for name in evidence.names if name in got])
     return f"gets every result; a model went to {names}" if names else "gets every result; no model went to an owner"
 

@@ -129,6 +129,11 @@ class MaskingOwner:
         self.__done += 1
         return wire.written_masked(self.__occasion, self.name, self.__identity, self.__roster, total)
 
+    @property
+    def threshold(self) -> int:
+        """How many owners must be left for the masks of its sum to come off, as it was told when it shared secrets."""
+        return self.__threshold
+
     def confirm(self, survivors: Collection[str]) -> bytes:
         """Stage 3, for everybody: this owner's signature of the one list of ``survivors`` that it will help with.
 

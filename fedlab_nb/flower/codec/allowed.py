@@ -19,9 +19,11 @@ _OURS = "fedlab_nb."
 # Rooms and files whose objects are data: settings, records, questions, what was agreed on, and work beside rows.
 ROOMS = (
     "aggregate", "analytics", "channel.opening", "channel.traffic", "comparing.references", "compress", "crypto",
-    "data", "errors", "flower.news", "flower.orders.line", "flower.orders.owner", "horizontal",
+    "data", "errors", "flower.columns.parcel", "flower.columns.talk", "flower.news", "flower.orders.line",
+    "flower.orders.owner",
+    "flower.survey.answers", "flower.survey.questions", "horizontal",
     "learn.engine.choose", "learn.engine.job", "learn.metrics", "learn.models", "learn.split", "learn.zoo",
-    "parties.columns.alignment", "parties.house", "privacy", "protect", "records", "vertical",
+    "parties.columns.alignment", "parties.house", "places", "privacy", "protect", "records", "vertical",
 )  # fmt: skip
 
 # Inside these rooms: whatever holds rows, keys, budgets, the ledger, or the numbers of one owner.
@@ -47,6 +49,7 @@ DENIED = frozenset(
         ("fedlab_nb.crypto.seal", "Sealer"),
         ("fedlab_nb.crypto.threshold.joint", "JointOwner"),
         ("fedlab_nb.data.table", "Table"),
+        ("fedlab_nb.flower.columns.parcel", "Seals"),
         ("fedlab_nb.flower.orders.owner", "Computed"),
         ("fedlab_nb.flower.orders.owner", "Near"),
         ("fedlab_nb.flower.orders.owner", "OwnersSide"),
@@ -157,6 +160,10 @@ HELPERS = frozenset(
 # What trainings need of these: an app that trains answers no questions.
 TRAINING = frozenset(name for name in WORK if name[0].startswith("fedlab_nb.horizontal."))
 TRAINING_HELPERS = frozenset(name for name in HELPERS if not name[0].startswith("fedlab_nb.analytics."))
+
+# What questions need of them: an app that asks trains nothing.
+ASKING = frozenset(name for name in WORK if name[0].startswith("fedlab_nb.analytics."))
+ASKING_HELPERS = frozenset(name for name in HELPERS if name[0].startswith("fedlab_nb.analytics."))
 
 
 def called(value: object) -> Name:

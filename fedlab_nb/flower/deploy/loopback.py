@@ -115,8 +115,13 @@ class Loopback:
         return f"127.0.0.1:{self._port}"
 
     def pids(self) -> dict[str, tuple[int, ...]]:
-        """The numbers of all living processes: of "superlink", of "superexec" with the ServerApps, of each site."""
-        return {name: tuple(p.pid for p in program.processes()) for name, program in self._programs.items()}
+        """The numbers of all living processes: of "superlink", of "superexec" with the ServerApps, of each site.
+
+        A site's are its SuperNode, what of Flower it has begun, and the parties' own processes, in this order.
+        """
+        found = {name: (*program.processes(), *program.parties()) for name, program in self._programs.items()}
+        # A party's process that was seen to begin is among the first as well.
+        return {name: tuple(dict.fromkeys(one.pid for one in processes)) for name, processes in found.items()}
 
     def log_of(self, name: str) -> Path:
         """The file with what the SuperNode of the site ``name``, "superlink" or "superexec" printed."""

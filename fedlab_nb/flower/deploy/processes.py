@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ import psutil
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.deploy.guard.tree import descendants, freeze, kill, lives, tell
 from fedlab_nb.flower.deploy.refusals import did_not_start
+from fedlab_nb.flower.party.place import PARTY
 
 # Seconds that programs get to end by themselves before they are ended.
 GRACE = 4.0
@@ -156,6 +158,19 @@ class Program:
         self._seen |= descendants(self._seen)
         alive = [process for process in self._seen if lives(process)]
         return sorted(alive, key=lambda process: (process != self._root, process.pid))
+
+    def parties(self) -> list[psutil.Process]:
+        """Of a SuperNode: the parties' own processes, which outlive the process of Flower that began them.
+
+        Once the SuperNode is gone they see so, and end by themselves, with what is in their folder.
+        """
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                command = process.cmdline()
+                if PARTY in command and command[-1] == str(self.pid) and lives(process):
+                    found.append(process)
+        return found
 
     def pause(self) -> None:
         """Stop all its processes where they stand, as on a machine that hangs."""

@@ -23,6 +23,8 @@ from fedlab_nb.parties.rules import check_numbers
 from fedlab_nb.records import Schema
 
 Floats = NDArray[np.float64]
+# The stage of a party that did not answer at all.
+SILENT = "waiting for an answer"
 
 
 def check_reply(party: str, reply: Reply) -> Reply:
@@ -50,6 +52,39 @@ def check_values(party: str, names: Sequence[str], values: Sequence[Any]) -> Non
     for name, value in zip(names, values, strict=True):
         if name in _FITS and not _fits(name, value):
             raise _refused(party, f"a {type(value).__name__} for {name!r}, which it cannot be")
+
+
+def silent(party: str) -> RoundError:
+    """A party did not answer at all."""
+    return RoundError(
+        party,
+        SILENT,
+        f"{party!r} sent nothing back in time.",
+        "What it was to do may be done or not; nothing of it is used.",
+        "Look whether its SuperNode runs and reaches the SuperLink; a larger patience= waits longer.",
+    )
+
+
+def began_again(party: str) -> RoundError:
+    """A party answers from another process than before."""
+    return RoundError(
+        party,
+        SILENT,
+        f"{party!r} has started again since its last answer.",
+        "Its keys of this session are gone, and so is what it had kept for itself since the run began.",
+        "Go on with the same run: it makes fresh keys.",
+    )
+
+
+def other_trip(party: str, answered: int, made: int) -> RoundError:
+    """A party answers to another trip than the one that was made."""
+    return RoundError(
+        party,
+        "answer",
+        f"{party!r} answers to trip {answered}, and trip {made} was made.",
+        "An answer to an earlier question, taken for this one, would spoil the sum unnoticed.",
+        "Nothing of it is used; go on with the next round.",
+    )
 
 
 def unreadable(party: str) -> RoundError:

@@ -101,8 +101,9 @@ class ServersWriting:
     def _shown(self, party: str, state: State) -> list[object]:
         """The model, what the strategy shows this party, what the party keeps for itself, and how columns are read."""
         mine = {key: v for key, v in state.memory.items() if isinstance(v, Elsewhere) and v.owner == party}
-        shown = self._strategy.shown(state, party) if self._strategy is not None else {}
-        return [state.weights["server"], {**shown, **mine}, state.context]
+        shown = dict(self._strategy.shown(state, party)) if self._strategy is not None else {}
+        model = shown.pop("server", state.weights["server"])
+        return [model, {**shown, **mine}, state.context]
 
     def _setup(self, party: str, setup: Setup) -> list[object]:
         """How columns are read is the same all through a run: it goes to each party once, and by its digest after."""

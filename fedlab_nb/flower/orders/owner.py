@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlab_nb.crypto import SecAgg
 from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.flower.codec import ANSWERS, Allowed, called
 from fedlab_nb.flower.orders.line import ASKS, Elsewhere
@@ -23,8 +24,7 @@ from fedlab_nb.parties.house import House, noisy, terms_of_sum
 from fedlab_nb.parties.owner import DataOwner, Rows
 from fedlab_nb.parties.rules import check_debits, check_noise
 from fedlab_nb.payloads import Payload
-from fedlab_nb.privacy import Account, Budget, Vault
-from fedlab_nb.privacy.meters import Meter
+from fedlab_nb.privacy import Account, Budget, Statement, Vault
 from fedlab_nb.protect import noise_source
 from fedlab_nb.records import PrivacyEvent, Schema, Update
 
@@ -45,17 +45,18 @@ class Introduction:
     held_out: float
     budget: Budget | None
     content: bytes
-    meter: Meter | None
-    set_aside: float
-    spent: tuple[tuple[PrivacyEvent, float, int], ...]
+    statement: Statement
 
     @property
     def account(self) -> Account:
         """Its account, to go on from here."""
-        account = Account(self.meter, self.set_aside)
-        for event, share, times in self.spent:
-            account.add(event, share, times)
-        return account
+        return self.statement.account
+
+    @classmethod
+    def of(cls, owner: DataOwner, books: Books) -> Introduction:
+        """What this owner tells of itself."""
+        content, statement = books.data[owner.name].encode(), books.accounts[owner.name].statement
+        return cls(owner.name, owner.schema, owner.held_out, owner.budget, content, statement)
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,18 @@ class Cover:
     debits: tuple[PrivacyEvent, ...] = ()
     ahead: tuple[PrivacyEvent, ...] = ()
 
+    def costs_as(self, other: Cover) -> bool:
+        """Whether it is the same release, if over other owners."""
+        same = self.debits == other.debits and self.ahead == other.ahead and self.step == other.step
+        return same and np.array_equal(self.noise_sd, other.noise_sd)
+
 
 class Computed:
     """What an owner's rows gave, before it is protected: it never leaves this process."""
 
     def __init__(self, kind: str, look: Look, update: Update, packed: Payload | None, kept: Kept) -> None:
         self.kind, self.look, self.update, self.packed, self.kept = kind, look, update, packed, kept
+        self.made_ready: tuple[Cover, Held] | None = None  # last
 
 
 ASKS[Held] = frozenset({"length"})
@@ -128,17 +135,13 @@ class OwnersSide:
     @property
     def verbs(self) -> dict[str, Callable[..., Any]]:
         """What the server may have it do, by name."""
-        done = (self.introduce, self.tell, self.charge, self.compute, self.protect, self.show, self.answer)
+        before = self.introduce, self.tell, self.charge, self.reserve
+        done = (*before, self.compute, self.protect, self.show, self.answer)
         return {verb.__name__: verb for verb in done}
 
     def introduce(self) -> Introduction:
         """Who this owner is."""
-        owner, books = self._owner, self._books
-        content, account = books.data[self.name].encode(), books.accounts[self.name]
-        spent = tuple((event, share, times) for (event, share), times in account.counts.items())
-        meter = account.meter if account.opened else None
-        facts = owner.schema, owner.held_out, owner.budget, content, meter, account.set_aside, spent
-        return Introduction(self.name, *facts)
+        return Introduction.of(self._owner, self._books)
 
     def tell(self, kind: str, payload: Any) -> None:
         """The server tells something that later work refers to."""
@@ -148,6 +151,11 @@ class OwnersSide:
         """Debit what will be released next."""
         self._books.charge({}, self.house, ahead={self.name: tuple(events)})
 
+    def reserve(self, releases: Sequence[PrivacyEvent], run: str) -> None:
+        """Debit a whole run, whose plan is frozen, before anything of it leaves; its releases are only begun then."""
+        self._check_protected(releases)
+        self._books.reserve(releases, self.house, run)
+
     def compute(self, kind: str, work: Any, look: Look, payload: Callable[[str], Payload] | None = None) -> Computed:
         """What work gives beside this owner's rows, looked at and clipped; nothing leaves."""
         self._check_work(work, sums=True)
@@ -156,7 +164,11 @@ class OwnersSide:
         return Computed(kind, look, update, payload(self.name) if payload else None, self._keep())
 
     def protect(self, computed: Computed, cover: Cover) -> Held:
-        """This owner's part of a sum: debit, then noise. It is held until it is sealed."""
+        """This owner's part of a sum: debit, then noise. It is held until it is sealed.
+
+        Made ready once more, as owners of the sum were lost, it takes back what it made ready before, if nothing of it
+        can have left: it is one release then, debited once.
+        """
         kind, number, update = computed.kind, computed.look.number, computed.update
         owners = len(self.near.names), cover.present, cover.absent
         terms = terms_of_sum(self.house, owners, computed.look.bound, cover.noise_sd, cover.step)
@@ -165,10 +177,14 @@ class OwnersSide:
         debits = check_debits(kind, [self.name], {self.name: cover.debits})
         self._check_protected((*cover.debits, *cover.ahead))
         check_noise(kind, self.house, debits, cover.noise_sd, {self.name: update})
-        self._books.charge(debits, self.house, {self.name: cover.ahead} if cover.ahead else None)
+        before, held = computed.made_ready or (None, None)
+        if before is None or held is None or not (cover.costs_as(before) and held.fate.take_back()):
+            self._books.charge(debits, self.house, {self.name: cover.ahead} if cover.ahead else None)
         path = number, self.near.names.index(self.name), kind
         vector = noisy(self.house, terms, update, cover.noise_sd, debits[self.name], path)
-        return Held(vector, number, kind, cover.present, computed)
+        made = Held(vector, number, kind, _least(self.house, cover), computed)
+        computed.made_ready = cover, made
+        return made
 
     def show(self, held: Held, computed: Computed) -> Readable:
         """The same, readable for the server: where the federation hides no single updates."""
@@ -179,6 +195,7 @@ class OwnersSide:
                 "Nobody but their owner is to know them.",
                 "Nothing was sent: ask for sums.",
             )
+        held.fate.give(self.name)
         return Readable(held.vector if computed.packed is None else computed.packed, float(held.vector[-1]))
 
     def answer(self, kind: str, work: Any, debits: Sequence[PrivacyEvent]) -> tuple[Floats | str, Kept]:
@@ -241,6 +258,11 @@ class OwnersSide:
 
     def _beside(self, kind: str, work: Callable[[Rows], T]) -> T:
         return self._owner._inside(work, stage=kind)  # noqa: SLF001 - the same wall as in a notebook
+
+
+def _least(house: House, cover: Cover) -> int:
+    """Over how many owners a sum has to be for the noise on it to be enough: all who add, or those who unmask."""
+    return house.encrypt.needed(cover.present + cover.absent) if isinstance(house.encrypt, SecAgg) else cover.present
 
 
 def _too_many(name: str, called: int, owners: int) -> RuleError:

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.crypto import Identity, KeyHolder, Mailbox, Sealer
+from fedlab_nb.crypto import Identity, KeyHolder, Mailbox, Sealed, Sealer
 from fedlab_nb.crypto.masks import MaskingOwner, masked_steps
 from fedlab_nb.crypto.threshold import JointOwner
+from fedlab_nb.crypto.threshold.request import digest
 from fedlab_nb.errors import EncryptionError, FedLabError, RoundError
 from fedlab_nb.flower.orders.agreed import Agreed
 from fedlab_nb.flower.orders.line import ASKS, KEYS, MAKES, Ref, Reply, Request
@@ -23,15 +24,50 @@ from fedlab_nb.flower.orders.trust import Trust
 Floats = NDArray[np.float64]
 
 
+class Fate:
+    """What became of numbers that an owner made ready for a sum: nothing yet, ``given`` or ``void``.
+
+    They are given with the step after which the owner cannot know any more whether a sum with them is opened: its
+    masked numbers, its word for a sum of ciphertexts, its part of an opening. Before that it can take them back.
+    """
+
+    def __init__(self) -> None:
+        self.given = self.void = False
+
+    def check(self, name: str) -> None:
+        """Refuse to go on with what was taken back.
+
+        Raises:
+            EncryptionError.
+        """
+        if self.void:
+            raise EncryptionError(
+                f"{name!r} was to help with a sum of numbers that it has taken back.",
+                "It has made them ready anew, for other owners; two sums of them would show what is in one alone.",
+                "Nothing was released; ask who runs the server what it is doing.",
+            )
+
+    def give(self, name: str) -> None:
+        """From now on they may be in a sum that somebody knows; EncryptionError if they were taken back."""
+        self.check(name)
+        self.given = True
+
+    def take_back(self) -> bool:
+        """Never give them, if they are not given yet: then they have cost nothing."""
+        self.void = self.void or not self.given
+        return self.void
+
+
 class Held:
     """What an owner sends in a sum (d + 1,), before it is sealed: it leaves this process sealed or not at all.
 
-    It was made ``of`` something computed, for the sum of a ``kind`` in round ``number``, over ``present`` owners: so
-    many share the noise.
+    It was made ``of`` something computed, for the sum of a ``kind`` in round ``number``: over ``least`` owners at
+    least, as so many have to share the noise.
     """
 
-    def __init__(self, vector: Floats, number: int, kind: str, present: int, of: object = None) -> None:
-        self.vector, self.number, self.kind, self.present, self.of = vector, number, kind, present, of
+    def __init__(self, vector: Floats, number: int, kind: str, least: int, of: object = None) -> None:
+        self.vector, self.number, self.kind, self.least, self.of = vector, number, kind, least, of
+        self.fate = Fate()
 
     @property
     def length(self) -> int:
@@ -63,6 +99,7 @@ class Site:
         self.process = secrets.token_hex(8)
         self._kept: dict[int, Any] = {}
         self._last: tuple[bytes, bytes] = b"", b""
+        self._sealed: dict[str, Fate] = {}  # by the digest of what was sealed
 
     def answer(self, data: bytes, reading: Reading) -> bytes:
         """The reply to a request. One that comes again gets the same reply, and nothing is done twice."""
@@ -109,23 +146,42 @@ class Site:
         self._trust.check_call(target, found, also, own_key=any(own_key))
         whose = getattr(target, "__self__", None)
         self._check_whom(whose, target.__name__, found)
-        if target is not masked_steps and not (isinstance(whose, Sealer) and target.__name__ == "seal"):
+        held = next((arg for arg in found if isinstance(arg, Held)), None)
+        if held is None or not (target is masked_steps or (isinstance(whose, Sealer) and target.__name__ == "seal")):
             return target(*found, **also)
-        for held in found:
-            if isinstance(held, Held):
-                self._check_sum(held, found, whose)
-        unwrapped: list[Any] = [arg.vector if isinstance(arg, Held) else arg for arg in found]
-        return target(*unwrapped, **also)
+        self._check_noise(held, found)
+        if target is masked_steps:  # the others can open it without this owner from now on
+            self._agreed.check_sum(held.number, held.kind, (self.name, *found[3]))
+            held.fate.give(self.name)
+        unwrapped: list[Any] = [arg.vector if arg is held else arg for arg in found]
+        made = target(*unwrapped, **also)
+        if isinstance(made, Sealed):
+            self._sealed[digest(made.chunks)] = held.fate
+        return made
 
     def _check_whom(self, whose: Any, does: str, given: list[Any]) -> None:
-        """Sums, and what leads up to them, are over owners of this run."""
+        """Sums, and what leads up to them, are over owners of this run; of each kind and round one gets out."""
         if isinstance(whose, JointOwner) and does == "open":
             # Owners who open sums themselves open one of a round and kind, whatever keys they have made.
             self._agreed.check_sum(given[0].number, given[0].kind, given[0].sealed)
+            self._give(given[0].sealed.get(self.name, ""))
+        elif isinstance(whose, Sealer) and does == "vouch":
+            self._agreed.check_sum(given[1].round, given[1].kind, given[1].owners)
+            self._give(digest(given[2].chunks))
         elif isinstance(whose, KeyHolder) and does == "open":
             self._agreed.check_open(whose, given[1])
         elif isinstance(whose, MaskingOwner | JointOwner) and does in ("share", "reveal") and len(given) > 1:
             self._agreed.check_owners(given[1])
+
+    def _give(self, sealed: str) -> None:
+        """What has this digest was sealed here, and may be in a sum that is opened."""
+        if sealed not in self._sealed:
+            raise EncryptionError(
+                f"{self.name!r} was to vouch for ciphertexts that it did not seal.",
+                "With somebody else's in their place, the sum would hold other numbers than the owners know of.",
+                "Nothing was released; ask who runs the server what it passes on.",
+            )
+        self._sealed[sealed].give(self.name)
 
     def _meant(self, value: Any) -> Any:
         return self.found(value) if isinstance(value, Ref) else value
@@ -160,18 +216,18 @@ class Site:
             raise _not_ordered(self.name, f"a {type(value).__name__}, which stays where it is,")
         return value
 
-    def _check_sum(self, held: Held, given: list[Any], sealer: Sealer | None) -> None:
-        """A sum is over as many owners as share its noise, and over no others under other keys."""
-        # Under masks: the owner that masks, the vector, its plan, and what the others sent.
-        owners = frozenset((self.name, *given[3]) if sealer is None else given[1].owners)
-        if len(owners) < held.present:
+    def _check_noise(self, held: Held, given: list[Any]) -> None:
+        """A sum is over as many owners as have to share its noise."""
+        # Under masks the sum comes off once so many are left; else it is over all that it is sealed for.
+        masking = next((arg for arg in given if isinstance(arg, MaskingOwner)), None)
+        owners = masking.threshold if masking is not None else len(frozenset(given[1].owners))
+        held.fate.check(self.name)
+        if owners < held.least:
             raise EncryptionError(
-                f"{self.name!r} was to seal for {len(owners)} owners what it prepared for {held.present}.",
+                f"{self.name!r} was to seal for {owners} owners what it prepared for {held.least}.",
                 "Each added so much noise that all of them together are protected; fewer would not be.",
                 "Nothing was sealed: have the owners of this round contribute again.",
             )
-        if sealer is None or not sealer.shows_tags:  # else it is opened by the owners themselves, who look then
-            self._agreed.check_sum(held.number, held.kind, owners)
 
 
 # Keys and what holds them, and numbers that were not sealed, are never sent.

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from fedlab_nb.errors import FedLabError, RoundError, SettingError
-from fedlab_nb.flower.orders.arrived import check_reply, check_values, unreadable
+from fedlab_nb.flower.orders.arrived import (
+    began_again,
+    check_reply,
+    check_values,
+    other_trip,
+    silent,
+    unreadable,
+)
 from fedlab_nb.flower.orders.line import MAKES, Order, Ref, Reply, Request
 from fedlab_nb.places import Away
 
-# The stage of a party that did not answer at all.
-SILENT = "waiting for an answer"
+# What a party gives with these steps, a sum that it is in may be opened with.
+LETS_OUT = frozenset({"masked_steps", "vouch", "open"})
+T = TypeVar("T")
 _NAMES = {id(make): name for name, make in MAKES.items()}
 
 
@@ -74,6 +83,20 @@ class Stub(Away):
         return f"Stub({self.party_!r}, {'.'.join((str(self.ref_.number), *self.ref_.path))})"
 
 
+@dataclass
+class OnTheWay:
+    """One sum so far: who was ``missed`` on its trips, and why; who was ``asked`` for, and ``gave``, what opens it."""
+
+    missed: dict[str, FedLabError] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    gave: set[str] = field(default_factory=set)
+
+
+def _not_borne(errors: Mapping[str, FedLabError], needed: int = 0) -> None:  # noqa: ARG001 - whatever is needed
+    for error in errors.values():
+        raise error
+
+
 class Sites:
     """All parties of a run, as the server's process reaches them; by ``identities`` they know each other.
 
@@ -95,6 +118,9 @@ class Sites:
         # Those who have begun anew since keys were handed out.
         self.anew: set[str] = set()
         self.trips = 0
+        self.sum = OnTheWay()
+        # What becomes of losses in a protocol that needs so many: it raises where nobody may be missing.
+        self.bear: Callable[[Mapping[str, FedLabError], int], None] = _not_borne
         self._vouched: dict[str, tuple[str, bytes]] = {}
         self._told_of: dict[str, set[str]] = {name: set() for name in self.parties}
         self._identities = dict(identities)
@@ -112,7 +138,7 @@ class Sites:
         there = [_there(party, arg) for arg in args]
         brings = self._writing.brought(party, there, {n: _there(party, value) for n, value in (named or {}).items()})
         self._number += 1
-        self._what[self._number] = what if isinstance(what, str) else what.path[-1]
+        self._what[self._number] = _last(what)
         self._waiting[party].append(Order(self._number, what, brings))
         return Stub(self, party, Ref(self._number))
 
@@ -123,9 +149,15 @@ class Sites:
     def bring(self, stubs: Sequence[Stub]) -> list[Any]:
         """The values of these, from all parties in one trip."""
         values, errors = self.try_to_bring(stubs)
-        for error in errors.values():
-            raise error
+        _not_borne(errors)
         return values
+
+    def brought(self, made: Mapping[str, T], needed: int) -> dict[str, T]:
+        """As ``Places.brought``: what each of these parties has made, of those who are not lost."""
+        stubs = [stub for stub in made.values() if isinstance(stub, Stub)]
+        found, errors = self.try_to_bring(stubs)
+        self.bear(errors, needed)
+        return {name: value for name, value in zip(made, found, strict=True) if name not in errors}
 
     def try_to_bring(self, stubs: Sequence[Stub]) -> tuple[list[Any], dict[str, FedLabError]]:
         """The values of these, None from a party that failed; and why it did."""
@@ -157,9 +189,10 @@ class Sites:
         """One trip to every party of which something is wanted; what waits for the others goes on waiting."""
         if not wanted:
             return {}, {}
-        requests, wishes = {}, {}
+        requests, wishes, letting = {}, {}, set[str]()
         for party in wanted:
             orders, self._waiting[party] = self._waiting[party], []
+            letting |= {party for order in orders if _last(order.what) in LETS_OUT}
             freed, self._freed[party] = self._freed[party], []
             wishes[party], self._wishes[party] = self._wishes[party], []
             refs = [*wanted[party], *(stub.ref_ for stub, _ in wishes[party])]
@@ -170,6 +203,7 @@ class Sites:
             request = Request(*facts, tuple(orders), tuple(refs), tuple(freed), new)
             requests[party] = self._writing.request(request)
         self.trips += 1
+        self.sum.asked |= letting
         replies = self._exchange(requests)
         values, errors = {}, {}
         for party, wished in wishes.items():
@@ -179,23 +213,19 @@ class Sites:
                 check_values(party, [self._name(ref) for ref in refs], found)
             except FedLabError as error:
                 errors[party] = error
+                self.sum.missed.setdefault(party, error)
                 self._writing.forget(party)  # whether it was told is not known
                 self._told_of[party] = set()
                 continue
             values[party] = found
+            self.sum.gave |= letting & {party}
             for (_, then), value in zip(wished, found[len(wanted[party]) :], strict=True):
                 then(value)
         return values, errors
 
     def _read(self, party: str, reply: bytes | FedLabError | None) -> Sequence[Any]:
         if reply is None:
-            raise RoundError(
-                party,
-                SILENT,
-                f"{party!r} sent nothing back in time.",
-                "What it was to do may be done or not; nothing of it is used.",
-                "Look whether its SuperNode runs and reaches the SuperLink; a larger patience= waits longer.",
-            )
+            raise silent(party)
         if isinstance(reply, FedLabError):
             raise reply
         try:
@@ -204,21 +234,9 @@ class Sites:
             raise unreadable(party) from error
         if self._process[party] not in ("", got.process):
             self._begin_anew(party, got.process)
-            raise RoundError(
-                party,
-                SILENT,
-                f"{party!r} has started again since its last answer.",
-                "Its keys of this session are gone, and so is what it had kept for itself since the run began.",
-                "Go on with the same run: it makes fresh keys.",
-            )
+            raise began_again(party)
         if got.serial != self._serial[party]:
-            raise RoundError(
-                party,
-                "answer",
-                f"{party!r} answers to trip {got.serial}, and trip {self._serial[party]} was made.",
-                "An answer to an earlier question, taken for this one, would spoil the sum unnoticed.",
-                "Nothing of it is used; go on with the next round.",
-            )
+            raise other_trip(party, got.serial, self._serial[party])
         self._process[party] = got.process
         self._learn(party, got.vouched)
         if got.error is not None:
@@ -247,6 +265,11 @@ def _there(party: str, value: Any) -> Any:
     if isinstance(value, Stub):
         return value.ref_ if value.party_ == party else value.bring_([value])[0]
     return value
+
+
+def _last(what: str | Ref) -> str:
+    """What is asked for, without where it is found."""
+    return what if isinstance(what, str) else what.path[-1]
 
 
 def _name_of(make: Callable[..., Any]) -> str:

@@ -106,11 +106,11 @@ class Trust:
         """
         whose, does = getattr(target, "__self__", None), getattr(target, "__name__", "")
         if isinstance(whose, Mailbox) and does == "meet":
-            self._check_all({name: key for name, key in args[0].items() if name != SERVER})
+            self.check_identities({name: key for name, key in args[0].items() if name != SERVER})
         elif (isinstance(whose, MaskingOwner) and does == "share") or (
             isinstance(whose, JointOwner) and does == "reveal"
         ):
-            self._check_all(args[1])
+            self.check_identities(args[1])
         elif isinstance(whose, Sealer) and does == "take_key" and not own_key:
             self._check("the key holder", args[0], self._makers)
         elif isinstance(whose, KeyHolder) and does == "wrapped_for":
@@ -118,7 +118,12 @@ class Trust:
         elif target == KeyHolder.unwrapped:
             self._check("the owner that made the key", named["maker"], self._makers)
 
-    def _check_all(self, identities: Mapping[str, bytes]) -> None:
+    def check_identities(self, identities: Mapping[str, bytes]) -> None:
+        """Refuse identities that are not signed by their parties, whoever passes them on.
+
+        Raises:
+            EncryptionError: naming the party.
+        """
         for name, public in identities.items():
             if name != self.name:
                 self._check(name, public, self._makers if name == KEY_HOLDER else (name,))

@@ -8,6 +8,8 @@ from pathlib import Path
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.codec import same_code
+from fedlab_nb.flower.columns.site import ColumnsSite, part_keeper
+from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.orders.agreed import Agreed
 from fedlab_nb.flower.orders.hooks import PartysReading
 from fedlab_nb.flower.orders.owner import Computed, OwnersSide
@@ -25,6 +27,7 @@ class Party:
 
     def __init__(self, settings: Path, app: Path) -> None:
         self.idle_minutes, self._facts = 1.0, dict[str, object]()
+        self._site: Site | ColumnsSite | None = None
         try:
             self._load(SiteSettings.read(settings), Agreement.read(app))
         except FedLabError as error:
@@ -35,11 +38,17 @@ class Party:
 
     def _load(self, settings: SiteSettings, agreement: Agreement) -> None:
         settings.check_agreement(agreement)
+        self._facts |= {"name": settings.name, "role": settings.role, "agreement": agreement.digest}
+        if settings.role == NOTEBOOK:  # it has no rows and no keys, and does nothing that is ordered
+            return
         identity, makers = settings.lasting_identity(), agreement.key_makers
         facts_of_run = {"occasion": agreement.digest, "parties": agreement.parties, "makers": makers}
         trust = Trust(settings.name, identity, **facts_of_run, known=settings.known)  # type: ignore[arg-type]
-        self._facts |= {"name": settings.name, "role": settings.role, "agreement": agreement.digest}
         self._facts |= {"identity": identity.public.hex(), "known": sorted(settings.known)}
+        self.idle_minutes = settings.idle_minutes
+        if agreement.vertical:
+            self._site = _of_columns(settings, agreement, trust)
+            return
         side = None
         if settings.role != KEY_HOLDER:
             facts = agreement.names, agreement.house, settings.open_vault(), agreement.allowed
@@ -47,13 +56,23 @@ class Party:
         agreed = Agreed(settings.name, agreement.house, agreement.names)
         self._site = Site(agreed, trust, side.verbs if side else {}, (Computed,))
         self._reading = PartysReading(side, agreement.allowed)
-        self.idle_minutes = settings.idle_minutes
 
     def reply(self, data: bytes) -> bytes:
         """The reply to what came."""
-        if data[:1] == ORDERS and "refused" not in self._facts:
+        if data[:1] == ORDERS and isinstance(self._site, ColumnsSite):
+            return self._site.answer(data[1:])
+        if data[:1] == ORDERS and isinstance(self._site, Site):
             return self._site.answer(data[1:], self._reading)
         return json.dumps({**self._facts, "code": same_code(), "flower": flower_version()}).encode()
+
+
+def _of_columns(settings: SiteSettings, agreement: Agreement, trust: Trust) -> ColumnsSite:
+    """A party of owners with different columns, who keeps its part of the model if its settings name a file for it."""
+    if settings.role == KEY_HOLDER:
+        return ColumnsSite(settings.name, agreement, trust)
+    path = settings.folder / settings.part if settings.part else None
+    kept = None if path is None else part_keeper(agreement.strategy, settings.name, path)
+    return ColumnsSite(settings.name, agreement, trust, settings.owner(), settings.open_vault(), kept)
 
 
 def _could_not(kind: str) -> SettingError:

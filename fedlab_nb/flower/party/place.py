@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import tempfile
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from fedlab_nb.errors import SettingError
 
 # The first byte of what is handed over says what it is: who are you; do this; it is over.
 HELLO, ORDERS, END = b"h", b"o", b"e"
+# The program of a party's own process; the last thing it is told is the number of its SuperNode's process.
+PARTY = "fedlab_nb.flower.party.process"
 
 
 def flower_version() -> str:
@@ -45,10 +48,14 @@ class Place:
         Raises:
             SettingError: another user could take its place.
         """
-        self.folder.parent.mkdir(mode=0o700, exist_ok=True)
         self.check()
         self.clear()
-        self.folder.mkdir(mode=0o700)
+        while True:
+            self.folder.parent.mkdir(mode=0o700, exist_ok=True)
+            self.check()
+            with suppress(FileNotFoundError):  # whoever leaves last may take the folder of all away just now
+                self.folder.mkdir(mode=0o700)
+                break
         self.key.touch(mode=0o600)
         self.key.write_bytes(secrets.token_bytes(32))
 
@@ -70,8 +77,10 @@ class Place:
                 )
 
     def clear(self) -> None:
-        """Remove the folder and what is in it."""
+        """Remove the folder and what is in it; and the folder of all parties of this user, if that was the last."""
         for path in (self.folder / "line", self.key, self.pid, self.log):
             path.unlink(missing_ok=True)
         if self.folder.is_dir():
             self.folder.rmdir()
+        with suppress(OSError):  # another party is there, or nobody ever was
+            self.folder.parent.rmdir()

@@ -13,7 +13,7 @@ from multiprocessing.connection import Client, Connection
 from pathlib import Path
 
 from fedlab_nb.errors import DeploymentError, SettingError
-from fedlab_nb.flower.party.place import Place
+from fedlab_nb.flower.party.place import PARTY, Place
 
 # How long a process may take until it listens, in seconds: it loads packages and rows.
 START_WAIT = 120.0
@@ -29,7 +29,7 @@ def handed_over(place: Place, app: Path, data: bytes) -> bytes:
         SettingError: the process could not start.
         DeploymentError: it ended before it answered.
     """
-    connection = _connected(place) or _started(place, app)
+    connection = connected(place) or _started(place, app)
     with connection:
         try:
             connection.send_bytes(data)
@@ -42,7 +42,8 @@ def handed_over(place: Place, app: Path, data: bytes) -> bytes:
             ) from None
 
 
-def _connected(place: Place) -> Connection | None:
+def connected(place: Place) -> Connection | None:
+    """A line to the process that listens at ``place``; None if none does."""
     place.check()
     try:
         return Client(place.address, authkey=place.key.read_bytes())
@@ -52,14 +53,14 @@ def _connected(place: Place) -> Connection | None:
 
 def _started(place: Place, app: Path) -> Connection:
     place.make()
-    command = [sys.executable, "-m", "fedlab_nb.flower.party.process", str(place.settings), place.run, str(app)]
+    command = [sys.executable, "-m", PARTY, str(place.settings), place.run, str(app)]
     with place.log.open("wb") as log:
         process = subprocess.Popen(
             [*command, str(_supernode())], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     until = time.monotonic() + START_WAIT
     while time.monotonic() < until and process.poll() is None:
-        if place.pid.exists() and (connection := _connected(place)) is not None:
+        if place.pid.exists() and (connection := connected(place)) is not None:
             return connection
         time.sleep(_TICK)
     words = place.log.read_text(errors="replace").strip().splitlines()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fedlab_nb.crypto import Identity
 from fedlab_nb.errors import FedLabError, SettingError
+from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.parties import DataOwner
 from fedlab_nb.privacy import Budget, Vault
 
@@ -35,13 +36,15 @@ class SiteSettings:
 
     Args:
         name: the party's name in the agreement.
-        role: "owner", or "key holder", which has no rows.
+        role: "owner"; "key holder", which has no rows; or "notebook", which has neither rows nor keys and may drive.
         data: a .csv or .parquet file, relative to this one; left out where ``sql`` says where the rows are.
         sql: ``url`` of a database, as SQLAlchemy reads it (a file of SQLite relative to this one), and the ``query``
             that gives the rows; ``password_from`` names the environment variable that has the password.
         target, id, held_out, bounds, categories: as for ``fl.DataOwner``.
         budget: ``epsilon`` and ``delta`` that this owner spends at most, whatever the federation agrees on.
         vault: the file that keeps what its data has given away, relative to this one; needed with a budget.
+        part: the file, relative to this one, that keeps this owner's part of the model after every round, where owners
+            have different columns.
         identity: the file with the secret of this party's lasting identity, relative to this one; made if absent.
         known: by party, the fingerprint of its identity, as it told it by telephone or on paper. Of those left out the
             first one that the server shows is taken.
@@ -50,7 +53,7 @@ class SiteSettings:
     """
 
     name: str
-    role: Literal["owner", "key holder"] = "owner"
+    role: Literal["owner", "key holder", "notebook"] = "owner"
     data: str = ""
     sql: dict[str, str] = field(default_factory=dict)
     target: str | None = None
@@ -60,6 +63,7 @@ class SiteSettings:
     categories: dict[str, list[Any]] = field(default_factory=dict)
     budget: dict[str, float] = field(default_factory=dict)
     vault: str = ""
+    part: str = ""
     identity: str = "identity.key"
     known: dict[str, str] = field(default_factory=dict)
     agreement: str = ""
@@ -95,10 +99,10 @@ class SiteSettings:
 
     def _check(self, path: Path) -> None:
         """Refuse settings of which each is possible, but not all together."""
-        if self.role not in (OWNER, KEY_HOLDER):
-            raise _unreadable(path, f"gives the role {self.role!r}; there are {OWNER!r} and {KEY_HOLDER!r}")
-        if self.role == KEY_HOLDER and (self.data or self.sql or self.budget or self.vault):
-            raise _unreadable(path, "gives data, a budget or a vault for a key holder, which has no rows")
+        if self.role not in (OWNER, KEY_HOLDER, NOTEBOOK):
+            raise _unreadable(path, f"gives the role {self.role!r}; there are {OWNER!r}, {KEY_HOLDER!r}, {NOTEBOOK!r}")
+        if self.role != OWNER and (self.data or self.sql or self.budget or self.vault):
+            raise _unreadable(path, f"gives data, a budget or a vault for a {self.role}, which has no rows")
         if self.role == OWNER and bool(self.data) == bool(self.sql):
             raise _unreadable(path, "gives both data and sql" if self.data else "gives neither data nor sql")
         if self.budget and not self.vault:
@@ -117,7 +121,13 @@ class SiteSettings:
                 "Another agreement may ask for more, with less protection.",
                 "Compare the two; who runs this site notes the digest of the one that is meant in site.toml.",
             )
-        if self.role == KEY_HOLDER:
+        if self.role == NOTEBOOK and not agreement.driven:
+            raise SettingError(
+                "The parties of this run agreed on no notebook that drives it, and one is there.",
+                "What nobody agreed on is not done.",
+                "Stop this SuperNode, or export the project with driven=True.",
+            )
+        if self.role != OWNER:
             return
         if self.name not in agreement.names:
             raise SettingError(
@@ -252,7 +262,7 @@ def _is_budget(value: object) -> bool:
 _TEXT = _is_text, "a text"
 _NUMBER = _is_number, "a number"
 _KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
-    **dict.fromkeys(("name", "role", "data", "target", "vault", "agreement", "identity"), _TEXT),
+    **dict.fromkeys(("name", "role", "data", "target", "vault", "part", "agreement", "identity"), _TEXT),
     **dict.fromkeys(("held_out", "idle_minutes"), _NUMBER),
     "sql": (_is_sql, "a table with the texts url and query (and password_from)"),
     "id": (_is_id, "a text or a list of texts"),

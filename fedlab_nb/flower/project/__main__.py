@@ -15,8 +15,10 @@ from fedlab_nb.errors import FedLabError
 from fedlab_nb.flower.agreement import FILE, Agreement
 from fedlab_nb.flower.deploy import certificates
 from fedlab_nb.flower.orders.trust import fingerprint_of
-from fedlab_nb.flower.party.settings import KEY_HOLDER, SiteSettings
+from fedlab_nb.flower.party.settings import OWNER, SiteSettings
 from fedlab_nb.flower.project.folder import APP, check_no_secrets
+from fedlab_nb.flower.survey.questions import Questions
+from fedlab_nb.records.schema import NO_TARGET
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +66,7 @@ def _show(asked: argparse.Namespace) -> list[str]:
     facts = [f"{name}: {value}" for name, value in said.items() if name not in ("exactly", "functions", "modules")]
     check_no_secrets(asked.project)
     own = ["It brings code of its own: read fedlab_app/task.py."] if agreement.modules else []
+    own += ["It asks questions: read fedlab_app/task.py."] if isinstance(agreement.strategy, Questions) else []
     return [*facts, *own, f"digest: {agreement.digest}", "The code here is the code that it was made with."]
 
 
@@ -71,11 +74,14 @@ def _check(asked: argparse.Namespace) -> list[str]:
     settings = SiteSettings.read(asked.site)
     lines = [f"{settings.name!r}, role {settings.role}: the settings are understood."]
     lines.append(f"Its fingerprint, for the others: {fingerprint_of(settings.lasting_identity().public)}")
-    if settings.role != KEY_HOLDER:
+    if settings.role == OWNER:
         owner = settings.owner()
         lines.append(f"Its rows can be loaded: {owner!r}.")
         lines += [f"  {column.name}: {column.kind}, {column.declared}" for column in owner.schema.features]
-        lines.append(f"  {owner.schema.target.name} (target): {owner.schema.target.kind}")
+        if owner.schema.id is not None:
+            lines.append(f"  {owner.schema.id.name} (id): by it owners find the rows that all of them have")
+        if owner.schema.target != NO_TARGET:
+            lines.append(f"  {owner.schema.target.name} (target): {owner.schema.target.kind}")
     if asked.app is not None:
         settings.check_agreement(Agreement.read(asked.app / APP))
         lines.append("It takes part in this project's agreement.")

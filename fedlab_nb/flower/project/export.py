@@ -13,23 +13,32 @@ from fedlab_nb.cards import card
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower import task as own_module
 from fedlab_nb.flower.agreement import FILE, Agreement
+from fedlab_nb.flower.driving.page import SITE_FILE, check_drivable, guide_section, site_file
+from fedlab_nb.flower.project import root_rows
 from fedlab_nb.flower.project.exportable import check_exportable
 from fedlab_nb.flower.project.folder import APP, check_folder, write
 from fedlab_nb.flower.project.own import definitions, rebound, source_of
 from fedlab_nb.flower.project.pages import app_files, certificates_page, readme, site_files
 from fedlab_nb.flower.project.parties import HouseSettings, Parties, parties_of
+from fedlab_nb.flower.survey.questions import Questions, asks, check_questions
+from fedlab_nb.flower.survey.trial import tried
 from fedlab_nb.parties import Federation
+from fedlab_nb.parties.columns.fitting import check_exact, check_strategy_columns, is_vertical
 from fedlab_nb.parties.rules import is_number, is_seed
 from fedlab_nb.units import counted
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project that was written: its ``folder``, and the ``digest`` by which every site knows the agreement."""
+    """A project that was written: its ``folder``, and the ``digest`` by which every site knows the agreement.
+
+    ``root_rows`` is a file beside the folder, for the server alone, where the strategy's rule has such rows.
+    """
 
     folder: Path
     digest: str
     files: tuple[str, ...]
+    root_rows: Path | None = None
 
     @property
     def agreement(self) -> Agreement:
@@ -47,12 +56,14 @@ class Project:
             ("Read first", "README.md, CERTIFICATES.md"),
             ("For the sites", ", ".join(sites)),
         ]
+        if self.root_rows is not None:
+            rows.append(("For the server alone", f"{self.root_rows.parent.name}/{self.root_rows.name}, beside it"))
         note = "It holds no rows, no keys and no passwords: share it with all parties, and keep theirs out of it."
         return card(f"Flower project: {self.folder.name}", rows, note)
 
 
 class _Own(NamedTuple):
-    """Models and strategies of a user's own: their source, their module's name, and the strategy made of them."""
+    """Models, strategies or questions of a user's own: their source, their module's name, and what is made of them."""
 
     source: bytes | None
     names: tuple[str, ...]
@@ -62,32 +73,37 @@ class _Own(NamedTuple):
 
 def export(
     parties: Federation | Sequence[str],
-    strategy: Any,
+    what: Any,
     folder: str | Path,
     *,
-    num_rounds: int = 10,
-    seed: int = 0,
+    num_rounds: int | None = None,
+    seed: int | None = None,
     target: str = "",
     task: str | Path | None = None,
+    driven: bool = False,
     overwrite: bool = False,
     **settings: Unpack[HouseSettings],
 ) -> Project:
-    """Write a Flower project: what each party needs to run this training on a machine of its own.
+    """Write a Flower project: what each party needs to run a training, or to answer questions, on a machine of its own.
 
     The folder holds the app (a few lines), the agreement of all parties, a file of settings to be filled in at each
     site, and a guide for those who run the machines. It holds no rows, no keys and no passwords, and is refused if the
-    folder has any. The rows of the notebook's federation are not looked at: each site loads its own.
+    folder has any. The rows of the notebook's federation are not looked at: each site loads its own. Root rows of
+    ``fl.aggregate.FLTrust`` are the server's: they are written to a folder of their own, beside the project's.
+    Questions are tried on invented rows first, where the columns and their values are known here.
 
     Args:
         parties: a federation, whose settings and declared columns are taken over; or the names of owners whose rows
             nobody here has, with ``settings`` as for ``fl.Federation`` and the column to predict as ``target``.
-        strategy: as for ``fl.train``.
+        what: a strategy, as for ``fl.train``; or a function that asks questions, and yields name and answer of each.
         folder: a new folder; its name becomes the app's (letters, digits, hyphens).
-        num_rounds: as for ``fl.train``.
-        seed: as for ``fl.train``.
+        num_rounds: as for ``fl.train``; left out, 10. Questions have no rounds.
+        seed: as for ``fl.train``; left out, 0. Questions have none.
         target: the column to predict, where ``parties`` are names.
-        task: a file of Python with models and strategies of your own. Left out, those that were typed in the notebook
-            are cut from their cells.
+        task: a file of Python with models, strategies or questions of your own. Left out, those that were typed in the
+            notebook are cut from their cells.
+        driven: a notebook may hold, change and end the run between rounds; it is a node of its own (see the README of
+            the project), and the parties agree to it.
         overwrite: write over an earlier export in the same folder. Its agreement gets another digest if anything of
             it changed, and sites must note the new one.
         settings: with names: ``encrypt``, ``protect``, ``budget``, ``sample_rate``, ``dropout``, ``noise_seed``,
@@ -104,34 +120,64 @@ def export(
         >>> project = fl.flower.export(names, strategy, "clinics", target="ill", encrypt=encrypt)  # doctest: +SKIP
         >>> project  # doctest: +SKIP
         Project('clinics', 13 files, agreement 3f0c52a91b7e)
+        >>> def questions(frame):
+        ...     yield "mean age", frame["age"].mean(epsilon=0.5)
+        ...     yield "by ward", frame.groupby("ward").size(epsilon=0.2)
+        >>> budget = fl.Budget(2.0)
+        >>> fl.flower.export(names, questions, "survey", target="ill", budget=budget)  # doctest: +SKIP
     """
     place = Path(folder).absolute()
-    taking = parties_of(parties, target, settings)
-    check_exportable(taking.house, strategy)
-    _check_rounds(num_rounds, seed)
-    # Owners without rows: a budget that the notebook's owners have spent is no question of the sites'.
-    strategy.check(taking.without_rows, num_rounds, seed=seed)
+    taking = parties_of(parties, target, settings, what)
+    rounds, start = _check_work(what, taking, num_rounds, seed)
+    if driven:
+        check_drivable(taking.names, has_rounds=rounds > 0, vertical=is_vertical(taking.without_rows.schema))
+    cost = tried(what, taking) if asks(what) else None
     check_folder(place, overwrite=overwrite)
+    rows = root_rows.place_of(what, place, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as draft:
-        own = _own_code(strategy, None if task is None else Path(task), Path(draft))
-        facts = taking.names, taking.house, own.strategy, int(num_rounds), int(seed), own.names, own.defined
-        agreement = Agreement(*facts)
-        files, digest = _files(place.name, taking, agreement, own.source), agreement.digest
+        shown = root_rows.parted(what, rows, Path(draft))
+        own = _own_code(shown, None if task is None else Path(task), Path(draft))
+        facts = taking.names, taking.house, own.strategy, rounds, start, own.names, own.defined
+        agreement = Agreement(*facts, driven=driven)
+        files, digest = _files(place.name, taking, agreement, own.source, cost), agreement.digest
         write(place, files)
+        root_rows.keep(rows, Path(draft))
     for name in own.names:
         own_module.loaded(name, place / APP)  # from now on its source is found there
-    return Project(place, digest, tuple(sorted(files)))
+    return Project(place, digest, tuple(sorted(files)), rows)
 
 
-def _files(name: str, parties: Parties, agreement: Agreement, source: bytes | None) -> dict[str, bytes]:
+def _check_work(what: Any, taking: Parties, num_rounds: int | None, seed: int | None) -> tuple[int, int]:
+    """Refuse what cannot leave the notebook; how many rounds there are, and the seed."""
+    if asks(what):
+        vertical = is_vertical(taking.without_rows.schema)
+        check_questions(what, taking.house, vertical=vertical, num_rounds=num_rounds, seed=seed)
+        return 0, 0
+    num_rounds, seed = 10 if num_rounds is None else num_rounds, 0 if seed is None else seed
+    schema = taking.without_rows.schema
+    check_exportable(taking.house, what)
+    check_strategy_columns(what, schema)
+    if is_vertical(schema):
+        check_exact(schema, type(what).__name__)
+    _check_rounds(num_rounds, seed)
+    # Owners without rows: a budget that the notebook's owners have spent is no question of the sites'.
+    root_rows.known_columns(what, taking).check(taking.without_rows, num_rounds, seed=seed)
+    return int(num_rounds), int(seed)
+
+
+def _files(
+    name: str, parties: Parties, agreement: Agreement, source: bytes | None, cost: float | None
+) -> dict[str, bytes]:
     digest = agreement.digest
     texts = {
         **app_files(name),
-        "README.md": readme(name, parties, agreement),
+        "README.md": readme(name, parties, agreement, cost) + (guide_section() if agreement.driven else ""),
         "CERTIFICATES.md": certificates_page(parties),
         f"{APP}/{FILE}": agreement.text,
         **site_files(parties, digest),
     }
+    if agreement.driven:
+        texts[SITE_FILE] = site_file(digest)
     files = {path: text.encode() for path, text in texts.items()}
     return files if source is None else {**files, f"{APP}/{own_module.FILE}": source}
 
@@ -155,6 +201,9 @@ def _own_code(strategy: Any, file: Path | None, draft: Path) -> _Own:
     name = own_module.name_of(source)
     (draft / own_module.FILE).write_bytes(source)
     module = own_module.loaded(name, draft)
+    if asks(strategy):
+        # Sites do not run it: it is no module of theirs, and none of it may be named in a message.
+        return _Own(source, (), (), Questions.of(_in(module, strategy).__name__, source))
     return _Own(source, (name,), own_module.defined(source, name), rebound(strategy, lambda d: _in(module, d)))
 
 

@@ -53,7 +53,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
         raise SettingError(
             f"The folder {APP!r} of the project holds {strange[0]!r}, which no export wrote.",
             "All that is in it travels to every site.",
-            "Move it away; models and strategies of your own go with task=.",
+            "Move it away; models, strategies and questions of your own go with task=.",
         )
 
 

@@ -10,14 +10,18 @@ from typing import Any, TypedDict
 
 from fedlab_nb.channel.opening import Encryption
 from fedlab_nb.errors import SettingError
+from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.absent import absent_owner
-from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.columns.intake import check_settings
 from fedlab_nb.parties.house import House
 from fedlab_nb.privacy import Budget
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import Column, Schema
+from fedlab_nb.records.schema import NO_TARGET
+
+# So many columns an owner is taken to have that said nothing of them.
+_SOME = 16
 
 
 class HouseSettings(TypedDict, total=False):
@@ -48,11 +52,17 @@ class Taking:
 
 @dataclass(frozen=True)
 class Parties:
-    """All owners, in order, and the settings that they agree on; ``target`` is "" where nobody said what it is."""
+    """All owners, in order, and the settings that they agree on; ``target`` is "" where nobody said what it is.
+
+    ``labels_at`` names the owner that has it, where owners have different columns; ``openers`` are then who else opens
+    sums.
+    """
 
     owners: tuple[Taking, ...]
     house: House
     target: str
+    labels_at: str = ""
+    openers: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,23 +72,23 @@ class Parties:
     @property
     def has_key_holder(self) -> bool:
         """True if somebody apart holds the key."""
-        return self.house.hiding == "authority"
+        return bool(self.openers) if self.labels_at else self.house.hiding == "authority"
 
     @property
     def without_rows(self) -> Federation:
         """A federation of these owners in which nobody has rows: for what follows from names and settings alone."""
-        return _without_rows(self.owners, self.house, self.target)
+        return _without_rows(self.owners, self.house, self.target, self.labels_at)
 
 
-def parties_of(given: Federation | Sequence[str], target: str, settings: Mapping[str, Any]) -> Parties:
-    """Who takes part.
+def parties_of(given: Federation | Sequence[str], target: str, settings: Mapping[str, Any], what: object) -> Parties:
+    """Who takes part in ``what``.
 
     Raises:
         SettingError: neither a federation nor names, or settings given twice.
         RuleError: a combination of settings whose privacy claim would be false.
     """
     if isinstance(given, Federation):
-        return _of_federation(given, target, settings)
+        return _of_federation(given, target, settings, what)
     names = [*given] if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     for name in names:
         check_settings(name, target or "the target", None, 0.2, None)
@@ -91,22 +101,22 @@ def parties_of(given: Federation | Sequence[str], target: str, settings: Mapping
         )
     owners = tuple(Taking(name, file) for name, file in zip(names, _files(names), strict=True))
     # Making it checks names and settings, and fills in what was left out.
-    federation = _without_rows(owners, House(**settings), target)
-    return Parties(owners, federation.house, target)
+    labels_at, openers = _columns(what)
+    federation = _without_rows(owners, House(**settings), target, labels_at)
+    return Parties(owners, federation.house, target, labels_at, openers)
 
 
-def _of_federation(federation: Federation, target: str, settings: Mapping[str, Any]) -> Parties:
+def _columns(what: object) -> tuple[str, tuple[str, ...]]:
+    """Who has the labels, and who else opens sums, where owners are to have different columns."""
+    return getattr(what, "labels_at", ""), getattr(what, "openers", ())
+
+
+def _of_federation(federation: Federation, target: str, settings: Mapping[str, Any], what: object) -> Parties:
     if settings or target:
         raise SettingError(
             f"export() was given a federation and {next(iter(settings), 'target')!r} besides.",
             "The settings of a federation are its own; two of a kind could contradict each other.",
             "Make the Federation with this setting, or pass the owners' names in its place.",
-        )
-    if is_vertical(federation.schema):
-        raise SettingError(
-            "A federation whose owners have different columns cannot be exported to Flower yet.",
-            "Its owners send messages to each other; in this version only what goes between owners and server does.",
-            "Train it in the notebook, or export a federation whose owners have the same columns.",
         )
     files = _files(federation.names)
     owners = tuple(
@@ -114,19 +124,16 @@ def _of_federation(federation: Federation, target: str, settings: Mapping[str, A
         for owner, file in zip(federation.owners, files, strict=True)
     )
     # Where ciphertexts are added is no question here: always in the server's process, which never has a key.
-    return Parties(owners, replace(federation.house, server="kernel"), federation.schema.target.name)
+    house = replace(federation.house, server="kernel")
+    return Parties(owners, house, federation.schema.target.name, *_columns(what))
 
 
-def _without_rows(owners: Sequence[Taking], house: House, target: str) -> Federation:
-    # A column for those who said nothing of theirs: declared, so that nothing is found wrong with it.
-    unknown = Schema(
-        (Column("x", "numeric", "float64", bounds=(0.0, 1.0)),),
-        Column(target or "y", "category", "object", categories=("no", "yes")),
-    )
-    stand_ins = [
-        absent_owner(owner.name, owner.schema or unknown, owner.held_out, owner.budget, owner.name.encode())
-        for owner in owners
-    ]
+def _without_rows(owners: Sequence[Taking], house: House, target: str, labels_at: str) -> Federation:
+    stand_ins = []
+    for place, owner in enumerate(owners):
+        unknown = _unknown(place, target, labelled=owner.name == labels_at) if labels_at else _unknown(None, target)
+        facts = owner.schema or unknown, owner.held_out, owner.budget, owner.name.encode()
+        stand_ins.append(absent_owner(owner.name, *facts))
     return Federation(
         stand_ins,
         encrypt=house.encrypt,
@@ -139,6 +146,18 @@ def _without_rows(owners: Sequence[Taking], house: House, target: str) -> Federa
     )
 
 
+def _unknown(place: int | None, target: str, *, labelled: bool = True) -> Schema:
+    """Columns of those who said nothing of theirs: declared, so that nothing is found wrong with them.
+
+    With a ``place`` among owners of different columns they are this owner's alone, and there is an id.
+    """
+    label = Column(target or "y", "category", "object", categories=("no", "yes")) if labelled else NO_TARGET
+    if place is None:
+        return Schema((Column("x", "numeric", "float64", bounds=(0.0, 1.0)),), label)
+    columns = tuple(Column(f"x{place}.{k}", "numeric", "float64", bounds=(0.0, 1.0)) for k in range(_SOME))
+    return Schema(columns, label, Column("id", "category", "object"))
+
+
 def _files(names: Sequence[str]) -> list[str]:
     """What each owner's files are called, no two alike.
 
@@ -149,7 +168,7 @@ def _files(names: Sequence[str]) -> list[str]:
     for number, name in enumerate(names, 1):
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
         plain = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or f"owner-{number}"
-        taken = {*found, "key-holder"}
+        taken = {*found, "key-holder", NOTEBOOK}
         found.append(
             plain if plain not in taken else next(f for n in range(2, 10**6) if (f := f"{plain}-{n}") not in taken)
         )

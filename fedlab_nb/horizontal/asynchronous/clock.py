@@ -45,6 +45,11 @@ class Clock:
         """The steps whose model somebody is still at work on."""
         return frozenset(int(step) for step in self.begun if step != IDLE)
 
+    def seen_by(self, owner: int) -> Clock:
+        """What one owner is told of it: since which step it is at work itself, and how many there have been."""
+        mine = np.arange(self.begun.size) == owner
+        return Clock(np.where(mine, self.begun, IDLE), np.zeros(self.left.size), self.steps)
+
     def began(self, durations: Floats, reached: Collection[int]) -> tuple[Clock, tuple[int, ...]]:
         """Those who wait, and can be reached, begin with the newest model; the clock then, and who they are."""
         fresh = tuple(i for i in reached if self.begun[i] == IDLE)

@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 
 # The paper's buffer.
 MOST_AT_FIRST = 10
+# The model that an owner is at work on, apart from those that it is told meanwhile to score them.
+BEGUN = "model, to begin with"
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,10 +44,11 @@ class FedBuff(Averaging):
 
     That owners work side by side is simulated, in one process and without waiting: a clock of its own says who comes
     next. Each owner takes as long for a round of local steps as ``durations`` says (one number an owner, in any unit;
-    left out, drawn from the run's seed), whatever it really takes here. Who has sent an update begins anew, with the
-    model of the step that followed. Owners that ``sample_rate`` or ``dropout`` take out of a round cannot be reached
-    in it: they send, and begin, later. Models that somebody is still at work on are part of the run's state, so that a
-    run goes on as if it had never stopped.
+    left out, drawn from the run's seed), whatever it really takes here. Past one machine lateness is simulated as well:
+    an owner computes when its turn has come, and is waited for, so that no time is saved. Who has sent an update begins
+    anew, with the model of the step that followed. Owners that ``sample_rate`` or ``dropout`` take out of a round
+    cannot be reached in it: they send, and begin, later. Models that somebody is still at work on are part of the run's
+    state, so that a run goes on as if it had never stopped.
 
     A round's ``cohort`` are the owners that could be reached; who sent is in the ledger. Under ``fl.OwnerLevelDP`` the
     sum is divided by ``buffer_size``, and an owner is charged in full whenever it sends: who comes when follows from
@@ -75,9 +78,10 @@ class FedBuff(Averaging):
             return super().step(state, federation, number, cohort, last=last)
         setup: Setup = state.context  # type: ignore[assignment]
         weights, names = state.weights["server"], federation.names
-        reached, size = [names.index(name) for name in cohort], self._size(federation)
+        places, size = {name: place for place, name in enumerate(names)}, self._size(federation)
+        reached = [places[name] for name in cohort]
         clock, fresh = Clock.of(state, len(names)).began(self._durations(setup), reached)
-        federation.tell("model", weights.astype(np.float32), number=number, to=[names[i] for i in fresh])
+        federation.tell(BEGUN, weights.astype(np.float32), number=number, to=[names[i] for i in fresh])
         arrived = clock.arrivals(reached, size)
         senders = tuple(names[i] for i in arrived)
         noise = self._noise(setup, federation.house.protect)
@@ -99,10 +103,20 @@ class FedBuff(Averaging):
     def local(self, at: LocalRound) -> dict[str, Floats]:
         """Beside the rows: train from the model that the owner began with; send the change, less the older that is."""
         clock = Clock.of(at.state, len(at.setup.owners))
-        begun = {name: int(clock.begun[at.setup.owners.index(name)]) for name in at.names}
+        steps = dict(zip(at.setup.owners, clock.begun.astype(int).tolist(), strict=True))
+        begun = {name: steps[name] for name in at.names}
         start = {name: at.state.memory[_model(step)] for name, step in begun.items()}
         ends = at.train(self.rule(at.lr), start=start)
         return {n: (end.weights - start[n]) / np.sqrt(1.0 + clock.steps - begun[n]) for n, end in ends.items()}
+
+    def shown(self, state: State, name: str) -> dict[str, Floats]:
+        """The model that it is at work on, which may be older than the newest, and how old; of the others nothing."""
+        setup: Setup = state.context  # type: ignore[assignment]
+        mine = setup.owners.index(name)
+        clock = Clock.of(state, len(setup.owners)).seen_by(mine)
+        began = _model(int(clock.begun[mine]))
+        model = state.memory[began]
+        return {**clock.memory(), began: model, "server": model}
 
     def serve(self, state: State, mean: Floats, came: float) -> tuple[Floats, Memory]:  # noqa: ARG002
         """At the server: a step of ``server_lr`` along the mean of the buffer."""

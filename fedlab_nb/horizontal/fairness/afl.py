@@ -63,9 +63,9 @@ class AFL(Averaging):
         if not cohort:
             return super().step(state, federation, number, cohort, last=last)
         setup: Setup = state.context  # type: ignore[assignment]
-        mixture = _mixture(state)
+        mixture, places = _mixture(state), {name: place for place, name in enumerate(federation.names)}
         for name in cohort:
-            told = mixture[[federation.names.index(name)]].astype(np.float32)
+            told = mixture[[places[name]]].astype(np.float32)
             federation.tell("weight in the mixture", told, number=number, to=[name])
         new = super().step(state, federation, number, cohort, last=last)
         side = self._side(self._learner(setup), state, federation, number)
@@ -77,16 +77,17 @@ class AFL(Averaging):
         losses = federation.hear("loss", loss, number=number, to=here, debits=dict.fromkeys(here, ()))
         rising = np.zeros(mixture.size)
         for name, value in losses.items():
-            rising[federation.names.index(name)] = np.asarray(value)[0] / federation.house.sample_rate
+            rising[places[name]] = np.asarray(value)[0] / federation.house.sample_rate
         moved = nearest(mixture + self.lambda_lr * rising, 1.0)
         return State(new.weights, {**new.memory, "mixture": moved}, new.context)
 
     def local(self, at: LocalRound) -> dict[str, Floats]:
         """Beside the rows: train; send the change and the own weight in the mixture, which also multiplies it."""
-        even, sent = _mixture(at.state), {}
+        even = dict(zip(at.setup.owners, _mixture(at.state).astype(np.float32).tolist(), strict=True))
+        sent = {}
         for name, end in at.train(self.rule(at.lr)).items():
             # Times the number of owners, so that numbers do not shrink with it; it cancels.
-            weight = even.size * float(np.float32(even[at.setup.owners.index(name)]))
+            weight = len(even) * even[name]
             sent[name] = weight * np.append(end.weights - at.weights, 1.0)
         return sent
 

@@ -16,14 +16,17 @@ KINDS = {
     # Owners of different columns.
     "masked ids": "one owner's ids, masked",
     "filters of rows": "pseudonyms of one owner's rows",
-    "task": "whether classes or a number are predicted",
+    "task": "whether classes or a number are predicted, and over how many rows in common",
     "number of inputs": "how many inputs an owner has",
     "number of candidates": "how many splits an owner offers",
     "residual pieces": "one owner's pieces of the residuals",
     "scale of pieces": "how large these pieces are",
     "reach of partial scores": "how far partial scores reach",
+    "reach of all": "how far those of all owners reach",
     "representation pieces": "one owner's pieces of a representation",
     "padded gradient": "one owner's gradient, padded by it",
+    "what comes next": "whether a tree comes, or rows walk first",
+    "number of nodes": "how many nodes of a level are sealed",
     "gradients": "gradients of rows, at the labels",
     "sums of gradients": "their sums, one for each split offered",
     "rows of nodes": "which rows are together in a node",
@@ -71,9 +74,9 @@ ANOTHER = {
 
 
 def family(kind: str) -> str:
-    """The kind of which this is one, where messages are numbered by the level of a tree.
+    """The kind of which this is one: by the level of a tree, or for an owner that begins by itself.
 
-    >>> family("left or right, level 2, attempt 1")
+    >>> family("left or right, level 2")
     'left or right'
     """
-    return kind.partition(", level ")[0]
+    return kind.partition(", level ")[0].removesuffix(", to begin with")

@@ -96,8 +96,8 @@ def not_the_first(owner: str, account: Account) -> BudgetExceededError:
             f"A plan was to be frozen, and the account of {owner!r} holds the frozen plan of another run already.",
             "A frozen plan is counted more tightly because it is all that ever leaves the rows under one budget: there "
             "is no room for a second one.",
-            "Ask for the run of that plan again, with its settings, rounds and seed: it goes on where it was. Or bring "
-            "rows that were not used yet (for an exercise without a vault, restart the kernel).",
+            "Ask for the run of that plan again, with its settings, rounds and seed: it goes on where it was, but not "
+            "over Flower. Or bring rows that were not used yet (for an exercise without a vault, restart the kernel).",
         )
     return BudgetExceededError(
         f"A plan was to be frozen, and {counted(account.releases, 'release')} took place from the rows of {owner!r} "

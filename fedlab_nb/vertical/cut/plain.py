@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fedlab_nb.learn.engine.plan import batches
 from fedlab_nb.learn.split import descend, lead
 from fedlab_nb.vertical.cut.order import batch_order
-from fedlab_nb.vertical.cut.shape import Shape
+from fedlab_nb.vertical.cut.shape import Shape, columns_read
 from fedlab_nb.vertical.shared.meeting import Setup
 
 Floats = NDArray[np.float64]
@@ -44,7 +44,7 @@ def plain_scores(
     """Scores (m, outputs) of ``new`` rows after ``num_rounds`` passes over ``columns`` of some owners, or of all."""
     here = setup.labels_at
     mine = replace(setup, owners=tuple(name for name in setup.owners if name in columns))
-    shape = Shape(mine, network.cut, network.hidden)
+    shape = Shape(mine, columns_read(mine), network.cut, network.hidden)
     parts = {name: shape.start(name, setup.owners) for name in mine.owners}
     own = shape.bottom(here).size
     for number in range(1, num_rounds + 1):

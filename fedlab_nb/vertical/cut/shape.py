@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,19 +20,23 @@ MOST = 8
 
 @dataclass(frozen=True)
 class Shape:
-    """The pieces under one ``setup``: ``cut`` activations of a row at most, ``hidden`` layers in each piece."""
+    """The pieces under one ``setup``: ``cut`` activations of a row at most, ``hidden`` layers in each piece.
+
+    ``columns`` is how many each owner has, which all of them know.
+    """
 
     setup: Setup
+    columns: Mapping[str, int]
     cut: int | None
     hidden: tuple[int, ...]
 
     def width(self, name: str) -> int:
         """How many activations of a row an owner has: fewer than columns, where they cross."""
-        columns, wanted = len(self.setup.readings[name].encoding.inputs), self.cut or MOST
-        return wanted if name == self.setup.labels_at else min(wanted, columns - 1)
+        wanted = self.cut or MOST
+        return wanted if name == self.setup.labels_at else min(wanted, self.columns[name] - 1)
 
     def bottom(self, name: str) -> Piece:
-        """The bottom model of one owner: only it, and whoever knows how it reads its columns, knows its first size."""
+        """The bottom model of one owner: its first size only this owner knows, and who knows how it reads columns."""
         return Piece((len(self.setup.readings[name].inputs), *self.hidden, self.width(name)), bounded=True)
 
     @property
@@ -50,3 +54,8 @@ class Shape:
         bottom = self.bottom(name).start(seed_of(seed, place))
         top = [self.top.start(seed_of(seed, len(owners)))] if name == self.setup.labels_at else []
         return np.concatenate([bottom, *top])
+
+
+def columns_read(setup: Setup) -> dict[str, int]:
+    """How many columns each owner has, where it is known how all of them read theirs."""
+    return {name: len(setup.readings[name].encoding.inputs) for name in setup.owners}

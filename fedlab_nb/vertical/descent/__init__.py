@@ -4,7 +4,7 @@ links.py (what a residual is made of), gradients.py (the protocol: how each owne
 residual), steps.py (what an owner does with it), masks.py (sums of partial scores), model.py (the round).
 """
 
-from fedlab_nb.vertical.descent.gradients import gradient
+from fedlab_nb.vertical.descent.gradients import own_gradients
 from fedlab_nb.vertical.descent.links import Exponential, Identity, Link, Sigmoid, Straight
 from fedlab_nb.vertical.descent.masks import add_up_scores
 from fedlab_nb.vertical.descent.steps import Descent, whitening
@@ -17,6 +17,6 @@ __all__ = [
     "Sigmoid",
     "Straight",
     "add_up_scores",
-    "gradient",
+    "own_gradients",
     "whitening",
 ]

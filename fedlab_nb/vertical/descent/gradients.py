@@ -29,6 +29,7 @@ from fedlab_nb.crypto.products import ProductPlan
 from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.parties.columns.fitting import check_products
 from fedlab_nb.parties.columns.road import drop_keys, product_session
+from fedlab_nb.places import here
 from fedlab_nb.vertical.descent.links import Link
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine
 
@@ -56,45 +57,69 @@ class Step:
     key_holder: bool = True
 
 
-def gradient(at: Meeting, step: Step, weights: Mapping[str, Floats], owner: str, width: int) -> Floats:
-    """The sum over rows (width,) of residual times column, for ``owner`` to keep.
+def own_gradients(
+    at: Meeting, steps: Sequence[Step], weights: Mapping[str, Floats], widths: Mapping[str, int]
+) -> dict[str, list[Floats]]:
+    """For each owner, to keep: the sums over rows (width,) of residual times column, one for each step.
 
-    ``weights`` has each owner's own (d, outputs), which only that owner's lines below use.
+    ``weights`` has each owner's own (d, outputs), which only that owner's lines below use; ``widths`` how many they
+    are, which all know.
 
     Raises:
         RoundError, EncryptionError: nothing was released.
     """
-    givers = [name for name in at.names if name != owner]
-    opener = KEY_HOLDER if step.key_holder else givers[0]
-    trip = _Trip(at, step, owner, width, tuple(givers), opener)
+    trips = [_Trip.of(at, step, name, widths[name]) for step in steps for name in at.names]
     try:
-        scales = [trip.scale(giver, weights[giver]) for giver in givers]
+        scales = [{giver: trip.scale(giver, weights[giver]) for giver in trip.givers} for trip in trips]
         sealed = [
-            at.send("residual pieces", partial(trip.seal, w=weights[giver], scale=scale), sender=giver, to=owner)
-            for giver, scale in zip(givers, scales, strict=True)
+            [
+                at.send("residual pieces", partial(trip.seal, w=weights[name], scale=scale), sender=name, to=trip.owner)
+                for name, scale in each.items()
+            ]
+            for trip, each in zip(trips, scales, strict=True)
         ]
-        multiply = partial(trip.multiply, sealed=sealed, scales=scales, w=weights[owner])
-        padded = at.send("padded gradient", multiply, sender=owner, to=opener)
-        shown = trip.session.open_padded(trip.plan, padded, number=at.number, kind=trip.kind)
+        padded = [
+            at.send(
+                "padded gradient",
+                partial(trip.multiply, sealed=came, scales=[*each.values()], w=weights[trip.owner]),
+                sender=trip.owner,
+                to=trip.opener,
+            )
+            for trip, came, each in zip(trips, sealed, scales, strict=True)
+        ]
+        shown = [
+            at.send("padded gradient, opened", partial(trip.open, padded=each), sender=trip.opener, to=trip.owner)
+            for trip, each in zip(trips, padded, strict=True)
+        ]
     except BaseException:
         drop_keys(at.federation)  # keys of sums that failed are not used again
         raise
-    at.tell("padded gradient, opened", Opaque(shown, _RANDOM, plain_nbytes=8 * width), sender=opener, to=owner)
-    return at.own("gradient", partial(trip.take, shown=shown, w=weights[owner]), at=owner)
+    found: dict[str, list[Floats]] = {name: [] for name in at.names}
+    for trip, each in zip(trips, shown, strict=True):
+        take = partial(trip.take, shown=each, w=weights[trip.owner])
+        found[trip.owner].append(at.own("gradient", take, at=trip.owner))
+    return found
 
 
-def reach(at: Meeting, link: Link, weights: Mapping[str, Floats], places: Places, output: int) -> float:
-    """How far partial scores reach, roughly, as all owners tell each other; 0 where that does not matter."""
+def reaches(at: Meeting, link: Link, weights: Mapping[str, Floats], places: Places, openers: Sequence[str]) -> Floats:
+    """How far partial scores reach, roughly, for each output (outputs,); 0 where that does not matter.
+
+    The owner of the labels hears it from the others, and tells the largest to them and to the ``openers``.
+    """
+    nothing = np.zeros(at.setup.outputs)
     if not link.reach_of(np.zeros(1)):
-        return 0.0
-    told = []
-    for name, to in zip(at.names, (*at.names[1:], at.names[0]), strict=True):
+        return nothing
 
-        def far(mine: Mine, w: Floats = weights[name]) -> Floats:
-            return np.array([link.reach_of(with_ones(mine, at)[places] @ w[:, output])])
+    def far(mine: Mine) -> Floats:
+        scores = with_ones(mine, at)[places] @ weights[mine.name]
+        return np.array([link.reach_of(scores[:, output]) for output in range(at.setup.outputs)])
 
-        told.append(float(at.send("reach of partial scores", far, sender=name, to=to)[0]))
-    return max(told)
+    came = [at.send("reach of partial scores", far, sender=name, to=at.labels_at) for name in at.others]
+    told = [
+        at.send("reach of all", lambda mine: np.max([far(mine), *came], axis=0), sender=at.labels_at, to=name)
+        for name in (*at.others, *openers)
+    ]
+    return here(told, nothing)
 
 
 @dataclass(frozen=True)
@@ -107,17 +132,20 @@ class _Trip:
     width: int
     givers: tuple[str, ...]
     opener: str
+    session: ProductSession
+
+    @classmethod
+    def of(cls, at: Meeting, step: Step, owner: str, width: int) -> _Trip:
+        """The way of the gradient of ``owner``, which has so many numbers."""
+        givers = tuple(name for name in at.names if name != owner)
+        opener = KEY_HOLDER if step.key_holder else givers[0]
+        scheme = check_products(at.federation.house.encrypt, "A gradient")
+        return cls(at, step, owner, width, givers, opener, product_session(at.federation, scheme, at.number, opener))
 
     @property
     def kind(self) -> str:
         """What tells this gradient from the others of its round."""
         return f"gradient {self.step.label} of {self.owner}"
-
-    @cached_property
-    def session(self) -> ProductSession:
-        """The keys in force."""
-        scheme = check_products(self.at.federation.house.encrypt, "A gradient")
-        return product_session(self.at.federation, scheme, self.at.number, self.opener)
 
     @cached_property
     def plan(self) -> ProductPlan:
@@ -133,43 +161,49 @@ class _Trip:
             padded=True,
         )
 
-    def scale(self, giver: str, w: Floats) -> float:
-        """The power of two that this owner divides its pieces by: told where they have no bound of their own."""
+    def scale(self, giver: str, w: Floats) -> Floats:
+        """The power of two (1,) that this owner divides its pieces by: told where they have no bound of their own."""
         if self.step.link.bounded:
-            return 1.0
-        found = self.at.send(
+            return np.ones(1)
+        return self.at.send(
             "scale of pieces", lambda mine: np.array([_power(self._given(mine, w))]), sender=giver, to=self.owner
         )
-        return float(found[0])
 
-    def seal(self, mine: Mine, w: Floats, scale: float) -> Sealed:
+    def seal(self, mine: Mine, w: Floats, scale: Floats) -> Sealed:
         """At a giver: its piece and its terms of each row's residual, sealed."""
-        column = self._given(mine, w).T.reshape(-1, 1) / scale
+        column = self._given(mine, w).T.reshape(-1, 1) / scale[0]
         return self.session.seal(
             self.plan, column, number=self.at.number, kind=self.kind, sender=mine.name, to=self.owner
         )
 
-    def multiply(self, mine: Mine, sealed: Sequence[Sealed], scales: Sequence[float], w: Floats) -> Sealed:
+    def multiply(self, mine: Mine, sealed: Sequence[Sealed], scales: Sequence[Floats], w: Floats) -> Sealed:
         """At the owner whose gradient it is: what came, times its own terms and columns, added up and padded."""
+        by = [float(scale[0]) for scale in scales]
         columns, terms = mine.memory[READY][self.step.places], self._terms(mine, w)
         ones = np.ones((self.step.rows, self._pieces))
         stacked = (np.hstack([ones, terms]).T[:, :, None] * columns).reshape(-1, self.width)
         # What one giver divided by more than another counts so much more; the largest comes back when pads come off.
-        power = mine.memory["power"] = max(_power(stacked), 1.0) * max(scales)
-        each = {s: self.session.factors(self.plan, stacked * (s / power), sender=self.owner) for s in {*scales}}
+        power = mine.memory[self.kind, "power"] = max(_power(stacked), 1.0) * max(by)
+        each = {s: self.session.factors(self.plan, stacked * (s / power), sender=self.owner) for s in {*by}}
         made = self.session.multiply(
             self.plan,
-            [(one, each[scale]) for one, scale in zip(sealed, scales, strict=True)],
+            [(one, each[scale]) for one, scale in zip(sealed, by, strict=True)],
             number=self.at.number,
             kind=self.kind,
             sender=self.owner,
         )
-        mine.memory["pads"] = made.pads
+        mine.memory[self.kind, "pads"] = made.pads
         return made.sealed
 
-    def take(self, mine: Mine, shown: bytes, w: Floats) -> Floats:
+    def open(self, _: Mine | None, padded: Sealed) -> Opaque:
+        """At the opener: random numbers."""
+        shown = self.session.open_padded(self.plan, padded, number=self.at.number, kind=self.kind)
+        return Opaque(shown, _RANDOM, plain_nbytes=8 * self.width)
+
+    def take(self, mine: Mine, shown: Opaque, w: Floats) -> Floats:
         """At the owner whose gradient it is: the pads come off, and what its own piece makes of it comes on."""
-        sums = self.session.unpad(self.plan, shown, mine.memory.pop("pads"))[0] * mine.memory.pop("power")
+        pads, power = mine.memory.pop((self.kind, "pads")), mine.memory.pop((self.kind, "power"))
+        sums = self.session.unpad(self.plan, shown.data, pads)[0] * power
         piece = self.step.link.piece(self._score(mine, w), self._labels(mine))
         if piece is not None:
             sums = sums + piece @ mine.memory[READY][self.step.places]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fedlab_nb.channel import Opaque
 from fedlab_nb.parties.columns.fitting import check_products
-from fedlab_nb.parties.columns.road import product_session
+from fedlab_nb.parties.columns.road import product_session, road_of
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine
 
 Floats = NDArray[np.float64]
@@ -33,36 +33,46 @@ _BITS = 24
 def add_up_scores(at: Meeting, weights: Mapping[str, Floats], own: str) -> None:
     """Leave the sum over owners of columns @ weights, (n, outputs), under ``own`` at the owner of the labels.
 
-    ``weights`` has each owner's own (d, outputs), that of the owner of the labels with an intercept as its last row.
+    ``weights`` has each owner's own (d, outputs), flat, that of the owner of the labels with an intercept as its last
+    row.
 
     Raises:
         RoundError: an owner failed; nobody has learned more than what crossed.
     """
     if len(at.others) == 1:
         other = at.others[0]
-        alone = at.send("partial score", lambda mine: mine.X @ weights[other], sender=other, to=at.labels_at)
+        alone = at.send("partial score", partial(_partial, at=at, w=weights[other]), sender=other, to=at.labels_at)
     else:
         # Masks are used once: joint predictions between two rounds, or a round tried again, have other ones.
-        purpose = f"mask of partial scores {at.number} {at.part} {len(at.federation.ledger)}"
+        purpose = f"mask of partial scores {at.number} {at.part} {road_of(at.federation).token()}"
         masked = {name: partial(_masked, at=at, w=weights[name], purpose=purpose) for name in at.others}
         came = [at.send("partial score, masked", work, sender=name, to=at.labels_at) for name, work in masked.items()]
 
     def add(mine: Mine) -> None:
-        scores = mine.X @ weights[mine.name][:-1] + weights[mine.name][-1]
+        w = _shaped(weights[mine.name], at)
+        scores = mine.X @ w[:-1] + w[-1]
         mine.memory[own] = scores + (alone if len(at.others) == 1 else _unmasked(came, scores.shape))
 
     at.own("joint scores", add, at=at.labels_at)
 
 
+def _partial(mine: Mine, at: Meeting, w: Floats) -> Floats:
+    return np.asarray(mine.X @ _shaped(w, at))
+
+
 def _masked(mine: Mine, at: Meeting, w: Floats, purpose: str) -> Opaque:
     """At one of the other owners: its partial scores on a grid, plus a mask shared with each of the others."""
-    steps = np.rint(np.ldexp(mine.X @ w, _BITS)).astype(np.int64).astype(np.uint64)
+    steps = np.rint(np.ldexp(mine.X @ _shaped(w, at), _BITS)).astype(np.int64).astype(np.uint64)
     place = at.others.index(mine.name)
     for where, other in enumerate(at.others):
         if where != place:
             mask = _mask(at, mine.name, other, purpose, steps.size).reshape(steps.shape)
             steps = steps + mask if where > place else steps - mask
     return Opaque(steps.tobytes(), "partial scores under masks that cancel in the sum", plain_nbytes=8 * steps.size)
+
+
+def _shaped(flat: Floats, at: Meeting) -> Floats:
+    return flat.reshape(-1, at.setup.outputs)
 
 
 def _unmasked(came: Sequence[Opaque], shape: tuple[int, ...]) -> Floats:

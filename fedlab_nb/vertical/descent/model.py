@@ -12,13 +12,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
 from fedlab_nb.errors import RuleError
 from fedlab_nb.parties import Federation
+from fedlab_nb.places import here
 from fedlab_nb.records import Round, State
 from fedlab_nb.settings import check_setting, is_real, is_whole
 from fedlab_nb.units import counted
 from fedlab_nb.vertical.align import FEWEST
-from fedlab_nb.vertical.descent.gradients import READY, Places, Step, gradient, labels_of, reach, with_ones
+from fedlab_nb.vertical.descent.gradients import READY, Places, Step, labels_of, own_gradients, reaches, with_ones
 from fedlab_nb.vertical.descent.links import Link
 from fedlab_nb.vertical.descent.masks import add_up_scores
 from fedlab_nb.vertical.descent.plain import plain_scores
@@ -27,6 +29,8 @@ from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
 from fedlab_nb.vertical.shared.strategy import SCORES, VerticalStrategy
 
 Floats = NDArray[np.float64]
+INPUTS = "numbers of inputs"
+"""In a state's memory: how many inputs each owner has (owners,), which all of them know."""
 
 _SUMS = (
     "no residual by itself, but the fewer rows there are for each of its inputs, the more of labels and partial scores "
@@ -79,6 +83,11 @@ class LinearModel(VerticalStrategy):
     def link(self, owners: int) -> Link:
         """How residuals are made."""
 
+    @property
+    def openers(self) -> tuple[str, ...]:
+        """The key holder, unless each owner opens for the other."""
+        return (KEY_HOLDER,) if self.key_holder else ()
+
     def check(self, federation: Federation, num_rounds: int, *, seed: int = 0, after: Round | None = None) -> None:
         """Refuse, before anything leaves, what cannot work.
 
@@ -126,42 +135,54 @@ class LinearModel(VerticalStrategy):
 
     def begin(self, at: Meeting) -> State:
         """All weights are zero."""
-        weights, outputs, others = {}, at.setup.outputs, 0
-        for name in at.names:
-            told = at.send("number of inputs", _inputs, sender=name, to="server")
-            inputs = int(told[0]) + (name == at.labels_at)
-            _check_enough(inputs, min(self.batch_size or at.rows, at.rows), name)
-            others += inputs * (name != at.labels_at)
-            weights[name] = np.zeros(inputs * outputs)
-        _check_hidden(others, outputs, " and ".join(at.others))
+        sent = {name: at.send("number of inputs", _inputs, sender=name, to=SERVER) for name in at.names}
+        told = [
+            at.send("numbers of inputs", lambda _: np.concatenate([*sent.values()]), sender=SERVER, to=name)
+            for name in (*at.names, *self.openers)
+        ]
+        inputs = here(told)
+        widths = self._widths(at, inputs)
+        for name, width in widths.items():
+            _check_enough(width, min(self.batch_size or at.rows, at.rows), name)
+        outputs = at.setup.outputs
+        _check_hidden(sum(widths[name] for name in at.others), outputs, " and ".join(at.others))
+        weights = {
+            name: at.own("weights", lambda mine: np.zeros(widths[mine.name] * outputs), at=name) for name in at.names
+        }
         parts = [places for _, places, _ in self.batches(at.setup.seed, 1, at.rows)]
         at.own("rows of each class", partial(_check_classes, at=at, parts=parts), at=self.labels_at)
-        return State(weights, {f"before: {name}": w for name, w in weights.items()}, at.setup)
+        return State(weights, {f"before: {name}": w for name, w in weights.items()} | {INPUTS: inputs}, at.setup)
 
     def advance(self, at: Meeting, state: State, *, last: bool) -> State:  # noqa: ARG002 - all rounds are alike
         """A step for each batch of rows: from where its momentum carries it, every owner goes down its own gradient."""
         link = self.link(len(at.names))
         descent = Descent(self.lr, self.l1, self.l2, link.curvature, len(at.names))
-        turns = {name: at.own("turned columns", lambda mine: _turned(mine, at, descent), at=name) for name in at.names}
-        push = self.push(at.number)
-        now = {name: _shaped(state.weights[name], at) for name in at.names}
-        before = {name: _shaped(state.memory[f"before: {name}"], at) for name in at.names}
+        for name in at.names:
+            at.own("turned columns", partial(_turned, at=at, descent=descent), at=name)
+        push, widths = self.push(at.number), self._widths(at, state.memory[INPUTS])
+        now, before = dict(state.weights), {name: state.memory[f"before: {name}"] for name in at.names}
         for label, places, rows in self.batches(at.setup.seed, at.number, at.rows):
-            ahead = {name: now[name] + push * (now[name] - before[name]) for name in at.names}
-            before, now = now, {name: np.empty_like(w) for name, w in now.items()}
-            for output in range(at.setup.outputs):
-                fitting = link.reaching(reach(at, link, ahead, places, output))
-                step = Step(fitting, places, rows, output, f"{label}.{output}", self.key_holder)
-                for name in at.names:
-                    mean = gradient(at, step, ahead, name, len(now[name])) / rows
-                    own = name == at.labels_at
-                    now[name][:, output] = descent.step(ahead[name][:, output], mean, turns[name], intercept=own)
-        flat = {name: w.ravel() for name, w in now.items()}
-        return replace(state, weights=flat, memory={f"before: {name}": before[name].ravel() for name in at.names})
+            ahead = {name: at.own("step", partial(_ahead, at, now[name], before[name], push), at=name) for name in now}
+            far = reaches(at, link, ahead, places, self.openers)
+            steps = [
+                Step(link.reaching(float(reach)), places, rows, output, f"{label}.{output}", self.key_holder)
+                for output, reach in enumerate(far)
+            ]
+            found = own_gradients(at, steps, ahead, widths)
+            before, now = (
+                now,
+                {
+                    name: at.own("step", partial(_stepped, at, descent, ahead[name], found[name], rows), at=name)
+                    for name in at.names
+                },
+            )
+        return replace(
+            state, weights=now, memory={f"before: {n}": w for n, w in before.items()} | {INPUTS: state.memory[INPUTS]}
+        )
 
     def foretell(self, at: Meeting, state: State) -> None:
         """The owner of the labels adds its own partial scores to those of the others."""
-        add_up_scores(at, {name: _shaped(state.weights[name], at) for name in at.names}, SCORES)
+        add_up_scores(at, state.weights, SCORES)
 
     def merged_scores(self, state: State, inputs: Mapping[str, Floats]) -> Floats:
         """The sum over owners of inputs @ weights, and the intercept, where all parts are in one pair of hands."""
@@ -180,6 +201,10 @@ class LinearModel(VerticalStrategy):
     ) -> Floats:
         """The same steps with all columns in one place: see descent/plain.py."""
         return plain_scores(self, columns, y, new, setup, num_rounds)
+
+    def _widths(self, at: Meeting, inputs: Floats) -> dict[str, int]:
+        """How many weights of each output every owner has: one for each input, and the intercept where labels are."""
+        return {name: int(count) + (name == at.labels_at) for name, count in zip(at.names, inputs, strict=True)}
 
     def push(self, number: int) -> float:
         """Nesterov's momentum in round ``number``; there is none from batch to batch."""
@@ -207,6 +232,19 @@ def _shuffled(count: int, purpose: str) -> NDArray[np.int64]:
 
 def _inputs(mine: Mine) -> Floats:
     return np.array([float(mine.X.shape[1])])
+
+
+def _ahead(at: Meeting, now: Floats, before: Floats, push: float, _: Mine) -> Floats:
+    """Where an owner's momentum carries its weights (d, outputs)."""
+    here, there = _shaped(now, at), _shaped(before, at)
+    return here + push * (here - there)
+
+
+def _stepped(at: Meeting, descent: Descent, ahead: Floats, sums: Sequence[Floats], rows: int, mine: Mine) -> Floats:
+    """An owner's weights, flat, after a step of each output down the mean of its gradient."""
+    turn, own = _turned(mine, at, descent), mine.name == at.labels_at
+    columns = [descent.step(ahead[:, output], each / rows, turn, intercept=own) for output, each in enumerate(sums)]
+    return np.column_stack(columns).ravel()
 
 
 def _turned(mine: Mine, at: Meeting, descent: Descent) -> Floats:

@@ -24,7 +24,7 @@ from fedlab_nb.errors import SchemaError, SettingError
 from fedlab_nb.parties import DataOwner, Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment
 from fedlab_nb.parties.columns.fitting import check_products, check_vertical
-from fedlab_nb.parties.columns.road import charge, keep, own
+from fedlab_nb.parties.columns.road import charge, own
 from fedlab_nb.parties.rows import Part
 from fedlab_nb.records import Schema, State
 from fedlab_nb.units import counted, listed
@@ -68,12 +68,12 @@ def joint_scores(strategy: VerticalStrategy, state: State, federation: Federatio
         try:
             with federation.ledger.stage("predict"):
                 for name in federation.names:
-                    keep(federation, PREDICTION, partial(_gather, found=found, whole=whole), at=name)
+                    own(federation, PREDICTION, partial(_gather, found=found, whole=whole), at=name)
                 strategy.foretell(at, replace(state, context=asked))
             return _result(at, federation)
         finally:
             for name in federation.names:
-                keep(federation, PREDICTION, lambda rows: _forget(rows, whole), at=name)
+                own(federation, PREDICTION, lambda rows: _forget(rows, whole), at=name)
 
 
 def _gather(rows: Rows, *, found: Alignment, whole: Alignment) -> None:

@@ -18,7 +18,7 @@ from fedlab_nb.learn.export import FORM, contents, to_file
 from fedlab_nb.records import Schema, State
 from fedlab_nb.records.kept import put_together, taken_apart
 from fedlab_nb.units import bytes_text, counted, listed
-from fedlab_nb.vertical.shared.meeting import Setup
+from fedlab_nb.vertical.shared.meeting import Setup, classes_of, task_of
 from fedlab_nb.vertical.shared.strategy import COURSE, VerticalStrategy
 
 Floats = NDArray[np.float64]
@@ -114,22 +114,25 @@ def load_part(path: str | Path) -> ModelPart:
 def parts_of(strategy: VerticalStrategy, state: State) -> dict[str, ModelPart]:
     """The part of each owner in this state, by its name."""
     setup: Setup = state.context  # type: ignore[assignment]
+    return {name: part_of(strategy, state, name) for name in setup.owners}
+
+
+def part_of(strategy: VerticalStrategy, state: State, name: str) -> ModelPart:
+    """The part of one owner in this state."""
+    setup: Setup = state.context  # type: ignore[assignment]
     course = tuple(float(each) for each in state.memory[COURSE])
     origin = Origin(
         setup.run, course, setup.labels_at, setup.owners, setup.schema, setup.seed, setup.rows, setup.held_out
     )
-    return {
-        name: ModelPart(
-            name,
-            strategy.kept_with_parts(),
-            origin,
-            _kept(state.weights.get(name, np.zeros(0))),
-            setup.readings[name],
-            setup.target if name == setup.labels_at else None,
-            {key: _kept(value) for key, value in strategy.memory_of(state, name).items()},
-        )
-        for name in setup.owners
-    }
+    return ModelPart(
+        name,
+        strategy.kept_with_parts(),
+        origin,
+        _kept(state.weights.get(name, np.zeros(0))),
+        setup.readings[name],
+        setup.target if name == setup.labels_at else None,
+        {key: _kept(value) for key, value in strategy.memory_of(state, name).items()},
+    )
 
 
 def together(parts: Iterable[ModelPart]) -> tuple[VerticalStrategy, State]:
@@ -145,8 +148,8 @@ def together(parts: Iterable[ModelPart]) -> tuple[VerticalStrategy, State]:
     origin, target = first.origin, by_name[first.origin.labels_at].target
     assert target is not None
     readings = {name: by_name[name].reading for name in origin.owners}
-    setup = Setup(origin.labels_at, origin.owners, origin.schema, origin.seed, origin.rows, origin.held_out, target,
-                  readings, origin.run)  # fmt: skip
+    setup = Setup(origin.labels_at, origin.owners, origin.schema, origin.seed, *task_of(len(classes_of(target))),
+                  origin.rows, origin.held_out, target, readings, origin.run)  # fmt: skip
     memory = {COURSE: np.array(origin.course)}
     for part in given:
         memory |= {key: value.copy() for key, value in part.memory.items()}

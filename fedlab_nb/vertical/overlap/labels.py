@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from fedlab_nb.errors import SchemaError
 from fedlab_nb.parties import Rows
-from fedlab_nb.vertical.shared import Mine, Setup
+from fedlab_nb.vertical.overlap.sides import direction
+from fedlab_nb.vertical.shared import Meeting, Mine, Setup
 from fedlab_nb.vertical.shared.meeting import labels_of
 
 Floats = NDArray[np.float64]
@@ -30,3 +31,14 @@ def all_labelled(mine: Mine, rows: Rows, setup: Setup) -> tuple[Floats, Floats]:
         mine.memory["all"] = setup.readings[mine.name].read(features), 2.0 * labels_of(target, setup.target) - 1.0
     found: tuple[Floats, Floats] = mine.memory["all"]
     return found
+
+
+def beside_labels(at: Meeting, rows: Rows) -> Mine:
+    """What the owner of the labels has of the rows in common, among all of its ``rows``."""
+    return Mine(at.alignment.of(rows), at.labels_at, at.setup, at.part)
+
+
+def with_direction(at: Meeting, width: int, flat: Floats, rows: Rows) -> Floats:
+    """The weights of the owner of the labels, flat, and behind them the direction (width,) that they give."""
+    every = all_labelled(beside_labels(at, rows), rows, at.setup)
+    return np.append(flat, direction(*every, flat.reshape(-1, width)))

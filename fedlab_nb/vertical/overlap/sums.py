@@ -10,9 +10,9 @@ Who learns what: the taker its sums, exactly; the giver, the key holder and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,40 +27,48 @@ from fedlab_nb.vertical.shared import Meeting, Mine
 
 Floats = NDArray[np.float64]
 Work = Callable[[Mine], Floats]
+Kinds = tuple[str, str, str]
 
 BITS = 20
 # What the ledger calls the three messages.
-GRADIENT = "representation pieces", "padded gradient", "padded gradient, opened"
-SCORES = "direction of labels", "padded scores", "padded scores, opened"
+GRADIENT: Kinds = "representation pieces", "padded gradient", "padded gradient, opened"
+SCORES: Kinds = "direction of labels", "padded scores", "padded scores, opened"
 _RANDOM = "random numbers: each sum plus a pad that only the owner who multiplied knows"
+
+
+def session_of(at: Meeting, giver: str) -> ProductSession:
+    """The keys in force: the giver's own. All parties begin a session together, outside of any one's work."""
+    scheme = check_products(at.federation.house.encrypt, "Transfer learning")
+    return product_session(at.federation, scheme, at.number, giver)
 
 
 @dataclass(frozen=True)
 class Sums:
     """One such trip: ``rows`` products are added up to each of ``width`` sums; ``label`` tells trips of a round apart.
 
-    ``bound`` is what the giver's numbers keep to, known to both. ``kinds`` is what the ledger calls the messages.
+    ``given`` gives the giver's numbers (rows,), which keep to ``bound``, known to both; ``taken`` those of the taker
+    (rows, width).
     """
 
     at: Meeting
-    giver: str
+    session: ProductSession
     taker: str
     label: str
     rows: int
     width: int
+    given: Work
+    taken: Work
     bound: float = 1.0
     padded: bool = True
-    kinds: tuple[str, str, str] = GRADIENT
 
-    @cached_property
-    def session(self) -> ProductSession:
-        """The keys in force: the giver's own."""
-        scheme = check_products(self.at.federation.house.encrypt, "Transfer learning")
-        return product_session(self.at.federation, scheme, self.at.number, self.giver)
+    @property
+    def giver(self) -> str:
+        """Whose numbers are sealed, and who opens."""
+        return self.session.opener
 
     @cached_property
     def plan(self) -> ProductPlan:
-        """Public facts of the products."""
+        """Facts of the products that both owners know."""
         return ProductPlan(scheme=self.session.scheme, rows=self.rows, left=1, right=self.width, left_bits=BITS,
                            right_bits=BITS, padded=self.padded)  # fmt: skip
 
@@ -69,16 +77,16 @@ class Sums:
         """The power of two that the giver's numbers are divided by: their mean square is then at most 1."""
         return float(2.0 ** max(np.ceil(np.log2(self.bound)), 0.0))
 
-    def seal(self, mine: Mine, given: Work) -> Sealed:
+    def seal(self, mine: Mine) -> Sealed:
         """At the giver: its numbers (rows,), sealed."""
-        column = given(mine)[:, None] / self.scale
+        column = self.given(mine)[:, None] / self.scale
         return self.session.seal(
             self.plan, column, number=self.at.number, kind=self.label, sender=self.giver, to=self.taker
         )
 
-    def multiply(self, mine: Mine, sealed: Sealed, taken: Work) -> Sealed:
+    def multiply(self, mine: Mine, sealed: Sealed) -> Sealed:
         """At the taker: the sums with its own numbers (rows, width); how these were scaled and padded stays here."""
-        columns = taken(mine)
+        columns = self.taken(mine)
         largest = float(np.sqrt(np.mean(columns**2, axis=0)).max())
         power = float(2.0 ** np.ceil(np.log2(largest))) if self.padded and largest > 1.0 else 1.0
         factors = self.session.factors(self.plan, columns / power, sender=self.taker)
@@ -88,25 +96,36 @@ class Sums:
         mine.memory[self.label] = made.pads, power * self.scale
         return made.sealed
 
-    def take(self, mine: Mine, shown: bytes) -> Floats:
+    def open(self, _: Mine, sums: Sealed) -> Opaque:
+        """At the giver: random numbers."""
+        shown = self.session.open_padded(self.plan, sums, number=self.at.number, kind=self.label)
+        return Opaque(shown, _RANDOM, plain_nbytes=8 * self.width)
+
+    def take(self, mine: Mine, shown: Opaque) -> Floats:
         """At the taker: its sums (width,), without the pads."""
         pads, scale = mine.memory.pop(self.label)
-        return np.asarray(self.session.unpad(self.plan, shown, pads)[0] * scale)
+        return np.asarray(self.session.unpad(self.plan, shown.data, pads)[0] * scale)
 
 
-def sums_for(trip: Sums, given: Work, taken: Work) -> Callable[[Mine], Floats]:
-    """The trip itself; what comes back gives, beside the taker's rows, the sums (width,).
+def opened_sums(at: Meeting, trips: Sequence[Sums], kinds: Kinds = GRADIENT) -> list[Opaque]:
+    """Of each of the trips what its taker has in the end, for it to ``take``; they go together, stage by stage.
+
+    ``kinds`` is what the ledger calls the messages.
 
     Raises:
         RoundError, EncryptionError: nothing was released.
     """
-    at, giver, taker, (pieces, padded, opened) = trip.at, trip.giver, trip.taker, trip.kinds
+    pieces, padded, opened = kinds
     try:
-        sealed = at.send(pieces, lambda mine: trip.seal(mine, given), sender=giver, to=taker)
-        sums = at.send(padded, lambda mine: trip.multiply(mine, sealed, taken), sender=taker, to=giver)
-        shown = trip.session.open_padded(trip.plan, sums, number=at.number, kind=trip.label)
+        sealed = [at.send(pieces, trip.seal, sender=trip.giver, to=trip.taker) for trip in trips]
+        sums = [
+            at.send(padded, partial(trip.multiply, sealed=came), sender=trip.taker, to=trip.giver)
+            for trip, came in zip(trips, sealed, strict=True)
+        ]
+        return [
+            at.send(opened, partial(trip.open, sums=came), sender=trip.giver, to=trip.taker)
+            for trip, came in zip(trips, sums, strict=True)
+        ]
     except BaseException:
         drop_keys(at.federation)  # keys of sums that failed are not used again
         raise
-    at.tell(opened, Opaque(shown, _RANDOM, plain_nbytes=8 * trip.width), sender=giver, to=taker)
-    return lambda mine: trip.take(mine, shown)

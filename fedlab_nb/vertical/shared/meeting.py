@@ -31,15 +31,19 @@ P = TypeVar("P", bound=Payload)
 class Setup:
     """What is fixed before the first round of a vertical run, and travels with every state.
 
-    ``target`` is how labels are read. ``readings`` has how each owner reads its own columns: only that owner knows it,
-    as it does its part of the model. ``rows`` and ``held_out`` are the rows in common to train on, and to score.
-    ``run`` tells what owners keep beside their rows in this run from what they keep in others.
+    ``task`` is what is predicted, by ``outputs`` scores a row: one for each class beyond two classes, else one.
+    ``rows`` and ``held_out`` are the rows in common to train on, and to score. ``target`` is how labels are read, which
+    only their owner knows; ``readings`` has how each owner reads its own columns, which only that owner knows, as it
+    does its part of the model. ``run`` tells what owners keep beside their rows in this run from what they keep in
+    others.
     """
 
     labels_at: str
     owners: tuple[str, ...]
     schema: Schema
     seed: int
+    task: Task
+    outputs: int
     rows: int
     held_out: int
     target: CategoryCode | NumberCode
@@ -52,21 +56,21 @@ class Setup:
         return tuple(name for name in self.owners if name != self.labels_at)
 
     @property
-    def task(self) -> Task:
-        """What is predicted."""
-        if isinstance(self.target, NumberCode):
-            return "regression"
-        return "binary" if len(self.target.values) == 2 else "multiclass"
-
-    @property
     def classes(self) -> tuple[object, ...]:
-        """The classes in order; empty where a number is predicted."""
-        return self.target.values if isinstance(self.target, CategoryCode) else ()
+        """The classes in order, as the owner of the labels knows them; empty where a number is predicted."""
+        return classes_of(self.target)
 
-    @property
-    def outputs(self) -> int:
-        """Scores a row: one for each class beyond two classes, else one."""
-        return len(self.classes) if self.task == "multiclass" else 1
+
+def classes_of(code: CategoryCode | NumberCode) -> tuple[object, ...]:
+    """The classes in order; empty where a number is predicted."""
+    return code.values if isinstance(code, CategoryCode) else ()
+
+
+def task_of(classes: int) -> tuple[Task, int]:
+    """What is predicted where there are so many classes (0: a number), and by how many scores a row."""
+    if not classes:
+        return "regression", 1
+    return ("binary", 1) if classes == 2 else ("multiclass", classes)
 
 
 def labels_of(values: pd.Series, code: CategoryCode | NumberCode) -> Floats:
@@ -110,9 +114,11 @@ class Mine:
 
 
 class Meeting:
-    """The owners at one round: every line of a protocol is one owner's work, and where its result goes.
+    """The parties at one round: every line of a protocol is one party's work, and where its result goes.
 
-    ``part`` says over which of the rows in common.
+    ``part`` says over which of the rows in common. What a line gives is there at its party, and at the one that it was
+    sent to; so only their later lines may use it. Nothing else than what all parties know may decide which line comes
+    next.
     """
 
     def __init__(
@@ -127,24 +133,24 @@ class Meeting:
         """How many rows it is about."""
         return self.setup.rows if self.part == "training" else self.setup.held_out
 
-    def send(self, kind: str, work: Callable[[Mine], P], *, sender: str, to: str) -> P:
+    def send(self, kind: str, work: Callable[[Any], P], *, sender: str, to: str) -> P:
         """What ``work`` gives beside the rows of ``sender``, as it crosses to the party ``to`` and is written down.
+
+        At the server and the key holder, who have no rows, ``work`` is given None.
 
         Raises:
             RoundError: naming the owner, if ``work`` fails.
         """
         return send(self.federation, kind, self._beside(sender, work), number=self.number, sender=sender, to=to)
 
-    def own(self, kind: str, work: Callable[[Mine], T], *, at: str) -> T:
+    def own(self, kind: str, work: Callable[[Any], T], *, at: str) -> T:
         """What ``work`` gives beside the rows of the owner ``at``, for that owner's own part of the state.
 
         Nothing leaves: only what this same owner does later may use it.
         """
         return own(self.federation, kind, self._beside(at, work), at=at)
 
-    def tell(self, kind: str, payload: Payload, *, sender: str, to: str) -> None:
-        """The key holder, or the server, sends something that it worked out itself."""
-        self.federation.ledger.post(self.number, sender, to, kind, payload)
-
-    def _beside(self, name: str, work: Callable[[Mine], T]) -> Callable[[Rows], T]:
-        return lambda rows: work(Mine(self.alignment.of(rows), name, self.setup, self.part))
+    def _beside(self, name: str, work: Callable[[Any], T]) -> Callable[[Rows | None], T]:
+        if name not in self.names:
+            return work
+        return lambda rows: work(Mine(self.alignment.of(rows), name, self.setup, self.part))  # type: ignore[arg-type]

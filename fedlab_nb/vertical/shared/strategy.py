@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +17,16 @@ from fedlab_nb.errors import RoundError, RuleError, SettingError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment
 from fedlab_nb.parties.columns.fitting import check_products, check_vertical
-from fedlab_nb.parties.columns.road import charge, own
+from fedlab_nb.parties.columns.road import charge, own, road_of
 from fedlab_nb.parties.shown.trust import UPDATE, spending
+from fedlab_nb.places import NotHere
 from fedlab_nb.records import Column, Round, Schema, Scores, Spending, State
 from fedlab_nb.records.schema import Task
 from fedlab_nb.vertical.align import FEWEST, align
-from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
+from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup, classes_of, task_of
 from fedlab_nb.vertical.shared.reading import check_known, standard_reading, target_code
-from fedlab_nb.vertical.shared.scores import metrics
+from fedlab_nb.vertical.shared.scores import metrics, scored
+from fedlab_nb.vertical.shared.task import told_to_all
 from fedlab_nb.vertical.shared.words import strategy_card, strategy_words
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class VerticalStrategy(ABC):
             "This strategy does not say how scores follow from them there.",
             "Predict together instead: run.model.predict(federation).",
         )
+
+    @property
+    def openers(self) -> tuple[str, ...]:
+        """Who else than owners opens sums: the key holder, or nobody."""
+        return ()
 
     def kept_with_parts(self) -> VerticalStrategy:
         """The settings as every owner keeps them with its part: without what is about single owners' columns."""
@@ -149,15 +155,12 @@ class VerticalStrategy(ABC):
         charge(federation, "a round's score", federation.names, number=number)
         at = Meeting(federation, align(federation), setup, number, "held_out")
         self.foretell(at, state)
-        names: list[str] = []
 
         def score(mine: Mine) -> Floats:
-            found = metrics(mine.memory.pop(SCORES), mine.y, setup)
-            names.extend(found)
-            return np.array(list(found.values()))
+            return np.array(list(metrics(mine.memory.pop(SCORES), mine.y, setup).values()))
 
         told = at.send("score", score, sender=self.labels_at, to="server")
-        return Scores(dict(zip(names, told.tolist(), strict=True)))
+        return scored(told, setup)
 
     def settings(self, federation: Federation, state: State | None) -> dict[str, float]:  # noqa: ARG002
         """The strategy's own numbers."""
@@ -168,7 +171,18 @@ class VerticalStrategy(ABC):
         return spending(federation)
 
     def model_of(self, state: State) -> VerticalModel:
-        """The model in this state: one part for each owner, and joint predictions."""
+        """The model in this state: one part for each owner, and joint predictions.
+
+        Raises:
+            SettingError: its parts are at their owners, in processes of their own.
+        """
+        if any(isinstance(part, NotHere) for part in state.weights.values()):
+            raise SettingError(
+                "The model of a run was asked for whose owners are in processes of their own.",
+                "Each part of it is at its owner, and nobody has all of them.",
+                "Each site keeps its part in the file that its site.toml names (part = ...); owners who agree put them "
+                "together: fl.vertical.VerticalModel.of([fl.vertical.load_part(path), ...]).",
+            )
         from fedlab_nb.vertical.model import VerticalModel
 
         return VerticalModel(self, state)
@@ -181,7 +195,10 @@ class VerticalStrategy(ABC):
         """
         alignment = align(federation)
         setup: Setup = state.context  # type: ignore[assignment]
-        own(federation, "rows in common", partial(_check_same, alignment=alignment, setup=setup), at=self.labels_at)
+        for name in federation.names:
+            own(
+                federation, "rows in common", partial(_check_same, alignment=alignment, setup=setup, name=name), at=name
+            )
         return Meeting(federation, alignment, setup, number)
 
     def _setup(self, federation: Federation, alignment: Alignment, seed: int) -> Setup:
@@ -195,20 +212,18 @@ class VerticalStrategy(ABC):
             _check_rows(sides[0], self.labels_at)
             code = self.read_labels(mine.training[1], schemas[self.labels_at].target, self.labels_at)
             check_known(mine.held_out[1], code, self.labels_at)
+            self._check_task(code.name, task_of(len(classes_of(code)))[0])
             return code, *sides
 
-        target, rows, held_out = own(federation, "reading of the labels", labels, at=self.labels_at)
+        known = own(federation, "reading of the labels", labels, at=self.labels_at)
         readings = {
             name: own(federation, "reading of the columns", partial(reading, name=name), at=name)
             for name in federation.names
         }
-        setup = Setup(self.labels_at, federation.names, federation.schema, seed, rows, held_out, target, readings,
-                      secrets.token_hex(8))  # fmt: skip
-        self._check_task(target.name, setup.task)
-        kind = f"{setup.task}, {len(setup.classes)} classes" if setup.classes else setup.task
-        for name in ("server", *setup.others):
-            federation.ledger.post(0, self.labels_at, name, "task", kind)
-        return setup
+        task, outputs, rows, held_out = told_to_all(federation, self.labels_at, known, self.openers)
+        target = own(federation, "reading of the labels", lambda _: known[0], at=self.labels_at)
+        return Setup(self.labels_at, federation.names, federation.schema, seed, task, outputs, rows, held_out, target,
+                     readings, road_of(federation).token()[:16])  # fmt: skip
 
     def _check_foreseen(self, target: Column) -> None:
         """Refuse a target of the wrong kind where its schema tells, unless the strategy reads labels in its own way."""
@@ -256,12 +271,14 @@ def _sides(alignment: Alignment, rows: Rows) -> tuple[int, int]:
     return len(mine.training[0]), held_out if held_out >= FEWEST else 0
 
 
-def _check_same(rows: Rows, alignment: Alignment, setup: Setup) -> None:
-    if _sides(alignment, rows) != (setup.rows, setup.held_out):
+def _check_same(rows: Rows, alignment: Alignment, setup: Setup, name: str) -> None:
+    found = _sides(alignment, rows)
+    if found != (setup.rows, setup.held_out):
         raise RoundError(
-            setup.labels_at,
+            name,
             "start",
-            "The owners have another number of rows in common than when this run began.",
+            f"{name!r} has {found[0]} rows in common to train on and {found[1]} to score, and this run is about "
+            f"{setup.rows} and {setup.held_out}.",
             "A round goes on with what owners found out about those rows, and would be about others.",
             "Go on with a federation of the same rows, or start anew without after=.",
         )

@@ -1,48 +1,62 @@
-"""Sealed histograms: sums of gradients over the rows that another owner's candidates send left, and nothing else."""
+"""Sealed histograms: sums of gradients over the rows that other owners' candidates send left, and nothing else."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
 
 from fedlab_nb.channel.products import ProductSession
 from fedlab_nb.crypto import Sealed
 from fedlab_nb.crypto.products import Factors, ProductPlan
 from fedlab_nb.vertical.shared import Meeting, Mine
-from fedlab_nb.vertical.trees.columns.bins import Candidates
+from fedlab_nb.vertical.trees.columns.bins import Candidates, Floats
 from fedlab_nb.vertical.trees.labels.gradients import BITS
 from fedlab_nb.vertical.trees.labels.growing import Desk
 
 FACTORS = "factors"
 
 
-def sums_of(at: Meeting, session: ProductSession, desk: Desk, level: int, name: str, own: Candidates) -> None:
-    """The desk takes what the candidates of ``name`` make of the gradients of the nodes that it asks about.
+def take_sums(
+    at: Meeting,
+    session: ProductSession,
+    desk: Desk,
+    sizes: Mapping[str, tuple[int, int]],
+    weights: Mapping[str, Floats],
+    kind: str,
+) -> None:
+    """The desk takes what others' candidates make of the gradients of the nodes that it asks about, all at once.
 
-    The owner of the labels has the key. It seals g and h, 0 for rows that are elsewhere; ``name`` multiplies by a 0 or
-    1 for each row and candidate, and learns nothing; what comes back and is opened are the sums. ``own`` are the
-    candidates of ``name``, which only it looks at; how many they are it has told.
+    The owner of the labels has the key. It seals g and h, 0 for rows that are elsewhere; each of the others multiplies
+    by a 0 or 1 for each row and candidate, and learns nothing; what comes back and is opened are the sums. ``sizes``
+    has, by owner, how many nodes are asked about, and how many candidates it has: both ends know them. ``desk`` is
+    there for the owner of the labels alone, and of ``weights`` each owner looks at its own.
     """
-    leader, kind, number = at.labels_at, f"gradients, level {level + 1}", at.number
-    plan = ProductPlan(
-        scheme=session.scheme,
-        rows=at.rows,
-        left=len(desk.asked),
-        right=len(own),
-        left_bits=BITS,
-        right_bits=0,
-        lanes=2,
-    )
+    plans = {
+        name: ProductPlan(
+            scheme=session.scheme, rows=at.rows, left=nodes, right=count, left_bits=BITS, right_bits=0, lanes=2
+        )
+        for name, (nodes, count) in sizes.items()
+    }
+    leader, number = at.labels_at, at.number
 
-    def seal(_: Mine) -> Sealed:
-        lanes = desk.columns()
-        return session.seal(plan, lanes, number=number, kind=kind, sender=leader, to=name)
+    def seal(mine: Mine, name: str) -> Sealed:
+        return session.seal(plans[name], desk.columns(), number=number, kind=kind, sender=mine.name, to=name)
 
-    def multiply(mine: Mine) -> Sealed:
-        factors = _factors(mine, session, plan, own)
-        return session.multiply(plan, [(sealed, factors)], number=number, kind=kind, sender=name).sealed
+    def multiply(mine: Mine, came: Sealed) -> Sealed:
+        plan = plans[mine.name]
+        factors = _factors(mine, session, plan, Candidates.of(weights[mine.name]))
+        return session.multiply(plan, [(came, factors)], number=number, kind=kind, sender=mine.name).sealed
 
-    sealed = at.send(kind, seal, sender=leader, to=name)
-    sums = at.send(f"sums of {kind}", multiply, sender=name, to=leader)
-    place = at.names.index(name)
-    at.own(kind, lambda _: desk.take(place, session.open(plan, sums, number=number, kind=kind)), at=leader)
+    def take(_: Mine, sums: Mapping[str, Sealed]) -> None:
+        for name, made in sums.items():
+            desk.take(at.names.index(name), session.open(plans[name], made, number=number, kind=kind))
+
+    sealed = {name: at.send(kind, partial(seal, name=name), sender=leader, to=name) for name in plans}
+    sums = {
+        name: at.send(f"sums of {kind}", partial(multiply, came=came), sender=name, to=leader)
+        for name, came in sealed.items()
+    }
+    at.own(kind, partial(take, sums=sums), at=leader)
 
 
 def _factors(mine: Mine, session: ProductSession, plan: ProductPlan, own: Candidates) -> Factors:
@@ -53,3 +67,9 @@ def _factors(mine: Mine, session: ProductSession, plan: ProductPlan, own: Candid
         mine.memory[FACTORS] = plan.block, found
     factors: Factors = found
     return factors
+
+
+def forget_factors(at: Meeting) -> None:
+    """Owners free the memory of what they multiplied with; it can be worked out again."""
+    for name in at.others:
+        at.own("factors", lambda mine: mine.memory.pop(FACTORS, None), at=name)

@@ -10,7 +10,8 @@ Who learns what, if all follow the protocol:
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from fedlab_nb.vertical.trees.columns.bins import Candidates
 from fedlab_nb.vertical.trees.forest import GAIN, HANDLE, OWNER, Forest, read_labels_part
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
 
 WON, HELPED = "what candidates have won", "importance of features"
 
@@ -43,13 +45,17 @@ def importances(at: Meeting, state: State, rounds: int, *, hide_names: bool) -> 
     for place, name in enumerate(at.names):
         theirs = own if name == leader else Candidates.of(state.weights[name])
         totals, names = _of_owner(at, name, theirs, _won(forest, place), hidden=hide_names and name != leader)
-        at.tell(HELPED, json.dumps([name, *names]), sender=leader, to="server")
-        at.tell(HELPED, totals, sender=leader, to="server")
+        at.send(HELPED, partial(_given, json.dumps([name, *names])), sender=leader, to="server")
+        at.send(HELPED, partial(_given, totals), sender=leader, to="server")
         found += [
             Importance(name, feature, int(splits), float(gain))
             for feature, (splits, gain) in zip(names, totals, strict=True)
         ]
     return sorted(found, key=lambda each: -each.gain)
+
+
+def _given(payload: T, _: Mine) -> T:
+    return payload
 
 
 def _of_owner(

@@ -135,4 +135,5 @@ class Page:
 def _controls(snapshot: Snapshot) -> dict[str, object]:
     first = snapshot.before.number if snapshot.before is not None else 1
     live = snapshot.state in LIVE
-    return {"state": snapshot.state, "live": live, "first": first, "settings": sliders(snapshot) if live else []}
+    settings = sliders(snapshot) if live and "change" in snapshot.acts else []
+    return {"state": snapshot.state, "live": live, "first": first, "settings": settings, "acts": sorted(snapshot.acts)}

@@ -186,12 +186,13 @@ function render({ model, el }) {
     reach();
   };
   const reach = () => {
-    const { live, first } = model.get("controls"), last = rounds.at(-1)?.n ?? 0;
+    const { live, first, acts } = model.get("controls"), last = rounds.at(-1)?.n ?? 0;
     place("scrub").firstElementChild.hidden = rounds.length < 2;
     scrub.min = rounds[0]?.n ?? 0;
     scrub.max = last;
     if (!sliding) scrub.value = last;
     const n = Number(scrub.value);
+    back.hidden = !acts.includes("rewind");
     back.textContent = `Rewind to round ${n}`;
     back.disabled = !live || !sliding || n < first || n >= last;
   };
@@ -229,7 +230,8 @@ function render({ model, el }) {
     return kept;
   };
   const controls = () => {
-    const { state, live, settings } = model.get("controls"), paused = state === "paused";
+    const { state, live, settings, acts } = model.get("controls"), paused = state === "paused";
+    for (const [name, node] of Object.entries(buttons)) node.hidden = !acts.includes(name);
     buttons.pause.dataset.act = paused ? "resume" : "pause";
     buttons.pause.firstElementChild.textContent = paused ? "▶" : "❚❚";
     buttons.pause.lastElementChild.textContent = paused ? "Resume" : "Pause";

@@ -95,18 +95,21 @@ def parties(fed):
 def test_only_these_kinds_of_message_cross_and_only_few_of_them_can_be_read(run):
     fed, strategy, _ = run
     readable = {m.kind for m in fed.ledger.messages if isinstance(m.payload, np.ndarray)}
-    told = {"ids in common", "number of inputs", "score"}
-    told |= {"reach of partial scores"} if isinstance(strategy, LogisticRegression) else {"scale of pieces"}
+    told = {"ids in common", "number of inputs", "numbers of inputs", "score"}
+    told |= (
+        {"reach of partial scores", "reach of all"} if isinstance(strategy, LogisticRegression) else {"scale of pieces"}
+    )
     assert readable == told | ({"partial score"} if len(fed.names) == 2 else set())
     sizes = {m.kind: m.payload.size for m in fed.ledger.messages if isinstance(m.payload, np.ndarray)}
     assert sizes["number of inputs"] == 1
+    assert sizes["numbers of inputs"] == len(fed.names)
     assert sizes.get("reach of partial scores", 1) == sizes.get("scale of pieces", 1) == 1
 
 
 def test_what_owners_tell_of_how_far_scores_reach_is_one_of_few_numbers(run):
     fed, *_ = run
     for message in fed.ledger.messages:
-        if message.kind == "reach of partial scores":
+        if message.kind in ("reach of partial scores", "reach of all"):
             assert message.payload[0] in REACHES
         if message.kind == "scale of pieces":
             assert np.log2(message.payload[0]) % 1 == 0

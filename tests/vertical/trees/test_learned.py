@@ -50,14 +50,14 @@ def of_rows(message, rows):
 
 def told_sides(fed, rows):
     """Every answer of an owner as a number for each row in common; NaN where it was not asked."""
-    found, asked = [], None
+    found, asked = [], {}
     for message in fed.ledger.messages:
         if message.kind.startswith("rows of nodes"):
-            asked = _unpacked(message.payload)
+            asked[message.receiver] = _unpacked(message.payload)
         if not message.kind.startswith("left or right"):
             continue
         start = 0
-        for ask in asked:
+        for ask in asked[message.sender]:
             count = 1 if message.payload[start] < 0 else len(ask.places)
             if count == len(ask.places) and ask.places.max() < rows:
                 sides = np.full(rows, np.nan)
@@ -118,7 +118,8 @@ def test_between_owners_all_is_sealed_but_what_is_said_to_cross(run):
     between = [m for m in fed.ledger.messages if m.sender in fed.names and m.receiver in fed.names]
     open_kinds = {m.kind.split(",")[0] for m in between if not m.encrypted}
     assert open_kinds == {
-        "rows of nodes", "left or right", "number of candidates", "task", "public key",
+        "rows of nodes", "left or right", "number of candidates", "task", "public key", "what comes next",
+        "number of nodes",
         "what candidates have won", "importance of features",
     }  # fmt: skip
     sealed = [m for m in between if "gradients" in m.kind]
@@ -136,7 +137,7 @@ def test_another_owner_is_asked_only_about_nodes_that_its_own_candidate_divides(
         mine = {int(handle) for owner, handle, _, _ in nodes.reshape(-1, 4) if owner == place}
         grown = [m for m in fed.seen_by(name) if m.kind.startswith("rows of nodes") and m.receiver == name]
         assert grown
-        asked = {ask.handle for m in grown if "attempt" not in m.kind for ask in _unpacked(m.payload)}
+        asked = {ask.handle for m in grown if "level" not in m.kind for ask in _unpacked(m.payload)}
         assert asked <= mine
 
 
@@ -152,7 +153,8 @@ def test_no_sum_and_no_answer_is_about_few_rows(run):
             mine = left[:, own.table[:, 0] == feature]
             apart = (mine[:, :, None] ^ mine[:, None]).sum(axis=0)
             assert (apart[~np.eye(mine.shape[1], dtype=bool)] >= 5).all(), "nor is a difference of two sums"
-    told = [m for m in fed.ledger.messages if m.kind.startswith("left or right") and "attempt" in m.kind]
+    told = [m for m in fed.ledger.messages if m.kind.startswith("left or right, level")]
+    assert told
     for message, sides in told_sides(fed, len(X[0])):
         if message in told:
             assert min(np.nansum(sides), np.nansum(1 - sides)) >= 5
@@ -178,13 +180,30 @@ def test_questions_are_packed_and_read_again():
     assert _told([np.array([True, False]), None]).tolist() == [1.0, 0.0, -1.0]
 
 
+def test_an_owner_learns_nothing_of_how_often_others_are_asked(run):
+    """What it is sent between two levels are rows of its own nodes, and at the end none."""
+    fed, _, _ = run
+    often = set()
+    for number, level in ((n, f"rows of nodes, level {k}") for n in (1, 2) for k in (1, 2, 3)):
+        asked = [m for m in fed.ledger.messages if (m.round, m.kind) == (number, level)]
+        sent = [[readable(m).size for m in asked if m.receiver == name] for name in ("shop", "post")]
+        for sizes in sent:
+            assert not sizes or (all(sizes[:-1]) and not sizes[-1])
+        often.add(len(sent[0]) - len(sent[1]))
+    assert often != {0}, "they are not asked alike"
+
+
 def test_predictions_ask_every_owner_at_most_once_in_a_level(run):
     fed, state, _ = run
     before = len(fed.ledger)
     again = federation(owners(with_gaps(), parties=3))
     scores = scores_of(again, SecureBoost("bank"), state)
     assert np.array_equal(scores, scores_of(fed, SecureBoost("bank"), state))
-    asked = [(m.kind, m.receiver) for m in again.ledger.messages if m.kind.startswith("rows of nodes")]
-    assert len(asked) == len(set(asked)) <= 6
-    assert not [m for m in list(fed.ledger.messages)[before:] if m.kind.startswith("rows of nodes")]
+    asked = [m for m in again.ledger.messages if m.kind == "rows of nodes"]
+    for name in ("shop", "post"):
+        sizes = [readable(m).size for m in asked if m.receiver == name]
+        assert 1 < len(sizes) <= 4, "once in a level, and that it is over"
+        assert [bool(size) for size in sizes] == [True] * (len(sizes) - 1) + [False]
+    since = [m for m in list(fed.ledger.messages)[before:] if m.kind == "rows of nodes"]
+    assert [(m.receiver, readable(m).size) for m in since] == [("shop", 0), ("post", 0)], "where they were is kept"
     assert all(readable(m).size for m in again.ledger.messages if m.kind.startswith("left or right"))

@@ -1,6 +1,9 @@
 """The parts of a tree: bins, gradients on a grid, gains, leaves, the picture."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from fedlab_nb.vertical.trees.columns.bins import Candidates, find_candidates
 from fedlab_nb.vertical.trees.forest import Forest, part_of_labels, read_labels_part
 from fedlab_nb.vertical.trees.labels.gradients import base_scores, goss_weights, gradients
 from fedlab_nb.vertical.trees.labels.splits import Penalty, gains, leaf_value
+from fedlab_nb.vertical.trees.walking import Walk
 from fedlab_nb.view.trees import Leaf, Split, said, tree_svg
 
 
@@ -111,6 +115,25 @@ def test_a_forest_and_its_questions_are_kept_in_one_row_of_numbers():
     changed = forest.nodes.copy()
     changed[1, 0, 1] += 1
     assert again.alike(Forest(2, forest.base, changed)) == 1
+
+
+def test_rows_that_come_to_an_owner_while_it_is_asked_wait_for_the_next_time():
+    nodes = np.zeros((2, 7, 4))
+    nodes[:, :, 0] = -1
+    nodes[0, [0, 1], 0] = 1, 2  # owner 1 divides the root, owner 2 the left child
+    nodes[1, 0, :2] = 2, 5  # of the other tree owner 2 divides the root
+
+    rows = SimpleNamespace(frame=pd.DataFrame(index=range(4)), memory={})
+    walk = Walk(rows, Forest(2, np.zeros(1), nodes))
+    first, second = walk.asks(1), walk.asks(2)
+    assert [(ask.handle, ask.places.tolist()) for ask in first + second] == [(0, [0, 1, 2, 3]), (5, [0, 1, 2, 3])]
+    walk.move(1, [np.array([True, True, False, False])])
+    walk.move(2, [np.array([True, False, False, False])])
+    assert [(ask.handle, ask.places.tolist()) for ask in walk.asks(2)] == [(0, [0, 1])]
+    walk.move(2, [np.array([False, True])])
+    assert not walk.asks(1)
+    assert not walk.asks(2)
+    assert walk.at.tolist() == [[4, 3, 2, 2], [1, 2, 2, 2]]
 
 
 def test_a_tree_is_drawn_and_said():

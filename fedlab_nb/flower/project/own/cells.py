@@ -14,7 +14,7 @@ from typing import Any
 from fedlab_nb.errors import SettingError
 
 Definition = type | FunctionType
-_HEAD = '"""Models and strategies of this federation, as they were typed in the notebook that exported it."""'
+_HEAD = '"""Models, strategies or questions of this federation, as they were typed in the notebook that exported it."""'
 
 
 def source_of(wanted: Iterable[Definition], module: str = "__main__") -> str:
@@ -138,5 +138,6 @@ def _cannot(name: str, why: str) -> SettingError:
     return SettingError(
         f"{name!r} was typed in the notebook and {why}.",
         "The parties of a federation do not run this notebook: they have what is exported, as a file of Python.",
-        'Put your models and strategies into a file, import them from it, and export with task="that_file.py".',
+        "Put models, strategies and questions of your own into a file, import them from it, and export with "
+        'task="that_file.py".',
     )

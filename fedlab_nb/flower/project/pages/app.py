@@ -35,7 +35,7 @@ build-backend = "hatchling.build"
 [project]
 name = "%(name)s"
 version = "1.0.0"
-description = "Federated training with fedlab_nb: see README.md"
+description = "A federation with fedlab_nb: see README.md"
 license = {{ file = "LICENSE" }}
 dependencies = ["fedlab-nb[flower]=={PACKAGE}", "flwr>=1.42.0,<1.43"]
 
@@ -59,6 +59,8 @@ clientapp = "{APP}.client_app:app"
 patience = {PATIENCE}
 # Seconds that the server waits until all parties are there.
 wait = {WAIT}
+# The server's own file of root rows, where the strategy's rule trains on any (see README.md): a full path there.
+root_rows = ""
 """
 _MODULE = '''\
 """{says}"""

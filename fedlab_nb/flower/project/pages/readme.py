@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.project.pages.app import PACKAGE, WAIT
+from fedlab_nb.flower.project.pages.columns import of_columns
+from fedlab_nb.flower.project.pages.notes import notes
 from fedlab_nb.flower.project.pages.sites import KEY_HOLDER_FILE
 from fedlab_nb.flower.project.pages.trust import threats_apart
 from fedlab_nb.flower.project.parties import Parties
-from fedlab_nb.units import counted
+from fedlab_nb.flower.survey.questions import Questions
+from fedlab_nb.units import counted, epsilon_text
 
 # Messages to the sites and back that a round takes, counted on FedAvg, by what hides updates.
 _TRIPS = {"none": 2, "authority": 6, "owners": 6, "threshold": 11, "masks": 10}
 _VERDICTS = {True: "safe", False: "**exposed**", None: "depends"}
 
 _README = """\
-# {name}: {owners} train one model on Flower
+# {name}: {owners} {does} on Flower
 
 For those who run the machines. Everything here was written by fedlab_nb {version} from what the parties agreed on.
 
-- **Trained:** `{strategy}`, {rounds}, to predict `{target}`
+{work}
 - **Settings:** {settings}
 - **Owners:** {names}
 - **Agreement:** `fedlab_app/agreement.json`, SHA-256 `{digest}`
@@ -31,7 +34,7 @@ fedlab_app/agreement.json` must print it.{task}
 | Party | Machine | Programs | Memory, about | Holds |
 |---|---|---|---|---|
 | server | one that all others reach by one port | SuperLink, SuperExec, and a ServerApp for each run \
-| {server_memory} | the model, and what owners send |
+| {server_memory} | {results}, and what owners send |
 | each owner | where its rows are | SuperNode, and one process of the party for each run \
 | {owner_memory} | its rows, its `site.toml`, its vault |
 {holder_row}
@@ -40,7 +43,7 @@ goes to all parties; keys, rows, passwords and filled-in settings never come int
 
 ## Who can read what
 
-Worked out from the settings above, for parties that keep to the protocol unless it says otherwise.
+Worked out from the settings above, for parties that keep to the protocol unless it says otherwise.{read_as}
 
 | Who | Could learn | So rows are |
 |---|---|---|
@@ -119,8 +122,8 @@ On the server, in this folder, once all sites are online (`flwr supernode list l
 
 The run waits for all parties ({wait} seconds), has each say who it is, under which agreement and by which code, and
 refuses to begin if one differs. A message to the sites and back takes 3 to 6 seconds, whatever it carries, as sites ask
-every 3 seconds for news. A round takes about {trips} of them, the first one some more. Stopping a SuperNode (Ctrl-C, or
-the service) ends its party's process within a second; {lost}.
+every 3 seconds for news. {trips}
+Stopping a SuperNode (Ctrl-C, or the service) ends its party's process within a second; {lost}.
 
 ## When something is wrong
 
@@ -142,9 +145,8 @@ export this project anew, compare its digest, note it in every `site.toml`, star
 
 ## What this version does not do
 
-Owners of different columns, asynchronous rounds, and plans frozen beforehand do not run on Flower yet. A run that was
-ended is not gone on with: start another; what was spent stays spent. Sites cannot check who signed an app: the digest
-in `site.toml` binds fedlab_nb, and a user without rights and the firewall above bind all else.
+A run that was ended is not gone on with: start another; what was spent stays spent. Sites cannot check who signed an
+app: the digest in `site.toml` binds fedlab_nb, and a user without rights and the firewall above bind all else.
 """
 _HOLDER_ROW = (
     "| key holder | one that neither the server nor an owner runs | SuperNode, and one process for each run "
@@ -156,44 +158,79 @@ _HOLDER = """
 As an owner, on a machine of its own that neither the server nor an owner runs, with `sites/{file}.toml`; it has no
 rows and no vault. Whoever runs this machine and the server's together can read every single update.
 """
-_REHEARSAL = (
-    "- **A rehearsal: its noise follows from a known seed and protects nobody. Run it on invented rows only.**\n"
-)
 _TASK = (
     " `fedlab_app/task.py` holds models or strategies of the federation's own; they run beside the rows: read it too."
 )
+_ASKING = (
+    " Its function asks the questions: read it too, and sum up the epsilons. The server runs it, no site does. A site "
+    "answers sums and counts as fedlab_nb knows them, under the settings below, debits its own vault for each, and "
+    "refuses all training. That the server asks what stands in the function and nothing else is its word: "
+)
+_BOUNDED = (
+    "what it could ask besides is bounded by the budget, beyond which a site refuses. Asked once more in one run, a "
+    "question is answered with what was released, and costs nothing; in another run it is paid for once more."
+)
+_UNBOUNDED = "nothing bounds what it could ask besides but a budget that a site has of its own, in its `site.toml`."
 
 
-def readme(name: str, parties: Parties, agreement: Agreement) -> str:
-    """The guide for those who run the machines."""
-    holder, house = parties.has_key_holder, parties.house
+def readme(name: str, parties: Parties, agreement: Agreement, cost: float | None = None) -> str:
+    """The guide for those who run the machines; ``cost`` is what questions cost an owner on invented rows, if tried."""
+    holder = parties.has_key_holder
+    asking = isinstance(agreement.strategy, Questions)
     return _README.format(
         name=name,
         owners=counted(len(parties.owners), "owner"),
         version=PACKAGE,
-        strategy=repr(agreement.strategy),
-        rounds=counted(agreement.num_rounds, "round"),
-        target=parties.target or "the column that each site names",
         settings=agreement.words,
         names=", ".join(parties.names),
         digest=agreement.digest,
-        warning=_REHEARSAL if house.noise_seed is not None else "",
-        task=_TASK if agreement.modules else "",
+        warning=notes(name, agreement),
         server_memory="700 MB",
         owner_memory="750 MB, and the rows",
         holder_row=_HOLDER_ROW.format(memory="650 MB") if holder else "",
-        threats=_table(parties),
+        threats=_table(parties, agreement, asking=asking),
         register=_register(parties),
         holder_section=_HOLDER.format(file=KEY_HOLDER_FILE) if holder else "",
         last=5 if holder else 4,
         wait=WAIT,
-        lost=_lost(parties),
-        trips=_TRIPS[parties.house.hiding],
+        **(_of_questions(parties, agreement, cost) if asking else _of_training(parties, agreement)),
     )
 
 
-def _table(parties: Parties) -> str:
-    rows = threats_apart(parties)
+def _of_training(parties: Parties, agreement: Agreement) -> dict[str, str]:
+    """What the guide says of a training alone."""
+    if agreement.vertical:
+        return of_columns(parties, agreement)
+    target, rounds = parties.target or "the column that each site names", counted(agreement.num_rounds, "round")
+    return {
+        "does": "train one model",
+        "work": f"- **Trained:** `{agreement.strategy!r}`, {rounds}, to predict `{target}`",
+        "results": "the model",
+        "task": _TASK if agreement.modules else "",
+        "read_as": "",
+        "trips": f"A round takes about {_TRIPS[parties.house.hiding]} of them, the first one some more.",
+        "lost": _lost(parties),
+    }
+
+
+def _of_questions(parties: Parties, agreement: Agreement, cost: float | None) -> dict[str, str]:
+    """What the guide says of questions alone."""
+    tried = f"\n- **Cost:** on invented rows, epsilon {epsilon_text(cost)} of each owner for all of them together"
+    return {
+        "does": "answer questions",
+        "work": f"- **Asked:** what the function `{agreement.strategy.name}` in `fedlab_app/task.py` asks, of all rows "
+        f"that have a value in `{parties.target or 'the target that each site names'}`{tried if cost else ''}",
+        "results": "the answers",
+        "task": _ASKING + (_UNBOUNDED if parties.house.budget is None else _BOUNDED),
+        "read_as": " An update is here an owner's part of the sum that answers a question, and the model all answers.",
+        "trips": f"A sum takes {_TRIPS[parties.house.hiding] // 2} of them, the first one some more. A question is one "
+        "sum where bounds and categories are declared, and several where they have to be learned.",
+        "lost": "a question that an owner does not answer ends the run, and the answers before it are kept",
+    }
+
+
+def _table(parties: Parties, agreement: Agreement, *, asking: bool) -> str:
+    rows = threats_apart(parties, agreement, asking=asking)
     return "\n".join(f"| {t.who} | {t.could_read.replace('|', '/')} | {_VERDICTS[t.safe]} |" for t in rows)
 
 
@@ -206,4 +243,7 @@ def _lost(parties: Parties) -> str:
     least = parties.house.min_owners
     if least is None:
         return "a round in which an owner is missing fails, and ends the run"
-    return f"a round goes on without owners that are missing as long as {least} are left"
+    return (
+        f"a round goes on without owners that are missing as long as {least} are left; one that is lost when a sum may "
+        "be open already fails its round, and the run goes on with the next"
+    )

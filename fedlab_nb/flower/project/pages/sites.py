@@ -9,6 +9,7 @@ from fedlab_nb.flower.party.settings import KEY_HOLDER
 from fedlab_nb.flower.project.parties import Parties, Taking
 from fedlab_nb.privacy import Budget
 from fedlab_nb.records import Column
+from fedlab_nb.records.schema import NO_TARGET
 
 KEY_HOLDER_FILE = "key_holder"
 # So many columns are listed; the target is the last one.
@@ -43,7 +44,7 @@ _OWNER = """
 data = "rows.csv"
 
 # The column to predict.
-target = {target}
+{target}
 
 # The share of rows that is never trained on, only tested on: from 0 to 0.5.
 held_out = {held_out}
@@ -51,6 +52,15 @@ held_out = {held_out}
 # The file in which this site keeps what its rows have given away so far, relative to this file. Back it up: who loses
 # it no longer knows what was spent.
 {vault}
+"""
+_COLUMNS = """\
+{target}
+
+# The column by which owners find the rows that all of them have. Ids cross masked, never as they are.
+id = {id}
+
+# The file that keeps this owner's part of the model after every round, relative to this file. Nobody else has it.
+part = "part.safetensors"
 """
 _SQL = """
 # A database in place of `data`: its address as SQLAlchemy reads it, and the query that gives the rows.
@@ -94,14 +104,24 @@ def _owner(owner: Taking, parties: Parties, digest: str) -> str:
     counted = parties.house.protect is not None or owner.budget is not None
     vault = 'vault = "budget.vault"' if counted else '# vault = "budget.vault"'
     held_out = repr(float(owner.held_out))
-    body = _OWNER.format(target=text(parties.target or "TARGET"), held_out=held_out, vault=vault)
-    return head + body + _columns(owner) + _budget(owner.budget) + _SQL
+    target = f"target = {text(parties.target or 'TARGET')}"
+    if parties.labels_at:
+        target = _apart(owner, target, labelled=owner.name == parties.labels_at)
+    body = _OWNER.format(target=target, held_out=held_out, vault=vault)
+    return head + body + _columns(owner, parties) + _budget(owner.budget) + _SQL
 
 
-def _columns(owner: Taking) -> str:
+def _apart(owner: Taking, target: str, *, labelled: bool) -> str:
+    """What an owner says of its columns where others have other columns of the same rows."""
+    column = owner.schema.id.name if owner.schema is not None and owner.schema.id is not None else "ID"
+    return _COLUMNS.format(id=text(column), target=target if labelled else "# (another owner has it)").rstrip("\n")
+
+
+def _columns(owner: Taking, parties: Parties) -> str:
     """What it declared of its columns, and which columns there are."""
     columns = [*owner.schema.features, owner.schema.target] if owner.schema else []
-    known = "\n# All owners have these columns:\n" if columns else ""
+    columns = [column for column in columns if column != NO_TARGET]
+    known = f"\n# {'It has' if parties.labels_at else 'All owners have'} these columns:\n" if columns else ""
     kinds = {"numeric": "numbers", "category": "categories"}
     known += "".join(f"#   {text(column.name)}: {kinds[column.kind]}\n" for column in columns[-_MOST:])
     known += f"#   and {len(columns) - _MOST} more\n" if len(columns) > _MOST else ""

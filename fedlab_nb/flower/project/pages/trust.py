@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.project.pages.columns import told_between
 from fedlab_nb.flower.project.parties import Parties
 from fedlab_nb.parties.shown.threats import threats
 from fedlab_nb.records import Threat
@@ -15,13 +17,17 @@ _BEGINNING = (
 )
 
 
-def threats_apart(parties: Parties) -> tuple[Threat, ...]:
-    """What each could learn: what the settings give away, and what comes with machines in place of one process."""
+def threats_apart(parties: Parties, agreement: Agreement, *, asking: bool = False) -> tuple[Threat, ...]:
+    """What each could learn: what the settings give away, and what comes with machines in place of one process.
+
+    ``asking`` says that it is about questions, and no training.
+    """
     known = [threat for threat in threats(parties.without_rows) if threat.who != _ONE_PROCESS]
-    return (*known, _told(parties), *_machines(parties))
+    told = told_between(agreement) if agreement.vertical else [_told(parties, asking=asking)]
+    return (*known, *told, *_machines(parties))
 
 
-def _told(parties: Parties) -> Threat:
+def _told(parties: Parties, *, asking: bool) -> Threat:
     """What owners tell the server by themselves, beside sums."""
     told = [_BEGINNING]
     schemas = [owner.schema for owner in parties.owners if owner.schema is not None]
@@ -31,11 +37,20 @@ def _told(parties: Parties) -> Threat:
         told.append(f"the categories that it has in {listed(open_lists)}, as nobody declared them")
     elif not schemas:
         told.append("the categories that it has in columns for which none are declared")
-    if parties.house.protect is None and any(owner.held_out for owner in parties.owners):
-        told.append("after each round the score of the model on its own held-out rows, exactly")
-    if parties.house.protect is not None:
-        told.append("a noisy verdict on the model, within its budget")
+    told += _answers(parties) if asking else _scores(parties)
     return Threat("the server, of each owner by itself", "; ".join(told), None)
+
+
+def _answers(parties: Parties) -> list[str]:
+    noise = ", each with all of its noise" if parties.house.protect is not None else ""
+    return [f"its own counts where a question is about each owner, as missing() and drift() are{noise}"]
+
+
+def _scores(parties: Parties) -> list[str]:
+    if parties.house.protect is not None:
+        return ["a noisy verdict on the model, within its budget"]
+    held_out = any(owner.held_out for owner in parties.owners)
+    return ["after each round the score of the model on its own held-out rows, exactly"] if held_out else []
 
 
 def _machines(parties: Parties) -> list[Threat]:

@@ -75,6 +75,20 @@ def check_held_out(patience: int | None, federation: Federation) -> None:
         )
 
 
+def check_some(*counts: object) -> None:
+    """Refuse to begin where no owner has a candidate; ``counts`` are how many each has.
+
+    Raises:
+        SettingError: there would be no trees.
+    """
+    if not any(counts):
+        raise SettingError(
+            "No owner has a column that divides the rows in common into two parts large enough.",
+            "Without a question to ask, there is no tree.",
+            "Choose a smaller min_rows (5 at least), more bins, or bring owners together with more rows in common.",
+        )
+
+
 def _check_whole(strategy: SecureBoost) -> None:
     ranges = {
         "depth": (1, _DEEPEST, "how many questions a row is asked in a tree", 3),

@@ -1,0 +1,1 @@
+"""Questions past one machine, in place of a training: agreed on beforehand, asked by the server, answered by sites."""
