@@ -33,6 +33,7 @@ class Eyes:
         self._worker, self._act = worker, act
         self._dashboard: Dashboard | None = None
         self._drawing: asyncio.Task[None] | None = None
+        self._printing: threading.Thread | None = None
         self._begun, self._said = time.monotonic(), ""
         self._next_line = self._begun + TELL_EVERY
 
@@ -47,11 +48,14 @@ class Eyes:
         drawing = self._dashboard.cost if self._dashboard is not None else 0.0
         return drawing + sum(self._worker.costs)
 
-    def start(self) -> None:
-        """Begin the run: in a kernel beside everything else, in a script until its end."""
+    def start(self, *, beside: bool = False) -> None:
+        """Begin the run: in a kernel beside everything else; in a script until its end, or ``beside`` the script."""
         if not in_kernel():
-            self._worker.work(lambda: None, self._print_round)
-            say(sentence(self._worker.snapshot()))
+            if beside:
+                self._printing = threading.Thread(target=self._print, name="fedlab-rounds", daemon=True)
+                self._printing.start()
+            else:
+                self._print()
             return
         steps = (self._await_page, lambda: None)
         thread = threading.Thread(target=self._worker.work, args=steps, name="fedlab-rounds", daemon=True)
@@ -84,9 +88,13 @@ class Eyes:
             self._tell(snapshot)
 
     def leave(self) -> None:
-        """The run has ended: leave a static picture in its cells."""
+        """The run has ended, or is waited for no longer: leave a static picture in its cells, or a last line."""
         if self._dashboard is not None:
             self._dashboard.freeze()
+        elif self._printing is not None and self._worker.ended.is_set():
+            self._printing.join()  # a script that ends now would cut its last line off
+        elif self._printing is not None:
+            say(self._worker.note)
 
     def _await_page(self) -> None:
         until = time.monotonic() + PAGE_WAIT
@@ -104,6 +112,10 @@ class Eyes:
         finally:
             if self._worker.ended.is_set():
                 self.leave()
+
+    def _print(self) -> None:
+        self._worker.work(lambda: None, self._print_round)
+        say(sentence(self._worker.snapshot()))
 
     def _print_round(self) -> None:
         self._worker.refresh()

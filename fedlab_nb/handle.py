@@ -291,8 +291,8 @@ class Run:
         put(self._repr_mimebundle_(), raw=True)
 
 
-def start(worker: Worker, run: Run | None = None) -> Run:
+def start(worker: Worker) -> Run:
     """The run of this worker, begun: in a notebook it goes on by itself, in a script it is over when this returns."""
-    run = run or Run(worker)
+    run = Run(worker)
     run._eyes.start()  # noqa: SLF001
     return run

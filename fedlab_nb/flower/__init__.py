@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fedlab_nb.flower.deploy.control import Control
+    from fedlab_nb.flower.driving.run import WatchedRun
     from fedlab_nb.flower.project.export import Project, export
     from fedlab_nb.flower.rehearsal import Rehearsal
     from fedlab_nb.flower.survey.watched import WatchedSurvey
-    from fedlab_nb.flower.watch import WatchedRun, attach, run
+    from fedlab_nb.flower.watch import attach, run
 
 # Lazy: a site's short-lived process loads this room for every message, and needs nothing of it.
 _PLACES = {
     "Control": "deploy.control",
     "Project": "project",
     "Rehearsal": "rehearsal",
-    "WatchedRun": "watch",
+    "WatchedRun": "driving.run",
     "WatchedSurvey": "survey.watched",
     "attach": "watch",
     "export": "project",

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,26 @@ class Agreement:
     @property
     def words(self) -> str:
         """The settings of the federation, for people."""
-        return _words(self.house)
+        return _words(self.house, vertical=self.vertical)
+
+    @property
+    def seals(self) -> bool:
+        """Whether anything is sealed by keys that the server passes on, and which it could exchange for its own."""
+        return self.vertical or self.house.encrypt is not None
+
+    def on_first_sight(self, unknown: Mapping[str, Sequence[str]]) -> str:
+        """What to say of parties that have not noted each other's fingerprints, ``unknown`` by party; "" if nothing.
+
+        >>> from fedlab_nb.crypto import SecAgg
+        >>> agreement = Agreement(("A", "B"), House(encrypt=SecAgg()), None, 1)
+        >>> agreement.on_first_sight({"A": ["B"], "B": []})
+        "Fingerprints not noted: 'A' of 'B'. Of these the server's word is taken: it could put in keys of its own."
+        """
+        missing = [f"{who!r} of {', '.join(map(repr, those))}" for who, those in unknown.items() if those]
+        if not missing or not self.seals:
+            return ""
+        whose = "; ".join(missing)
+        return f"Fingerprints not noted: {whose}. Of these the server's word is taken: it could put in keys of its own."
 
     @property
     def text(self) -> str:
@@ -169,8 +189,11 @@ class Agreement:
         return read
 
 
-def _words(house: House) -> str:
-    parts = [repr(house.encrypt) if house.encrypt else "not encrypted: the server reads every update"]
+def _words(house: House, *, vertical: bool) -> str:
+    readers = (
+        "an owner reads what another sends it, the server neither" if vertical else "the server reads every update"
+    )
+    parts = [repr(house.encrypt) if house.encrypt else f"not encrypted: {readers}"]
     parts += [repr(part) for part in (house.protect, house.budget) if part is not None]
     if house.noise_seed is not None:
         parts.append("a rehearsal: its noise can be repeated and protects nobody")

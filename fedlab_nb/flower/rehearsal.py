@@ -13,17 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.deploy.control import Control
 from fedlab_nb.flower.deploy.loopback import Loopback, Site
 from fedlab_nb.flower.deploy.processes import check_installed
 from fedlab_nb.flower.deploy.settings import text
+from fedlab_nb.flower.driving.run import WatchedRun
 from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.orders.trust import fingerprint_of
 from fedlab_nb.flower.party.settings import KEY_HOLDER, SiteSettings
 from fedlab_nb.flower.project import export
 from fedlab_nb.flower.survey.questions import asks
 from fedlab_nb.flower.survey.watched import WatchedSurvey
-from fedlab_nb.flower.watch import WatchedRun, attach, run
+from fedlab_nb.flower.watch import attach, run
 from fedlab_nb.parties import DataOwner, Federation, Rows
 from fedlab_nb.records import Schema
 from fedlab_nb.records.schema import NO_TARGET
@@ -67,6 +69,7 @@ class Rehearsal:
         driven: bool = False,
     ) -> None:
         check_installed()
+        _check_federation(federation)
         self._folder = Path(tempfile.mkdtemp(prefix="fedlab-rehearsal-"))
         # It holds rows: also removed at the end of the interpreter, or by the guard of the processes if it is killed.
         self._cleared = weakref.finalize(self, _clear, os.getpid(), self._folder)
@@ -88,7 +91,17 @@ class Rehearsal:
             raise
 
     def start(self) -> Self:
-        """Start all processes; they have met their SuperLink when this returns."""
+        """Start all processes; they have met their SuperLink when this returns.
+
+        Raises:
+            SettingError: it was closed.
+        """
+        if not self._cleared.alive:
+            raise SettingError(
+                "This rehearsal was closed.",
+                "Its processes were ended, and its project, rows and keys were removed.",
+                "Make another one: fl.flower.Rehearsal(federation, strategy).",
+            )
         if self._lab is None:
             network, variables = self._folder / "network", {"OMP_NUM_THREADS": "1"}
             self._lab = Loopback(self._sites, network, variables=variables, around=self._folder)
@@ -125,6 +138,10 @@ class Rehearsal:
             self._lab.close()
         self._cleared()
 
+    def __repr__(self) -> str:
+        state = "closed" if not self._cleared.alive else "not started" if self._lab is None else "running"
+        return f"Rehearsal({', '.join(site.name for site in self._sites)}: {state})"
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -157,6 +174,15 @@ class Rehearsal:
         folder.mkdir(mode=0o700, parents=True)
         shutil.copy(self.project / "sites" / f"{file}.toml", folder / SETTINGS)
         return Site(name, {"site": str(folder / SETTINGS)})
+
+
+def _check_federation(federation: object) -> None:
+    if not isinstance(federation, Federation):
+        raise SettingError(
+            f"A rehearsal was asked for of a {type(federation).__name__}, and not of a federation.",
+            "Each owner goes through it with its own rows, and with the protection that the federation has.",
+            "Give it one: fl.flower.Rehearsal(fl.Federation(owners), strategy). Names alone are for fl.flower.export.",
+        )
 
 
 def _clear(process: int, folder: Path) -> None:

@@ -31,6 +31,7 @@ from fedlab_nb.flower.survey.asking import asked, spent_of
 from fedlab_nb.flower.survey.federation import AskedFederation
 from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.records import Message
+from fedlab_nb.units import counted
 
 # How often the server looks for replies, in seconds: Flower's own way looks every three.
 LOOK = 0.1
@@ -54,24 +55,33 @@ class GridExchange:
 
     def sent(self, bodies: Mapping[str, bytes]) -> dict[str, bytes | FedLabError]:
         """What came back for each of ``bodies``."""
-        from flwr.app import Message as FlowerMessage
-
-        self._trip += 1
-        messages, names = [], [*bodies]
-        for name in names:
-            to, what = self._nodes[name], packed(bodies[name])
-            messages.append(FlowerMessage(what, to, f"query.{KIND}", group_id=str(self._trip)))
-        waiting = dict(zip(self._grid.push_messages(messages), names, strict=True))
+        waiting = self.pushed(bodies)
         until, replies = time.monotonic() + self._patience, dict[str, bytes | FedLabError]()
         while waiting and time.monotonic() < until:
-            for reply in self._grid.pull_messages(list(waiting)):
-                name = waiting.pop(reply.metadata.reply_to_message_id, None)
-                if name is None:  # once more
-                    continue
-                replies[name] = _failed(name, reply.error) if reply.has_error() else _body(name, reply)
+            replies |= self.pulled(waiting)
             if waiting:
                 self._meanwhile()
                 time.sleep(LOOK)
+        return replies
+
+    def pushed(self, bodies: Mapping[str, bytes]) -> dict[str, str]:
+        """Send ``bodies`` without waiting; by the number of each message, whom it is for."""
+        from flwr.app import Message as FlowerMessage
+
+        self._trip += 1
+        kind, group = f"query.{KIND}", str(self._trip)
+        messages = [
+            FlowerMessage(packed(data), self._nodes[name], kind, group_id=group) for name, data in bodies.items()
+        ]
+        return dict(zip(self._grid.push_messages(messages), bodies, strict=True))
+
+    def pulled(self, waiting: dict[str, str]) -> dict[str, bytes | FedLabError]:
+        """The replies that are there by now; whose came is no longer in ``waiting``."""
+        replies = dict[str, bytes | FedLabError]()
+        for reply in self._grid.pull_messages(list(waiting)):
+            name = waiting.pop(reply.metadata.reply_to_message_id, None)
+            if name is not None:  # and not once more
+                replies[name] = _failed(name, reply.error) if reply.has_error() else _body(name, reply)
         return replies
 
 
@@ -106,10 +116,10 @@ def server_app(app: str | Path) -> Any:
         patience, wait = float(config.get("patience", 120)), float(config.get("wait", 300))
         rows = str(config.get("root_rows", ""))
         for number, said in enumerate(told(agreement, grid, patience, wait, Path(app), rows), 1):
-            for line in news.lines(number, said, agreement.allowed):
+            doubt = agreement.on_first_sight(said.unknown) if isinstance(said, news.Began) else ""
+            words = _words(said) if isinstance(said, news.Played | news.Answered) else doubt
+            for line in (*news.lines(number, said, agreement.allowed), *filter(None, [words])):
                 print(line, flush=True)  # noqa: T201 - the log is what Flower passes on
-            if isinstance(said, news.Played | news.Answered):
-                print(_words(said), flush=True)  # noqa: T201
             if isinstance(said, news.Ended) and said.error is not None:
                 raise SystemExit(str(said.error))
 
@@ -127,7 +137,7 @@ def told(
     exchange: GridExchange | None = None
     try:
         whole = joined(agreement.strategy, root_rows)
-        met = meet(agreement, grid, patience, wait)
+        met = meet(agreement, grid, wait)
         exchange, asking = _ways(met, grid, agreement, patience)
         agreement = replace(agreement, strategy=whole)  # from here on the server's own: no party is shown it
         federation = _federation(agreement, {name: party.identity for name, party in met.items()}, exchange)
@@ -209,20 +219,23 @@ class Met(NamedTuple):
     known: frozenset[str]
 
 
-def meet(agreement: Agreement, grid: Any, patience: float, wait: float) -> dict[str, Met]:
+def meet(agreement: Agreement, grid: Any, wait: float) -> dict[str, Met]:
     """Which node is which party, once all of them are there.
+
+    A node is asked once, and may take all of ``wait`` to answer: it reads its rows before it does.
 
     Raises:
         SettingError: a party is missing, there twice, of another version, or did not accept the agreement.
     """
     needed = {*agreement.nodes}
     until, found = time.monotonic() + wait, dict[str, Met]()
-    known: set[int] = set()
+    asked, waiting = dict[str, int](), dict[str, str]()  # waiting: of which nodes the answer has not come
     while needed - found.keys() and time.monotonic() < until:
-        new = [int(node) for node in grid.get_node_ids() if int(node) not in known]
-        known.update(new)
-        hellos = GridExchange(grid, {str(node): node for node in new}, patience)
-        for node, reply in hellos.sent({str(node): HELLO for node in new}).items():
+        new = {str(node): int(node) for node in grid.get_node_ids() if str(node) not in asked}
+        asked |= new
+        hellos = GridExchange(grid, new, wait)
+        waiting |= hellos.pushed(dict.fromkeys(new, HELLO)) if new else {}
+        for node, reply in hellos.pulled(waiting).items() if waiting else ():
             if isinstance(reply, FedLabError):
                 raise reply
             name, met = _introduced(int(node), reply, agreement)
@@ -233,8 +246,9 @@ def meet(agreement: Agreement, grid: Any, patience: float, wait: float) -> dict[
             time.sleep(LOOK)
     missing = sorted(needed - found.keys())
     if missing:
+        there = [*found, *([f"{counted(len(waiting), 'node')} that did not answer"] * bool(waiting))]
         raise _refused(
-            f"{', '.join(map(repr, missing))} did not come within {wait:g} s; there: {', '.join(found) or 'nobody'}.",
+            f"{', '.join(map(repr, missing))} did not come within {wait:g} s; there: {', '.join(there) or 'nobody'}.",
             "The run is between all parties of the agreement.",
         )
     return {name: found[name] for name in agreement.nodes}

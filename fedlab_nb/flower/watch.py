@@ -5,24 +5,26 @@ The run does not need the notebook: it may be left and taken up again, in anothe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from fedlab_nb.course import HOUSE, Course
-from fedlab_nb.errors import FedLabError, RoundError, SettingError
+from fedlab_nb.errors import RoundError, SettingError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.driving.run import WatchedRun, no_way_back
 from fedlab_nb.flower.driving.wheel import Wheel
 from fedlab_nb.flower.driving.words import changeable
 from fedlab_nb.flower.driving.worker import WatchedWorker
 from fedlab_nb.flower.orders.owner import Introduction
 from fedlab_nb.flower.sums.going_on import goes_on
 from fedlab_nb.flower.survey.questions import Questions
-from fedlab_nb.handle import Run, start
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.absent import absent_owner
+from fedlab_nb.parties.rules import is_number
 from fedlab_nb.records import Round
 from fedlab_nb.records.snapshot import Tone
 from fedlab_nb.units import counted
@@ -94,7 +96,7 @@ class WatchedCourse(Course):
                 "beginning",
                 "The run ended before its owners had met.",
                 "There is no round to be seen.",
-                "Look at its log: control.log(run.number).",
+                "Look at its log: control.log(number), with the number of the run.",
             )
         self._news, self.left = stream, False
         self._context: object = None
@@ -121,7 +123,7 @@ class WatchedCourse(Course):
 
     def _from(self, after: Round | None) -> Iterator[Round]:
         if after is not None:
-            raise _no_way_back()
+            raise no_way_back()
         return self._told()
 
     def _follow(self, record: Round) -> None:
@@ -158,73 +160,29 @@ class WatchedCourse(Course):
             )
 
 
-class WatchedRun(Run):
-    """A run at a SuperLink. ``number`` is Flower's number for it; ``stop()`` ends it, ``leave()`` only the watching.
-
-    Where the parties agreed on it (``driven=True``), ``pause()``, ``resume()``, ``step()``, ``change(lr=0.05)`` and
-    ``stop()`` are wishes, which the server hears while a round goes on and does at its end: one that is not there by
-    then, some seconds after it was pressed, a round later. A run that is held goes on when this kernel ends or leaves.
-    """
-
-    def __init__(self, worker: WatchedWorker, control: Runs, number: int) -> None:
-        super().__init__(worker)
-        self._pressed, self.control, self.number = worker, control, number
-
-    @property
-    def federation(self) -> Federation:
-        """What is known here of the federation: its owners as they introduced themselves, its ledger, its accounts."""
-        return self._worker.federation
-
-    def stop(self, *, now: bool = False) -> None:
-        """End the run after the round that is going on, if it hears wishes; else, or ``now``, at the SuperLink at once.
-
-        The rounds that came are kept.
-        """
-        if self._pressed.wheel is not None and not now:
-            self._pressed.stop_well()
-        else:
-            self._leave()
-            self.control.stop(self.number)
-
-    def leave(self) -> None:
-        """Stop watching: the run goes on. ``fl.flower.attach(project, control, run.number)`` takes it up again."""
-        self._leave()
-
-    def _leave(self) -> None:
-        if isinstance(course := self._worker.course, WatchedCourse):
-            course.left = True
-        super().stop()
-        self._pressed.let_go()
-
-    def step(self) -> None:
-        """While paused: one more round.
-
-        Raises:
-            SettingError: the run is only watched; so do ``pause``, ``resume`` and ``change``.
-        """
-        self._pressed.step()
-
-    def rewind(self, to: int) -> None:  # noqa: ARG002 - whatever it is
-        """Not in a run elsewhere.
-
-        Raises:
-            SettingError: always.
-        """
-        raise _no_way_back()
-
-
 def run(project: str | Path, control: Runs, **config: float | str) -> WatchedRun | WatchedSurvey:
     """Start the project in a folder at a SuperLink, and watch it: returns once all its parties have met.
 
-    A training is watched as a run, questions as a survey, whose ``wait()`` gives the answers.
+    A training is watched as a run, questions as a survey, whose ``wait()`` gives the answers. Rounds and answers are
+    followed beside the notebook or script; a script that ends before ``wait()`` returns leaves the run, which goes on.
 
     ``config``: ``wait``, for how many seconds parties may come, and ``patience``, for how many each may take to answer.
 
     Raises:
         SettingError: what Flower refuses, or a party that did not accept the agreement.
     """
+    agreement = agreement_of(project)  # owners may debit a run as soon as it begins: what cannot be watched does not
+    _check_control(control)
+    _check_seconds(config)
     number = control.run(Path(project), dict(config))
-    return attach(project, control, number)
+    try:
+        return _watched(agreement, control, number)
+    except BaseException as error:
+        error.add_note(
+            f"This was run {number}, and it may be going on: control.status({number}) says so, "
+            f"fl.flower.attach(project, control, {number}) watches it, control.stop({number}) ends it."
+        )
+        raise
 
 
 def attach(project: str | Path, control: Runs, number: int) -> WatchedRun | WatchedSurvey:
@@ -236,6 +194,17 @@ def attach(project: str | Path, control: Runs, number: int) -> WatchedRun | Watc
         SettingError: there is no such run or project.
     """
     agreement = agreement_of(project)
+    _check_control(control)
+    if not is_number(number, whole=True):
+        raise SettingError(
+            f"The number of a run was given as {number!r}.",
+            "Flower knows each run by a whole number.",
+            "Give the one that the handle of the run has: fl.flower.attach(project, control, run.number).",
+        )
+    return _watched(agreement, control, number)
+
+
+def _watched(agreement: Agreement, control: Runs, number: int) -> WatchedRun | WatchedSurvey:
     lines: Iterable[str] = control.log(number)
     if isinstance(agreement.strategy, Questions):
         from fedlab_nb.flower.survey.watched import WatchedSurvey
@@ -243,22 +212,28 @@ def attach(project: str | Path, control: Runs, number: int) -> WatchedRun | Watc
         return WatchedSurvey(agreement, news.read(lines, agreement.allowed), control, number)
     wheel = Wheel(agreement.digest, number) if agreement.driven else None
     try:
-        worker = WatchedWorker(WatchedCourse(agreement, news.read(lines, agreement.allowed)), wheel)
+        course = WatchedCourse(agreement, news.read(lines, agreement.allowed))
+        worker = WatchedWorker(course, wheel, number)
     except BaseException:
         if wheel is not None:
             wheel.close()
         raise
-    watched = WatchedRun(worker, control, number)
-    if worker.course.unknown:  # type: ignore[attr-defined]
-        worker.say(UNKNOWN.format(", ".join(worker.course.unknown)), "warning")  # type: ignore[attr-defined]
-    start(worker, watched)
-    return watched
+    watched = WatchedRun(worker, control)
+    if course.unknown:
+        worker.say(UNKNOWN.format(", ".join(course.unknown)), "warning")
+    return watched.begin()
 
 
 def agreement_of(project: str | Path) -> Agreement:
     """What the parties of the project in a folder agreed on."""
     from fedlab_nb.flower.agreement import FILE
 
+    if not isinstance(project, str | Path):
+        raise SettingError(
+            f"The folder of a project was given as {project!r}.",
+            "The agreement in it says who takes part in what.",
+            'Name the folder that fl.flower.export wrote, such as "clinics".',
+        )
     found = sorted(Path(project).glob(f"*/{FILE}"))
     if len(found) != 1:
         raise SettingError(
@@ -269,9 +244,21 @@ def agreement_of(project: str | Path) -> Agreement:
     return Agreement.read(found[0].parent)
 
 
-def _no_way_back() -> FedLabError:
-    return SettingError(
-        "Going back to an earlier round of a run at a SuperLink was asked for.",
-        "Its owners have helped to sum that round already, and keep what is their own for the newest rounds only.",
-        "Change settings of the rounds to come with run.change(lr=0.05), or stop it and run another project.",
-    )
+def _check_control(control: object) -> None:
+    if not all(callable(getattr(control, name, None)) for name in ("run", "log", "stop")):
+        raise SettingError(
+            f"{control!r} was given as the control of a SuperLink.",
+            "It starts runs, reads their logs and stops them.",
+            'Make one: fl.flower.Control("fl.example.org:8000", "ca.pem", "flower-home"). A rehearsal has .control.',
+        )
+
+
+def _check_seconds(config: Mapping[str, object]) -> None:
+    for name in ("wait", "patience"):
+        value = config.get(name, 1.0)
+        if not (is_number(value) and 0 < value < math.inf):  # type: ignore[operator]
+            raise SettingError(
+                f"{name}={value!r} was asked for.",
+                "It is a number of seconds, larger than 0: no party comes or answers in less.",
+                "For example fl.flower.run(project, control, wait=300, patience=120).",
+            )

@@ -45,6 +45,20 @@ def test_people_read_in_it_what_holds(tmp_path: Path) -> None:
     plain = agreement().__class__(("A", "B"), House(noise_seed=1), fl.FedAvg(fl.models.logistic()), 1)
     assert "not encrypted: the server reads every update" in plain.words
     assert "protects nobody" in plain.words
+    apart = Agreement(("A", "B"), House(), fl.vertical.SplitNN(labels_at="B"), 1)
+    assert "the server neither" in apart.words
+    assert "the server reads every update" not in apart.text
+
+
+def test_whose_fingerprints_are_not_noted_is_said_where_something_is_sealed() -> None:
+    unknown = {"North": ("Süd",), "Süd": ()}
+    assert "'North' of 'Süd'" in agreement().on_first_sight(unknown)
+    assert "keys of its own" in agreement().on_first_sight(unknown)
+    assert agreement().on_first_sight({"North": (), "Süd": ()}) == ""
+    plain = Agreement(("North", "Süd"), House(), fl.FedAvg(fl.models.logistic()), 1)
+    assert plain.on_first_sight(unknown) == ""
+    apart = Agreement(("North", "Süd"), House(), fl.vertical.SplitNN(labels_at="Süd"), 1)
+    assert "'North' of 'Süd'" in apart.on_first_sight(unknown)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.parties.absent import absent_owner
 from fedlab_nb.parties.shown.card import federation_card, holdings
 from tests.cards.things import Reader, pictures_of
 from tests.rounds.common import cells, declared, play
@@ -158,3 +159,12 @@ def test_identities_without_encryption_give_nobody_a_key(parts):
         fed.ledger.post(1, "server", name, "identities", b"public")
     assert {h.key for h in by_role(fed)[0]} == {"none"}
     assert "no key" in text_of(federation_card(fed))
+
+
+def test_owners_who_are_elsewhere_are_not_said_to_live_in_this_process():
+    owners = fl.split_rows(fl.data.breast_cancer(), owners=2)
+    there = [absent_owner(o.name, o.schema, o.held_out, None, o.name.encode()) for o in owners]
+    here, away = (fl.Federation(those)._repr_html_() for those in (owners, there))
+    assert "live in this one Python process" in here
+    assert "live in this one Python process" not in away
+    assert "processes of their own" in away

@@ -3,6 +3,7 @@ import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.errors import RuleError
+from fedlab_nb.parties.absent import absent_owner
 from fedlab_nb.parties.shown.threats import threats
 from fedlab_nb.parties.shown.trust import access, spending
 from fedlab_nb.records import PrivacyEvent
@@ -92,6 +93,24 @@ def test_threats_name_who_is_exposed_to_whom():
     for found in (plain, sealed):
         assert found["whoever controls this Python process"] is False
         assert found["whoever sees the results"] is None
+
+
+@pytest.mark.parametrize("of_columns", [False, True])
+def test_all_parties_share_a_process_only_where_their_rows_are_in_it(of_columns):
+    table = fl.data.credit(200)
+    here = fl.Federation(fl.split_columns(table, **table.attrs["parties"]) if of_columns else cells())
+    facts = [(o.name, o.schema, o.held_out, o.budget, o.name.encode()) for o in here.owners]
+    there = fl.Federation([absent_owner(*each) for each in facts])
+    one_process = "whoever controls this Python process"
+    assert exposed(here)[one_process] is False
+    assert exposed(there).keys() == exposed(here).keys() - {one_process}
+
+
+def test_between_owners_of_columns_no_server_adds_in_a_process_of_its_own():
+    table = fl.data.credit(200)
+    owners = fl.split_columns(table, **table.attrs["parties"])
+    told = threats(fl.Federation(owners, encrypt=fl.CKKS("deep"), server="process"))[-1]
+    assert told.could_read == "everything: all parties live in it, their walls are simulated"
 
 
 def test_threats_and_claims_count_noise_only_where_it_is_a_guarantee():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import tempfile
@@ -9,6 +10,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.deploy.processes import executable
 from fedlab_nb.flower.deploy.refusals import lost, refused, uncoloured
 from fedlab_nb.flower.deploy.settings import text
@@ -18,15 +20,20 @@ _PATIENCE = 120.0
 
 
 class Console:
-    """The ``flwr`` commands for one SuperLink, with Flower's settings in ``home``.
+    """The ``flwr`` commands for one SuperLink, with Flower's settings for it in a folder of its own below ``home``.
+
+    So two of them with one ``home`` do not redirect each other, and settings that others left there stay as they are.
 
     All methods raise ``ConnectionError`` when the SuperLink did not answer, and an error of this package when it did,
     but refused.
     """
 
     def __init__(self, address: str, root_certificate: Path, home: Path, variables: Mapping[str, str]) -> None:
-        self._address, self._variables = address, dict(variables)
-        home.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(f"{address}\n{root_certificate}".encode()).hexdigest()[:12]
+        folder = home.absolute() / f"superlink-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._address, self._variables = address, {**variables, "FLWR_HOME": str(folder)}
+        self._settings = folder / "config.toml"
         lines = [
             "[superlink]",
             f"default = {text(_NAME)}",
@@ -35,7 +42,9 @@ class Console:
             f"address = {text(address)}",
             f"root-certificates = {text(str(root_certificate))}",
         ]
-        (home / "config.toml").write_text("\n".join(lines) + "\n", "utf-8")
+        said = "\n".join(lines) + "\n"
+        if not self._settings.is_file() or self._settings.read_text("utf-8") != said:
+            self._settings.write_text(said, "utf-8")
 
     def ask(self, doing: str, *arguments: str) -> dict[str, Any]:
         """The answer to ``flwr ARGUMENTS``; "SUPERLINK" among them stands for the SuperLink."""
@@ -78,6 +87,12 @@ class Console:
                 asked.kill()
 
     def _start(self, arguments: tuple[str, ...], complaints: Any, *more: str) -> subprocess.Popen[str]:
+        if not self._settings.is_file():  # Flower would write others in its place, for a SuperLink of its makers
+            raise SettingError(
+                f"Flower's settings for the SuperLink at {self._address} were removed.",
+                "They name it and its certificate: without them Flower would ask another one.",
+                "Make another Control. That of a rehearsal ends with it: make another rehearsal.",
+            )
         named = [_NAME if argument == "SUPERLINK" else argument for argument in arguments]
         return subprocess.Popen(
             [executable("flwr"), *named, *more],

@@ -51,14 +51,14 @@ class Node:
 
 
 class Control:
-    """Drives the SuperLink at ``address`` (host:port); ``home`` is a folder for Flower's own settings.
+    """Drives the SuperLink at ``address`` (host:port); below the folder ``home`` are Flower's own settings for it.
 
     ``root_certificate`` is the ``ca.pem`` by which the SuperLink is known. A Control keeps nothing open: it can be made
     anew at any time, in another session, and finds the same runs.
 
     Example:
-        >>> control = Control("fl.example.org:8000", Path("ca.pem"), Path("flower-home"))  # doctest: +SKIP
-        >>> run = control.run(Path("our-app"), {"rounds": 5})  # doctest: +SKIP
+        >>> control = Control("fl.example.org:8000", "ca.pem", "flower-home")  # doctest: +SKIP
+        >>> run = control.run("our-app", {"rounds": 5})  # doctest: +SKIP
         >>> for line in control.log(run):  # doctest: +SKIP
         ...     print(line)
         >>> control.status(run).state  # doctest: +SKIP
@@ -66,21 +66,33 @@ class Control:
     """
 
     def __init__(
-        self, address: str, root_certificate: Path, home: Path, *, variables: Mapping[str, str] | None = None
+        self,
+        address: str,
+        root_certificate: str | Path,
+        home: str | Path,
+        *,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        if not root_certificate.is_file():
+        if not isinstance(address, str):
             raise SettingError(
-                f"There is no certificate {root_certificate}.",
+                f"The address of a SuperLink was given as {address!r}.",
+                "It is a text with the name or number of its machine, and a port.",
+                'For example fl.flower.Control("fl.example.org:8000", "ca.pem", "flower-home").',
+            )
+        certificate, folder = _path(root_certificate, "root_certificate"), _path(home, "home")
+        if not certificate.is_file():
+            raise SettingError(
+                f"There is no certificate {certificate}.",
                 "By it the SuperLink is recognised; without it anyone could answer in its place.",
                 "Name the ca.pem that came with the SuperLink's address.",
             )
-        self.address, self.root_certificate = address, root_certificate.absolute()
-        self._console = Console(address, self.root_certificate, home, variables or environment(home))
+        self.address, self.root_certificate = address, certificate.absolute()
+        self._console = Console(address, self.root_certificate, folder, variables or environment(folder))
 
     def __repr__(self) -> str:
         return f"Control({self.address!r})"
 
-    def run(self, app: Path, settings: Mapping[str, Setting] | None = None) -> int:
+    def run(self, app: str | Path, settings: Mapping[str, Setting] | None = None) -> int:
         """Start the app in the folder ``app`` with ``settings`` and return the number of the run.
 
         The settings' names must stand under ``[tool.flwr.app.config]`` in the app's pyproject.toml.
@@ -90,7 +102,7 @@ class Control:
         """
         with tempfile.TemporaryDirectory(prefix="fedlab-run-") as folder:
             more = ["--run-config", str(write_settings(Path(folder) / "run.toml", settings))] if settings else []
-            said = self._ask("starting a run", "run", str(app.absolute()), "SUPERLINK", *more)
+            said = self._ask("starting a run", "run", str(_path(app, "app").absolute()), "SUPERLINK", *more)
         return int(said["run-id"])
 
     def status(self, run: int) -> RunStatus:
@@ -110,7 +122,7 @@ class Control:
         """
         self._ask("stopping a run", "stop", str(run), "SUPERLINK")
 
-    def register(self, public_key: Path, name: str) -> int:
+    def register(self, public_key: str | Path, name: str) -> int:
         """Let the SuperNode with ``public_key`` in, under ``name``, and return its number.
 
         Raises:
@@ -118,7 +130,7 @@ class Control:
         """
         return self.registered(self.registering(public_key, name))
 
-    def registering(self, public_key: Path, name: str) -> subprocess.Popen[str]:
+    def registering(self, public_key: str | Path, name: str) -> subprocess.Popen[str]:
         """Begin what ``register`` does; several can be on their way at once. End each with ``registered``."""
         return self._console.begin("supernode", "register", str(public_key), "SUPERLINK", "--name", name)
 
@@ -183,3 +195,13 @@ class Control:
             yield
         except ConnectionError as error:
             raise unreachable(self.address, self.root_certificate) from error
+
+
+def _path(given: object, name: str) -> Path:
+    if isinstance(given, str | Path):
+        return Path(given)
+    raise SettingError(
+        f"{name} was given as {given!r}.",
+        "It is the path of a file or folder, as a text or a Path.",
+        'For example fl.flower.Control("fl.example.org:8000", "ca.pem", "flower-home").',
+    )

@@ -36,7 +36,7 @@ Then `fl.flower.run(project, control)` or `fl.flower.attach(project, control, nu
   keys and knows no names: a node drives because it says that it is the notebook. Two that say so keep the run from
   beginning, and so does a party that says so in place of its own name. So register no key that belongs to nobody here.
   The server needs no notebook: whoever runs it decides what it does in any case.
-- **How fast:** the server's question waits at the notebook, and a wish travels back in a trip (3 to 6 seconds). One
+- **How fast:** the server's question waits at the notebook, and a wish travels back in a trip (4 to 6 seconds). One
   that arrives before a round ends is done at its end, else a round later. Rounds wait for no answer.
 - **Without a listener:** if no kernel listens, the run goes on by itself, also one that was held: a pause lasts as long
   as the kernel that wished it. Attach again to take the wheel; the newest kernel of the same user has it.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
-from fedlab_nb.course import Course
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.driving.wheel import Wheel
 from fedlab_nb.flower.driving.words import Question, check_changeable
@@ -14,16 +14,23 @@ from fedlab_nb.records.snapshot import RunState
 from fedlab_nb.units import setting_words
 from fedlab_nb.worker import Worker
 
+if TYPE_CHECKING:
+    from fedlab_nb.flower.watch import WatchedCourse
+
 # What a person may do with a run elsewhere: there is no going back, as owners have helped to sum those rounds.
 DRIVEN, WATCHED = frozenset({"pause", "step", "stop", "change"}), frozenset({"stop"})
 _SOON = "or a round later, if the wish gets there too late: it travels for some seconds"
+_GOES_ON = "Run {0} goes on: run.stop() ends it, fl.flower.attach(project, control, {0}) takes it up again."
 _LATER = "The run asks for wishes again when its next round begins, and this one is heard then."
 
 
 class WatchedWorker(Worker):
     """As ``Worker``; with a ``wheel`` the run hears what is wished, without one it is only watched."""
 
-    def __init__(self, course: Course, wheel: Wheel | None) -> None:
+    course: WatchedCourse
+
+    def __init__(self, course: WatchedCourse, wheel: Wheel | None, number: int) -> None:
+        self.number = number
         self.wheel, self.acts, self._held_after = wheel, DRIVEN if wheel is not None else WATCHED, -1
         super().__init__(course)
         if wheel is not None:
@@ -31,8 +38,12 @@ class WatchedWorker(Worker):
 
     @property
     def state(self) -> RunState:
-        """Where the run is: paused as soon as that was wished, though the round that is going on is played."""
-        held = self.wheel is not None and self.wheel.wish.hold and not self.ended.is_set()
+        """Where the run is: paused as soon as that was wished, though the round that is going on is played.
+
+        No longer once its end is wished: whoever waits then does not wait for ever.
+        """
+        wish = self.wheel.wish if self.wheel is not None else None
+        held = wish is not None and wish.hold and not wish.stop and not self.ended.is_set()
         return "paused" if held else super().state
 
     def pause(self) -> None:
@@ -103,11 +114,21 @@ class WatchedWorker(Worker):
             return "stopped"
         return state
 
-    def let_go(self) -> None:
-        """The run hears nothing from here any more, and is watched to its next round at most."""
+    def leave(self, note: str = "", by: Literal["stopped", "interrupted"] = "stopped") -> None:
+        """The run hears nothing from here any more, and is watched to its next round at most; it goes on."""
+        if self.ended.is_set():
+            return
+        self.note = note or f"Watching ended, with the next round at the latest. {_GOES_ON.format(self.number)}"
+        self.course.left = True
+        self.controls.stop(by)
         wheel, self.wheel, self.acts = self.wheel, None, WATCHED
         if wheel is not None:
             wheel.close()
+
+    def interrupt(self) -> None:
+        """Whoever waited waits no longer: watching ends, and not the run, which is not this notebook's to end so."""
+        self.leave(by="interrupted")
+        self.say(self.note, "warning")
 
     def _finish(self) -> None:
         try:

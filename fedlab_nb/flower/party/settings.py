@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from fedlab_nb.crypto import Identity
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower.driving.words import NOTEBOOK
+from fedlab_nb.flower.party.kinds import KINDS
 from fedlab_nb.parties import DataOwner
 from fedlab_nb.privacy import Budget, Vault
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 OWNER, KEY_HOLDER = "owner", "key holder"
 # Where in a file tomllib found something wrong: the rest of what it says may quote the file.
 _PLACE = re.compile(r"\(at .*\)$")
-
+# A held run greets its parties every four minutes.
+_FEWEST_MINUTES = 5
 # Bytes of the secret that an identity is made of.
 _SEED = 32
 
@@ -49,7 +51,7 @@ class SiteSettings:
         known: by party, the fingerprint of its identity, as it told it by telephone or on paper. Of those left out the
             first one that the server shows is taken.
         agreement: the digest of the only agreement that this site takes part in; left out, that of the app it is sent.
-        idle_minutes: its process ends after so long without an order.
+        idle_minutes: its process ends after so long without an order; 5 at least.
     """
 
     name: str
@@ -90,7 +92,7 @@ class SiteSettings:
         if unknown or "name" not in facts:
             raise _unreadable(path, f"says {unknown[0]!r}, which there is not" if unknown else "gives no name")
         for name, value in facts.items():
-            fits, wanted = _KINDS[name]
+            fits, wanted = KINDS[name]
             if not fits(value):
                 raise _unreadable(path, f"gives {name} that is not {wanted}")
         settings = cls(**facts, folder=path.absolute().parent)
@@ -107,6 +109,13 @@ class SiteSettings:
             raise _unreadable(path, "gives both data and sql" if self.data else "gives neither data nor sql")
         if self.budget and not self.vault:
             raise _unreadable(path, "gives a budget and no vault, so that each start would begin with a full one")
+        if not self.idle_minutes >= _FEWEST_MINUTES:
+            raise SettingError(
+                f"The settings {path.name!r} of a site: idle_minutes is {self.idle_minutes:g}.",
+                "A party hears nothing while others compute, and every four minutes while a run is held: a process "
+                "that ended before would take its keys of the run with it.",
+                f"Leave it out, for an hour, or give {_FEWEST_MINUTES} or more; with its SuperNode it ends anyway.",
+            )
 
     def check_agreement(self, agreement: Agreement) -> None:
         """Refuse to take part in a run that this site did not agree to, or not under these settings.
@@ -121,14 +130,24 @@ class SiteSettings:
                 "Another agreement may ask for more, with less protection.",
                 "Compare the two; who runs this site notes the digest of the one that is meant in site.toml.",
             )
+        strangers = [name for name in self.known if name not in agreement.parties]
+        if strangers:
+            raise SettingError(
+                f"{self.name!r} has noted a fingerprint of {strangers[0]!r}, and the parties of the agreement are "
+                f"{', '.join(agreement.parties)}.",
+                "It would be compared with nobody's, and the party that is meant be taken as the server shows it.",
+                "Correct the name under [known] in site.toml, or remove the line.",
+            )
         if self.role == NOTEBOOK and not agreement.driven:
             raise SettingError(
                 "The parties of this run agreed on no notebook that drives it, and one is there.",
                 "What nobody agreed on is not done.",
                 "Stop this SuperNode, or export the project with driven=True.",
             )
-        if self.role != OWNER:
-            return
+        if self.role == OWNER:
+            self._check_owner(agreement)
+
+    def _check_owner(self, agreement: Agreement) -> None:
         if self.name not in agreement.names:
             raise SettingError(
                 f"{self.name!r} is not among the owners of the agreement: {', '.join(agreement.names)}.",
@@ -166,6 +185,12 @@ class SiteSettings:
         Raises:
             SettingError, SchemaError: what of it cannot work; no row is quoted.
         """
+        if self.data and not (self.folder / self.data).exists():
+            raise SettingError(
+                f"{self.name!r} is to have its rows in {self.data!r}, and there is no such file.",
+                "Without rows an owner has nothing to take part with.",
+                "Correct data in site.toml: the path counts from the folder in which site.toml lies.",
+            )
         rows: pd.DataFrame | Path = self._query() if self.sql else self.folder / self.data
         bounds = {name: (low, high) for name, (low, high) in self.bounds.items()}
         budget = Budget(**self.budget) if self.budget else None
@@ -222,55 +247,6 @@ def _rows(sql: Mapping[str, str], folder: Path) -> pd.DataFrame:
             return pd.read_sql(sqlalchemy.text(sql["query"]), connection)
     finally:
         engine.dispose()
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_sql(value: object) -> bool:
-    texts = isinstance(value, dict) and all(map(_is_text, value.values()))
-    return texts and {"url", "query"} <= value.keys() <= {"url", "query", "password_from"}  # type: ignore[attr-defined]
-
-
-def _are_bounds(value: object) -> bool:
-    pairs = value.values() if isinstance(value, dict) else [None]
-    return all(isinstance(pair, list) and len(pair) == 2 and all(map(_is_number, pair)) for pair in pairs)
-
-
-def _are_lists(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, list) for each in value.values())
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_is_text, value.values()))
-
-
-def _is_id(value: object) -> bool:
-    return _is_text(value) or (isinstance(value, list) and all(map(_is_text, value)))
-
-
-def _is_budget(value: object) -> bool:
-    numbers = isinstance(value, dict) and all(map(_is_number, value.values()))
-    return numbers and {"epsilon"} <= value.keys() <= {"epsilon", "delta"}  # type: ignore[attr-defined]
-
-
-_TEXT = _is_text, "a text"
-_NUMBER = _is_number, "a number"
-_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
-    **dict.fromkeys(("name", "role", "data", "target", "vault", "part", "agreement", "identity"), _TEXT),
-    **dict.fromkeys(("held_out", "idle_minutes"), _NUMBER),
-    "sql": (_is_sql, "a table with the texts url and query (and password_from)"),
-    "id": (_is_id, "a text or a list of texts"),
-    "bounds": (_are_bounds, "a table of columns with their lowest and highest number, such as age = [0, 120]"),
-    "categories": (_are_lists, 'a table of columns with their values, such as ward = ["A", "B"]'),
-    "budget": (_is_budget, "a table with the numbers epsilon and delta"),
-    "known": (_are_texts, "a table of parties with the fingerprints of their identities"),
-}
 
 
 def _unreadable(path: Path, what: str) -> SettingError:

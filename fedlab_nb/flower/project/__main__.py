@@ -14,8 +14,9 @@ from pathlib import Path
 from fedlab_nb.errors import FedLabError
 from fedlab_nb.flower.agreement import FILE, Agreement
 from fedlab_nb.flower.deploy import certificates
+from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.orders.trust import fingerprint_of
-from fedlab_nb.flower.party.settings import OWNER, SiteSettings
+from fedlab_nb.flower.party.settings import KEY_HOLDER, OWNER, SiteSettings
 from fedlab_nb.flower.project.folder import APP, check_no_secrets
 from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.records.schema import NO_TARGET
@@ -73,7 +74,8 @@ def _show(asked: argparse.Namespace) -> list[str]:
 def _check(asked: argparse.Namespace) -> list[str]:
     settings = SiteSettings.read(asked.site)
     lines = [f"{settings.name!r}, role {settings.role}: the settings are understood."]
-    lines.append(f"Its fingerprint, for the others: {fingerprint_of(settings.lasting_identity().public)}")
+    if settings.role != NOTEBOOK:
+        lines.append(f"Its fingerprint, for the others: {fingerprint_of(settings.lasting_identity().public)}")
     if settings.role == OWNER:
         owner = settings.owner()
         lines.append(f"Its rows can be loaded: {owner!r}.")
@@ -83,13 +85,26 @@ def _check(asked: argparse.Namespace) -> list[str]:
         if owner.schema.target != NO_TARGET:
             lines.append(f"  {owner.schema.target.name} (target): {owner.schema.target.kind}")
     if asked.app is not None:
-        settings.check_agreement(Agreement.read(asked.app / APP))
-        lines.append("It takes part in this project's agreement.")
+        agreement = Agreement.read(asked.app / APP)
+        settings.check_agreement(agreement)
+        lines += ["It takes part in this project's agreement.", *_fingerprints(settings, agreement)]
     else:
         lines.append("Not compared with an agreement: name the project with --app.")
     if not settings.agreement:
         lines.append("It notes no agreement, and takes part in whatever it is sent: note the digest.")
     return lines
+
+
+def _fingerprints(settings: SiteSettings, agreement: Agreement) -> list[str]:
+    """Whose fingerprints are missing, where keys cross by which something is sealed."""
+    if settings.role == NOTEBOOK or not agreement.seals:
+        return []
+    own = KEY_HOLDER if settings.role == KEY_HOLDER else settings.name
+    missing = [name for name in agreement.parties if name not in (own, *settings.known)]
+    if not missing:
+        return ["The fingerprints of all other parties are noted."]
+    whose = ", ".join(map(repr, missing))
+    return [f"No fingerprint is noted of {whose}: the server could put in keys of its own. Note theirs under [known]."]
 
 
 def _authority(asked: argparse.Namespace) -> list[str]:

@@ -58,7 +58,9 @@ class Project:
         ]
         if self.root_rows is not None:
             rows.append(("For the server alone", f"{self.root_rows.parent.name}/{self.root_rows.name}, beside it"))
-        note = "It holds no rows, no keys and no passwords: share it with all parties, and keep theirs out of it."
+        own = f"{APP}/{own_module.FILE}" in self.files
+        code = ", but your own code as it stands, constants and comments too" if own else ""
+        note = f"It holds no rows and no keys{code}: share it with all parties, and keep theirs out of it."
         return card(f"Flower project: {self.folder.name}", rows, note)
 
 
@@ -87,10 +89,11 @@ def export(
     """Write a Flower project: what each party needs to run a training, or to answer questions, on a machine of its own.
 
     The folder holds the app (a few lines), the agreement of all parties, a file of settings to be filled in at each
-    site, and a guide for those who run the machines. It holds no rows, no keys and no passwords, and is refused if the
-    folder has any. The rows of the notebook's federation are not looked at: each site loads its own. Root rows of
-    ``fl.aggregate.FLTrust`` are the server's: they are written to a folder of their own, beside the project's.
-    Questions are tried on invented rows first, where the columns and their values are known here.
+    site, and a guide for those who run the machines. It holds no rows and no keys, and is refused if there are any.
+    Code of your own travels as it stands, with its constants and comments: write no password into it. The rows of the
+    notebook's federation are not looked at: each site loads its own. Root rows of ``fl.aggregate.FLTrust`` are the
+    server's: they are written to a folder of their own, beside the project's. Questions are tried on invented rows
+    first, where the columns and their values are known here.
 
     Args:
         parties: a federation, whose settings and declared columns are taken over; or the names of owners whose rows
@@ -104,8 +107,8 @@ def export(
             notebook are cut from their cells.
         driven: a notebook may hold, change and end the run between rounds; it is a node of its own (see the README of
             the project), and the parties agree to it.
-        overwrite: write over an earlier export in the same folder. Its agreement gets another digest if anything of
-            it changed, and sites must note the new one.
+        overwrite: write over an earlier export in the same folder; all settings in its ``sites`` are removed. Its
+            agreement gets another digest if anything of it changed, and sites must note the new one.
         settings: with names: ``encrypt``, ``protect``, ``budget``, ``sample_rate``, ``dropout``, ``noise_seed``,
             ``min_owners``.
 
@@ -126,7 +129,7 @@ def export(
         >>> budget = fl.Budget(2.0)
         >>> fl.flower.export(names, questions, "survey", target="ill", budget=budget)  # doctest: +SKIP
     """
-    place = Path(folder).absolute()
+    place, given = _path("folder", folder).absolute(), None if task is None else _path("task", task)
     taking = parties_of(parties, target, settings, what)
     rounds, start = _check_work(what, taking, num_rounds, seed)
     if driven:
@@ -136,7 +139,7 @@ def export(
     rows = root_rows.place_of(what, place, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as draft:
         shown = root_rows.parted(what, rows, Path(draft))
-        own = _own_code(shown, None if task is None else Path(task), Path(draft))
+        own = _own_code(shown, given, Path(draft))
         facts = taking.names, taking.house, own.strategy, rounds, start, own.names, own.defined
         agreement = Agreement(*facts, driven=driven)
         files, digest = _files(place.name, taking, agreement, own.source, cost), agreement.digest
@@ -196,8 +199,9 @@ def _own_code(strategy: Any, file: Path | None, draft: Path) -> _Own:
                 "Leave task= out, or build the strategy from what is in the file.",
             )
         return _Own(None, (), (), strategy)
+    given = None if file is None else _read(file)
     _check_from(wanted, file)
-    source = source_of(wanted).encode() if file is None else _read(file)
+    source = source_of(wanted).encode() if given is None else given
     name = own_module.name_of(source)
     (draft / own_module.FILE).write_bytes(source)
     module = own_module.loaded(name, draft)
@@ -241,6 +245,16 @@ def _in(module: Any, definition: Any) -> Any:
             "Define it at the first level of the file, and save the file before you export.",
         )
     return found
+
+
+def _path(name: str, given: object) -> Path:
+    if isinstance(given, str | Path):
+        return Path(given)
+    raise SettingError(
+        f"{name} is {given!r}.",
+        "A project is a folder, and code of your own is in a file: each has a path.",
+        'Give it as a text or a Path: folder="clinics", task="own.py".',
+    )
 
 
 def _check_rounds(num_rounds: object, seed: object) -> None:

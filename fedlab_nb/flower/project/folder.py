@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fedlab_nb.errors import SettingError
+from fedlab_nb.flower import task
+from fedlab_nb.flower.agreement import FILE
 
-APP = "fedlab_app"
+APP, SITES = "fedlab_app", "sites"
 # What Flower takes as an app's name, which the folder's is.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,31}")
 _SECRET_NAMES = re.compile(
@@ -41,12 +43,18 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
             "Give another name, or move the file away.",
         )
     check_no_secrets(folder)
-    there = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    there = sorted({path.name for path in folder.iterdir()} - {".git"}) if folder.exists() else []
     if there and not overwrite:
         raise SettingError(
             f"The folder {folder.name!r} is not empty: it holds {there[0]!r}.",
             "What is there could be lost, or travel to all sites with the app.",
             "Name a new folder, or pass overwrite=True: what an earlier export wrote is then written anew.",
+        )
+    if there and not (folder / APP / FILE).is_file():
+        raise SettingError(
+            f"The folder {folder.name!r} holds {there[0]!r}, and no export that could be written over.",
+            "What is there would be lost, or travel to all sites with the app.",
+            "Name a new folder: overwrite=True is for one that an earlier export wrote.",
         )
     strange = [path.name for path in _inside(folder / APP) if path.name not in _OWN]
     if strange:
@@ -75,9 +83,9 @@ def check_no_secrets(folder: Path) -> None:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``files``, by their path in the project; an own module of an earlier export goes."""
+    """Write ``files``, by their path in the project; app and sites of an earlier export go."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in _inside(folder / APP):
+    for path in (*_inside(folder / APP), *(folder / SITES).glob("*.toml")):
         path.unlink()
     for name, content in files.items():
         path = folder / name
@@ -85,7 +93,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         path.write_bytes(content)
 
 
-_OWN = {"__init__.py", "server_app.py", "client_app.py", "agreement.json", "task.py"}
+_OWN = {"__init__.py", "server_app.py", "client_app.py", FILE, task.FILE}
 
 
 def _inside(folder: Path) -> Iterator[Path]:

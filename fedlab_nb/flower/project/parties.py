@@ -88,10 +88,12 @@ def parties_of(given: Federation | Sequence[str], target: str, settings: Mapping
         RuleError: a combination of settings whose privacy claim would be false.
     """
     if isinstance(given, Federation):
+        _check_printed(*given.names)
         return _of_federation(given, target, settings, what)
     names = [*given] if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     for name in names:
         check_settings(name, target or "the target", None, 0.2, None)
+    _check_printed(*names, target)
     unknown = sorted(settings.keys() - HouseSettings.__annotations__.keys())
     if unknown:
         raise SettingError(
@@ -104,6 +106,18 @@ def parties_of(given: Federation | Sequence[str], target: str, settings: Mapping
     labels_at, openers = _columns(what)
     federation = _without_rows(owners, House(**settings), target, labels_at)
     return Parties(owners, federation.house, target, labels_at, openers)
+
+
+def _check_printed(*names: str) -> None:
+    """Refuse names that cannot be shown on one line as they are."""
+    for name in names:
+        if not name.isprintable():
+            raise SettingError(
+                f"{name!r} was given as a name of an owner or a column to predict.",
+                "People read it in the guide and in settings: with line breaks, or characters that cannot be seen, it "
+                "could pass for something else.",
+                "Use letters, digits, spaces and signs that are printed, such as 'Clinic A'.",
+            )
 
 
 def _columns(what: object) -> tuple[str, tuple[str, ...]]:

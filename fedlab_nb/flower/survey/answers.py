@@ -59,7 +59,7 @@ def answers_of(function: Callable[[Any], Any], frame: Any) -> Iterator[tuple[str
     """Name and answer of each question that ``function`` asks ``frame``, taken apart.
 
     Raises:
-        SettingError: it yields something else, or two answers of one name; or what is no answer.
+        SettingError: it yields something else, two answers of one name, what is no answer, or nothing at all.
     """
     before: set[str] = set()
     for item in function(frame):
@@ -73,6 +73,12 @@ def answers_of(function: Callable[[Any], Any], frame: Any) -> Iterator[tuple[str
             )
         before.add(item[0])
         yield item[0], apart(*item)
+    if not before:
+        raise SettingError(
+            "The questions ended without a single answer.",
+            "Nothing but what is yielded is sent and shown; what was asked besides stays paid for.",
+            'Yield a name and an answer of each question: yield "mean age", frame["age"].mean(epsilon=0.5).',
+        )
 
 
 def apart(name: str, value: Any) -> Any:

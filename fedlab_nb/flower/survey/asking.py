@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ from fedlab_nb.records import Message
 if TYPE_CHECKING:
     from fedlab_nb.flower.columns.federation import ColumnsFederation
     from fedlab_nb.flower.federation import RemoteFederation
+
+_DECLARED_HERE = re.compile(r"fl\.PrivateFrame\(federation, (?=bounds=|categories=)")
 
 
 def asked(federation: RemoteFederation | ColumnsFederation, function: Callable[[Any], Any]) -> Iterator[news.Answered]:
@@ -62,11 +65,19 @@ def _place(error: BaseException) -> str:
     return ""
 
 
+def advice(error: FedLabError) -> str:
+    """What to do about a refused question, elsewhere: its function is handed a frame, to which only owners declare."""
+    found = _DECLARED_HERE.sub("fl.DataOwner(..., ", error.do)
+    if found == error.do:
+        return found
+    return f"{found} At a site they stand in its site.toml, under [bounds] and [categories]."
+
+
 def _unanswered(error: FedLabError, question: str) -> FedLabError:
     what = f"A question was not answered: {question}. {error.what}" if question else error.what
     if isinstance(error, RoundError):
-        return RoundError(error.party, error.stage, what, error.why, error.do)
-    return type(error)(what, error.why, error.do)
+        return RoundError(error.party, error.stage, what, error.why, advice(error))
+    return type(error)(what, error.why, advice(error))
 
 
 def _failed(error: Exception, question: str) -> SettingError:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from fedlab_nb.analytics import PrivateFrame
 from fedlab_nb.data.samples import invented
-from fedlab_nb.errors import SettingError
+from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower.survey.answers import answers_of
+from fedlab_nb.flower.survey.asking import advice
 from fedlab_nb.parties import DataOwner, Federation
 from fedlab_nb.records import Schema
 from fedlab_nb.units import counted
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 # Enough that groups of some size are there, and few enough that nobody waits for them.
 _ROWS = 200
+_UNTRIED = (
+    "Questions that only invented rows make fail can be exported with the owners' names in place of the federation: "
+    "then they are not tried."
+)
 
 
 def tried(function: Callable[[Any], Any], parties: Parties) -> float | None:
@@ -39,15 +44,19 @@ def tried(function: Callable[[Any], Any], parties: Parties) -> float | None:
     try:
         for name, _ in answers_of(function, PrivateFrame(federation)):
             answers.append(name)
+    except FedLabError as error:
+        raise SettingError(f"{_failed(answers)}. {error.what}", error.why, f"{advice(error)} {_UNTRIED}") from error
     except Exception as error:
         raise SettingError(
-            f"The questions failed after {counted(len(answers), 'answer')} on invented rows with the same columns: "
-            f"{type(error).__name__}: {error}.",
+            f"{_failed(answers)}, with {type(error).__name__}: {str(error).rstrip('.')}.",
             "At the sites they would fail as well, and what was spent until then would stay spent.",
-            "Correct the function, and try it: dict(questions(fl.PrivateFrame(federation))). One that only invented "
-            "rows make fail can be exported with the owners' names in place of the federation: then it is not tried.",
+            f"Correct the function. {_UNTRIED}",
         ) from error
     return federation.epsilon()
+
+
+def _failed(answers: list[str]) -> str:
+    return f"The questions failed after {counted(len(answers), 'answer')} on invented rows with the same columns"
 
 
 def _invented(owner: Taking, schema: Schema) -> DataOwner:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from fedlab_nb.cards import Html, folded, framed, image, pairs_html, panel, table_html
 from fedlab_nb.channel import HANDSHAKE
+from fedlab_nb.parties.absent import is_absent
 from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.federation import Federation
 from fedlab_nb.parties.owner import DataOwner
@@ -162,10 +163,11 @@ def federation_card(federation: Federation) -> str:
     )
     apart = " but the adding server" if federation.house.server == "process" else ""
     passes = f"{SERVER_OF_COLUMNS} " if is_vertical(federation.schema) else ""
-    note = (
-        f"{passes}All parties{apart} live in this one Python process: their walls are simulated. seen_by(party) shows "
-        "what each saw."
-    )
+    if all(map(is_absent, federation.owners)):
+        where = "The parties live in processes of their own, and none of their rows are here."
+    else:
+        where = f"All parties{apart} live in this one Python process: their walls are simulated."
+    note = f"{passes}{where} seen_by(party) shows what each saw."
     return framed(panel(f"Federation of {counted(len(federation.owners), 'data owner')}", body, note=note))
 
 

@@ -136,11 +136,6 @@ def column_threats(federation: Federation) -> tuple[Threat, ...]:
         *lines,
         *_of_products(federation),
         Threat("whoever sees the results", "whatever they give away about rows: nothing bounds it", None),
-        Threat(
-            "whoever controls this Python process",
-            "everything: all parties live in it, their walls are simulated",
-            False,
-        ),
     )
 
 

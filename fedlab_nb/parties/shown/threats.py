@@ -22,8 +22,18 @@ READABLE = {
 
 def threats(federation: Federation) -> tuple[Threat, ...]:
     """What each party could learn, alone and with another, under these settings if all follow the protocol."""
-    if is_vertical(federation.schema):
-        return column_threats(federation)
+    of_columns = is_vertical(federation.schema)
+    lines = column_threats(federation) if of_columns else _of_rows(federation)
+    if all(map(is_absent, federation.owners)):
+        return lines
+    # Between owners of columns no server adds.
+    apart = " but the adding server" if federation.house.server == "process" and not of_columns else ""
+    everything = f"everything: all parties{apart} live in it, their walls are simulated"
+    return (*lines, Threat("whoever controls this Python process", everything, False))
+
+
+def _of_rows(federation: Federation) -> tuple[Threat, ...]:
+    """What there is to learn where owners hold different rows of the same columns."""
     house = federation.house
     noisy = house.protect is not None and house.noise_seed is None
     guarantee = federation.epsilon() is not None
@@ -40,12 +50,7 @@ def threats(federation: Federation) -> tuple[Threat, ...]:
         ]
     allowed = f"what the budget allows about any single {unit}, no more"
     unbounded = "whatever the model and its scores give away about rows: nothing bounds it"
-    apart = " but the adding server" if house.server == "process" else ""
-    lines.append(Threat("whoever sees the results", allowed if guarantee else unbounded, fine))
-    if not all(map(is_absent, federation.owners)):
-        everything = f"everything: all parties{apart} live in it, their walls are simulated"
-        lines.append(Threat("whoever controls this Python process", everything, False))
-    return tuple(lines)
+    return (*lines, Threat("whoever sees the results", allowed if guarantee else unbounded, fine))
 
 
 def _another_owner(owners: int, shield: str, fine: bool | None) -> Threat:

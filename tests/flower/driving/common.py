@@ -83,14 +83,13 @@ class Driven:
     def __init__(self, monkeypatch, num_rounds=4, **settings):
         monkeypatch.setattr(nets, "Rehearsal", partial(Rehearsal, driven=True))
         monkeypatch.setattr(asking, "LOOK", 0.02)
-        monkeypatch.setattr(watch, "start", self._start)
         monkeypatch.setattr(server, "print", self._print, raising=False)
         self.num_rounds = num_rounds
         self.net = Net(federation(**settings), STRATEGY, monkeypatch, num_rounds)
         (self.node,) = [node for node, path in self.net.settings.items() if is_notebook(path)]
         ask = partial(answered, self.net.settings[self.node], str(RUN), self.net.app)
         self.grid = DrivenGrid(self.net.grid.parties, self.node, ask)
-        self.lines, self.words, self.said, self.stopped, self._threads = [], [], [], [], []
+        self.lines, self.words, self.said, self.stopped, self._threads, self._seen = [], [], [], [], [], []
         self._gate, self.over = threading.Semaphore(0), threading.Event()
 
     def begin(self):
@@ -126,6 +125,7 @@ class Driven:
     def attach(self):
         """A notebook takes the wheel."""
         run = watch.attach(self.net.rehearsal.project, self, RUN)
+        self._seen.append(run)
         until(lambda: len(run.history) == len(self.rounds))
         return run
 
@@ -142,9 +142,13 @@ class Driven:
         for thread in self._threads:
             thread.join(LONG)
             assert not thread.is_alive()
+        assert all(run._pressed.ended.wait(LONG) for run in self._seen)
         self.net.close()
 
     # What a ``Control`` does.
+
+    def run(self, app, config=None):
+        raise AssertionError("begin() begins it")
 
     def log(self, run_id):
         assert run_id == RUN
@@ -168,10 +172,6 @@ class Driven:
                 self._gate.acquire()
         self.over.set()
 
-    def _start(self, worker, run):
-        self._threads.append(threading.Thread(target=worker.work, args=(lambda: None, lambda: None), daemon=True))
-        self._threads[-1].start()
-
     def _print(self, words, flush):
         assert flush
         self.words.append(words)
@@ -182,6 +182,16 @@ def federation(shift=0.0, **settings):
     rows = fl.data.breast_cancer().head(240)
     owners = fl.split_rows(rows.assign(mean_radius=rows["mean_radius"] + shift), owners=3, seed=0)
     return fl.Federation(owners, **settings)
+
+
+def interrupted_at_first_look(run):
+    """Ctrl-C, once, as soon as somebody waits for the run."""
+
+    def interrupted():
+        del run._eyes.look
+        raise KeyboardInterrupt
+
+    run._eyes.look = interrupted
 
 
 def weights(records):

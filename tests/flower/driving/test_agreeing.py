@@ -35,7 +35,7 @@ def test_a_project_has_the_settings_of_the_node_and_says_who_can_drive(tmp_path,
     assert "sites/notebook.toml" in project.files
     guide = (project.folder / "README.md").read_text()
     assert "**Who can drive:** whoever runs that node" in guide
-    assert "wheel" not in (export(federation(), STRATEGY, tmp_path / "bare").folder / "README.md").read_text()
+    assert "at the wheel" not in (export(federation(), STRATEGY, tmp_path / "bare").folder / "README.md").read_text()
     site = tmp_path / "site.toml"
     site.write_bytes((project.folder / "sites" / "notebook.toml").read_bytes())
     assert is_notebook(site)
@@ -74,7 +74,7 @@ def test_a_party_cannot_drive_as_well(drive):
     run.net.settings[1].write_bytes(run.net.settings[run.node].read_bytes())
     run.grid.parties[1] = Party(run.net.settings[1], run.net.app).reply
     with pytest.raises(FedLabError, match=r"Two nodes say|did not come"):
-        server.meet(run.net.agreement, run.grid, 1.0, 1.0)
+        server.meet(run.net.agreement, run.grid, 1.0)
 
 
 def test_where_nobody_agreed_on_it_a_notebook_keeps_the_run_from_beginning(drive, tmp_path):

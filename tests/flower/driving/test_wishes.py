@@ -13,7 +13,16 @@ from fedlab_nb.flower.driving.node import place_of
 from fedlab_nb.flower.driving.wheel import Wheel
 from fedlab_nb.flower.driving.words import WISHES, Question, Wish
 from fedlab_nb.flower.party.place import HELLO
-from tests.flower.driving.common import RUN, STRATEGY, drive, federation, notes, until, weights
+from tests.flower.driving.common import (
+    RUN,
+    STRATEGY,
+    drive,
+    federation,
+    interrupted_at_first_look,
+    notes,
+    until,
+    weights,
+)
 
 assert drive  # a fixture
 HELD = "Held after round {}, as the notebook wished."
@@ -95,6 +104,17 @@ def test_stopping_ends_the_run_well_after_the_round(drive):
     assert (len(history), seen.state, run.stopped) == (1, "stopped", [])
     assert seen.model.predict(fl.data.breast_cancer().head(5)).shape == (5,)
     assert "The run ended after round 1, as was wished." in notes(seen)
+
+
+def test_a_run_that_is_held_can_be_stopped_and_waited_for(drive):
+    run = drive().begin()
+    seen = held(run)
+    with pytest.raises(SettingError, match="no button could resume it"):
+        seen.wait()
+    seen.stop()
+    assert seen.state == "running"
+    run.free(4)
+    assert (len(seen.wait()), seen.state, run.stopped) == (1, "stopped", [])
 
 
 def test_a_run_can_still_be_ended_at_once(drive):
@@ -247,11 +267,29 @@ def test_a_refusal_is_told_to_the_notebook(drive):
     assert seen.settings["lr"] == 0.1
 
 
+def test_interrupting_who_waits_ends_the_watching_lets_go_of_the_wheel_and_not_the_run(drive):
+    run = drive(num_rounds=2).begin()
+    seen = run.attach()
+    wheel = seen._pressed.wheel
+    interrupted_at_first_look(seen)
+    assert [*seen.wait()] == []
+    assert wheel.closed
+    with pytest.raises(SettingError, match="let go of the wheel"):
+        seen.pause()
+    assert any(words.endswith("fl.flower.attach(project, control, 7) takes it up again.") for words in notes(seen))
+    run.end()
+    assert (run.stopped, len(run.rounds), run.said[-1].error) == ([], 2, None)
+    assert seen._pressed.ended.wait(10.0)
+    assert (seen.state, len(seen.history)) == ("interrupted", 1)
+
+
 def test_going_back_is_refused_with_a_reason_and_the_page_does_not_offer_it(drive):
     run = drive(num_rounds=2).begin()
     seen = run.attach()
     with pytest.raises(SettingError, match="have helped to sum that round already"):
         seen.rewind(1)
+    with pytest.raises(SettingError, match="take no other course"):
+        seen.fork(after=1, num_rounds=3)
     assert seen.snapshot().acts == {"pause", "step", "stop", "change"}
 
 

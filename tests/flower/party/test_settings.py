@@ -105,6 +105,12 @@ def test_declarations_reach_the_owner(tmp_path: Path, rows) -> None:
         (f'{SQL}password = "{SECRET}"', "sql that is not a table"),
         ('role = "key holder"\ndata = "a.csv"', "for a key holder, which has no rows"),
         (f'password = {SECRET}"', "is no TOML (at line 2"),
+        ('data = "a.csv"\n[known]\n"Clinic B" = "64 hex characters"', "known that is not a table of parties"),
+        (f'data = "a.csv"\n[known]\n"Clinic B" = "{64 * "Z"}"', "known that is not a table of parties"),
+        (f'data = "a.csv"\n[known]\n"Clinic B" = "{63 * "a"}"', "known that is not a table of parties"),
+        ('data = "a.csv"\nidle_minutes = -1', "idle_minutes is -1"),
+        ('data = "a.csv"\nidle_minutes = 4.5', "idle_minutes is 4.5"),
+        ('data = "a.csv"\nidle_minutes = nan', "idle_minutes is nan"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -124,7 +130,7 @@ def test_settings_that_are_not_there_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ('data = "absent.csv"', "SchemaError"),
+        ('data = "absent.csv"', "SettingError"),
         ('data = "rows.txt"', "SettingError"),
         ('[sql]\nurl = "sqlite:///absent.db"\nquery = "SELECT 1"', "SettingError"),
         ('[sql]\nurl = "sqlite:///rows.db"\nquery = "SELECT secret_column FROM visits"', "SettingError"),
@@ -171,6 +177,24 @@ def test_a_site_takes_part_in_what_it_agreed_to_alone(tmp_path: Path) -> None:
     stranger = SiteSettings(name="Clinic C", data="a.csv")
     with pytest.raises(SettingError, match="not among the owners"):
         stranger.check_agreement(agreement)
+
+
+def test_a_fingerprint_of_nobody_is_refused_by_whoever_noted_it(tmp_path: Path) -> None:
+    mistyped = f'data = "a.csv"\n[known]\n"Clinic Bx" = "{64 * "a"}"'
+    with pytest.raises(SettingError, match="a fingerprint of 'Clinic Bx', and the parties"):
+        SiteSettings.read(written(tmp_path, mistyped)).check_agreement(agreed())
+    known = f'data = "a.csv"\n[known]\n"Clinic B" = "{64 * "a"}"\n"key holder" = "{64 * "b"}"'
+    settings = SiteSettings.read(written(tmp_path, known))
+    settings.check_agreement(agreed(encrypt=fl.CKKS()))
+    with pytest.raises(SettingError, match="a fingerprint of 'key holder'"):
+        settings.check_agreement(agreed(encrypt=fl.SecAgg()))
+
+
+def test_a_held_run_does_not_outlast_the_shortest_wait_of_a_party(tmp_path: Path) -> None:
+    from fedlab_nb.flower.driving.asking import GREET
+
+    settings = SiteSettings.read(written(tmp_path, 'data = "a.csv"\nidle_minutes = 5'))
+    assert settings.idle_minutes * 60 > GREET
 
 
 def test_a_budget_that_was_agreed_on_needs_a_vault(tmp_path: Path) -> None:

@@ -92,7 +92,10 @@ def test_a_site_is_tried_as_the_guide_says(project, tmp_path: Path, capsys: pyte
     site = tmp_path / "site.toml"
     site.write_bytes((project.folder / "sites" / "clinic-a.toml").read_bytes())
     assert main(["check", str(site), "--app", str(project.folder)]) == 1
-    assert "'rows.csv' does not exist here" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "its rows in 'rows.csv', and there is no such file" in told
+    assert "the folder in which site.toml lies" in told
+    assert "notebook" not in told
     frame().iloc[::2].to_csv(tmp_path / "rows.csv", index=False)
     assert main(["check", str(site), "--app", str(project.folder)]) == 0
     said = capsys.readouterr().out
@@ -101,6 +104,33 @@ def test_a_site_is_tried_as_the_guide_says(project, tmp_path: Path, capsys: pyte
     another = export(NAMES, AVERAGE, tmp_path / "another", target="diagnosis")
     assert main(["check", str(site), "--app", str(another.folder)]) == 1
     assert "takes part in the agreement" in capsys.readouterr().err
+
+
+def test_the_check_says_whose_fingerprints_are_missing(project, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    site, frame_of = tmp_path / "site.toml", (project.folder / "sites" / "clinic-a.toml").read_text()
+    frame().iloc[::2].to_csv(tmp_path / "rows.csv", index=False)
+
+    def tried(*known: str) -> tuple[int, str]:
+        lines = "".join(f'"{name}" = "{64 * "a"}"\n' for name in known)
+        site.write_text(frame_of + f"[known]\n{lines}")
+        done = main(["check", str(site), "--app", str(project.folder)])
+        said = capsys.readouterr()
+        return done, said.out + said.err
+
+    assert "No fingerprint is noted of 'Clinic B', 'key holder'" in tried()[1]
+    assert "No fingerprint is noted of 'key holder'" in tried("Clinic B")[1]
+    assert "fingerprints of all other parties are noted" in tried("Clinic B", "key holder")[1]
+    done, said = tried("Clinic Bx")
+    assert done == 1
+    assert "a fingerprint of 'Clinic Bx'" in said
+
+
+def test_where_nothing_is_sealed_no_fingerprint_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    plain = export(federation(), AVERAGE, tmp_path / "plain")
+    (tmp_path / "site.toml").write_bytes((plain.folder / "sites" / "clinic-a.toml").read_bytes())
+    frame().iloc[::2].to_csv(tmp_path / "rows.csv", index=False)
+    assert main(["check", str(tmp_path / "site.toml"), "--app", str(plain.folder)]) == 0
+    assert "No fingerprint is noted" not in capsys.readouterr().out
 
 
 def test_a_key_holder_is_tried_too(project, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -18,7 +18,17 @@ from fedlab_nb.flower.deploy.processes import environment, executable
 from fedlab_nb.flower.party.settings import SiteSettings
 from fedlab_nb.flower.project import Project, export
 from tests.flower.deploy.common import with_flower
-from tests.flower.project.common import BOUNDS, CATEGORIES, NAMES, federation, files, own_module, owners
+from tests.flower.project.common import (
+    BOUNDS,
+    CATEGORIES,
+    DECLARED,
+    NAMES,
+    federation,
+    files,
+    frame,
+    own_module,
+    owners,
+)
 
 FIXED = {
     *(".gitignore", "CERTIFICATES.md", "LICENSE", "README.md", "pyproject.toml"),
@@ -197,6 +207,9 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_written(tmp_path: Path, 
         (["A", "A"], {}, "are called 'A'"),
         (["A", "key holder"], {}, "was named 'key holder'"),
         (["A", ""], {}, "was named ''"),
+        (["A", "B\n# hi"], {}, "was given as a name"),
+        (["A", "B\u202egnp"], {}, "was given as a name"),
+        (["A", "B"], {"target": "ill\n"}, "was given as a name"),
         ("AB", {}, "was given 1 owner"),
         (["A", "B"], {"vault": "b"}, "was given 'vault'"),
         (["A", "B"], {"sample_rate": 2.0}, "sample_rate is 2.0"),
@@ -207,6 +220,36 @@ def test_names_and_settings_are_checked(tmp_path: Path, names: object, settings:
     with pytest.raises(SettingError, match=said):
         export(names, AVERAGE, tmp_path / "lab", **settings)
     assert not (tmp_path / "lab").exists()
+
+
+def test_an_owner_of_a_federation_whose_name_breaks_lines_is_refused(tmp_path: Path) -> None:
+    one, two = owners()
+    odd = fl.DataOwner("B\n# hi", frame().iloc[1::2], **DECLARED)
+    with pytest.raises(SettingError, match="was given as a name"):
+        export(fl.Federation([one, odd]), AVERAGE, tmp_path / "lab")
+    assert export(fl.Federation([one, two]), AVERAGE, tmp_path / "lab").digest
+
+
+@pytest.mark.parametrize(("name", "given"), [("folder", None), ("folder", 3), ("task", 3)])
+def test_what_is_no_path_is_refused(tmp_path: Path, name: str, given: object) -> None:
+    places = {"folder": tmp_path / "lab", "task": None, name: given}
+    with pytest.raises(SettingError, match=f"{name} is {given!r}"):
+        export(federation(), AVERAGE, places["folder"], task=places["task"])
+
+
+def test_a_file_of_own_code_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    own = own_module(tmp_path, "strategies_not_there")
+    with pytest.raises(SettingError, match=r"task='nofile.py' cannot be read \(FileNotFoundError\)"):
+        export(federation(), own.Halved(own.small), tmp_path / "lab", task="nofile.py")
+    assert not (tmp_path / "lab").exists()
+
+
+def test_own_code_is_said_to_travel_as_it_stands(tmp_path: Path) -> None:
+    own = own_module(tmp_path, "strategies_as_they_stand")
+    task = tmp_path / "strategies_as_they_stand.py"
+    project = export(federation(), own.Halved(own.small), tmp_path / "lab", task=task)
+    assert "constants and comments too" in project._repr_html_()
+    assert "constants and comments" not in export(federation(), AVERAGE, tmp_path / "bare")._repr_html_()
 
 
 def test_a_claim_that_would_be_false_is_refused(tmp_path: Path) -> None:

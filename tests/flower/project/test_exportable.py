@@ -27,12 +27,11 @@ class Alien:
 @pytest.mark.parametrize(
     ("house", "strategy", "said"),
     [
-        (House(), fl.vertical.SecureBoost(labels_at="Bank"), "for owners of different columns"),
         (House(), Alien(), "of type Alien"),
         (House(), "FedAvg", "of type str"),
         (House(encrypt=fl.CKKS()), fl.FedAvg(MODEL, aggregate=fl.aggregate.Median()), "needs single updates"),
     ],
-    ids=["vertical", "alien", "text", "matrix"],
+    ids=["alien", "text", "matrix"],
 )
 def test_what_cannot_run_there_is_refused(house: House, strategy: object, said: str) -> None:
     with pytest.raises(FedLabError, match=said) as caught:
@@ -55,11 +54,11 @@ def test_all_others_may_go() -> None:
     check_exportable(House(), fl.FedAvg(MODEL, aggregate=fl.aggregate.FLTrust(frame(5))))
 
 
-def test_owners_of_different_columns_are_refused(tmp_path: Path) -> None:
+def test_a_strategy_for_equal_columns_is_refused_to_owners_of_different_ones(tmp_path: Path) -> None:
     rows = frame().reset_index(names="customer")
     bank = fl.DataOwner("Bank", rows[["customer", "mean_radius", "diagnosis"]], target="diagnosis", id="customer")
     shop = fl.DataOwner("Shop", rows[["customer", "mean_texture"]], id="customer")
-    with pytest.raises(SettingError, match="different columns cannot be exported"):
+    with pytest.raises(RuleError, match="FedAvg needs owners with the same columns"):
         export(fl.Federation([bank, shop]), fl.FedAvg(MODEL), tmp_path / "lab")
 
 

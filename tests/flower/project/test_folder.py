@@ -101,6 +101,23 @@ def test_other_files_stay_and_nothing_joins_the_app(tmp_path: Path) -> None:
         export(NAMES, AVERAGE, project.folder, overwrite=True)
 
 
+def test_sites_of_an_earlier_export_do_not_stay(tmp_path: Path) -> None:
+    many = export(["A", "B", "C", "D"], AVERAGE, tmp_path / "lab", driven=True, encrypt=fl.CKKS())
+    assert {"sites/d.toml", "sites/notebook.toml", "sites/key_holder.toml"} <= {*many.files}
+    few = export(["A", "B"], AVERAGE, tmp_path / "lab", overwrite=True)
+    assert files(few.folder) == {*few.files}
+
+
+def test_a_folder_that_no_export_wrote_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "README.md").write_text("mine")
+    with pytest.raises(SettingError, match=r"holds 'README.md', and no export"):
+        export(NAMES, AVERAGE, tmp_path / "lab", overwrite=True)
+    assert files(tmp_path / "lab") == {"README.md"}
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    assert export(NAMES, AVERAGE, tmp_path / "repository").digest
+
+
 def test_names_that_look_alike_get_files_of_their_own(tmp_path: Path) -> None:
     project = export(["Clinic A", "clinic-a", "Key Holder 1", "北"], AVERAGE, tmp_path / "lab", encrypt=fl.CKKS())
     sites = {name for name in project.files if name.startswith("sites/")}

@@ -48,7 +48,7 @@ def test_who_can_read_what_is_what_the_threat_card_says(tmp_path: Path, settings
 
 def test_the_guide_can_be_read_in_five_minutes(tmp_path: Path) -> None:
     text = guide(tmp_path, federation(encrypt=fl.CKKS()))
-    assert len(text.split()) < 1750
+    assert len(text.split()) < 1800
     for word in ("Firewall", "NTP", "FLWR_TELEMETRY_ENABLED=0", "budget.vault", "flwr stop", "Upgrade", "/v1/fleet/"):
         assert word in text
     assert "{" not in text
@@ -74,6 +74,45 @@ def test_a_rehearsal_and_losses_are_told(tmp_path: Path) -> None:
     assert "rehearsal" not in real
     assert "an owner is missing fails" in real
     assert "the server reads every update" in real
+
+
+@pytest.mark.parametrize(
+    "scheme", [fl.CKKS(), fl.CKKS(keys="threshold"), fl.SecAgg()], ids=["CKKS", "threshold", "masks"]
+)
+def test_the_guide_has_fingerprints_exchanged_before_anything_runs(tmp_path: Path, scheme) -> None:
+    text = guide(tmp_path, federation(encrypt=scheme))
+    owner = text[text.index("## 3. Each owner") :]
+    assert owner.index("**Fingerprints.**") < owner.index("    [known]\n") < owner.index("flower-supernode")
+    assert "| a server that puts in keys of its own | of an owner that has not noted all other parties'" in text
+    assert ("it notes theirs" in text) == ("## 4. The key holder" in text)
+    assert "`identity.key`" in (tmp_path / "lab" / "CERTIFICATES.md").read_text()
+    (tmp_path / "clear").mkdir()
+    assert "ingerprint" not in guide(tmp_path / "clear", federation())
+
+
+def test_names_cannot_write_into_the_guide(tmp_path: Path) -> None:
+    names = ["a|b *c*", "<i>_B_</i>", "C `d`"]
+    text = guide(tmp_path, names, target="ill|`x``")
+    assert r"- **Owners:** a\|b \*c\*, \<i\>\_B\_\</i\>, C \`d\`" in text
+    assert "to predict ``` ill|`x`` ```" in text
+    sites = [tomllib.loads(file.read_text())["name"] for file in sorted((tmp_path / "lab" / "sites").iterdir())]
+    assert sorted(sites) == sorted(names)
+
+
+def test_a_notebook_that_drives_is_in_both_tables(tmp_path: Path) -> None:
+    text = guide(tmp_path, NAMES, target="ill", driven=True)
+    assert "| notebook | " in text
+    assert "| whoever runs the notebook's machine | " in text
+    (tmp_path / "bare").mkdir()
+    assert "| notebook | " not in guide(tmp_path / "bare", NAMES, target="ill")
+
+
+def test_how_far_away_a_run_is_started_and_the_package_comes_is_told(tmp_path: Path) -> None:
+    text = guide(tmp_path, federation())
+    assert "ssh -N -L 8000:127.0.0.1:8000" in text
+    assert 'fl.flower.Control("127.0.0.1:8000"' in text
+    assert "pip wheel --no-deps" in text
+    assert "-py3-none-any.whl[flower]" in text
 
 
 def test_categories_that_nobody_declared_are_told_to_be_named(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Lab:
         return self.rehearsal.control.run(project, {"patience": patience, "wait": 300.0})
 
     def watch(self, number: int, *, patient: bool = False) -> WatchedRun:
-        """A run, seen from its beginning to its end: in a script this waits for it."""
+        """A run, seen from its beginning to its end: wait() waits for it."""
         return attach(self.patient if patient else self.rehearsal.project, self.rehearsal.control, number)
 
     def has_played(self, number: int, last: int) -> bool:

@@ -1,14 +1,11 @@
 """A notebook drives a run over Flower's own processes: its SuperNode carries questions and wishes, and ends with it."""
 
-import threading
-
 import numpy as np
 import pandas as pd
 import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.course import Course
-from fedlab_nb.flower import watch
 from fedlab_nb.flower.rehearsal import Rehearsal
 from tests.flower.deploy.common import until, with_flower
 
@@ -29,17 +26,11 @@ def federation():
     return fl.Federation(owners)
 
 
-def beside(worker, run):
-    """As in a kernel: the rounds are followed in a thread, and the handle is there at once."""
-    threading.Thread(target=worker.work, args=(lambda: None, lambda: None), daemon=True).start()
-
-
 def told(run, words):
     assert until(lambda: any(words in note.words for note in run.snapshot().notes), LONG)
 
 
-def test_a_run_is_held_taken_over_changed_and_ended(monkeypatch):
-    monkeypatch.setattr(watch, "start", beside)
+def test_a_run_is_held_taken_over_changed_and_ended_from_a_script():
     with Rehearsal(federation(), STRATEGY, num_rounds=30, driven=True) as lab:
         first = lab.run()
         assert until(lambda: first._pressed.wheel.asked, LONG)
@@ -54,8 +45,7 @@ def test_a_run_is_held_taken_over_changed_and_ended(monkeypatch):
         run.step()
         assert until(lambda: len(run.history) == held + 1, LONG)
         run.stop()
-        assert run._pressed.ended.wait(LONG)
-        history = run.history
+        history = run.wait()
         assert run.state == "stopped"
         assert until(lambda: lab.control.status(run.number).state == "completed", LONG)
     assert [record.settings["lr"] for record in history] == [0.1] * held + [0.01]

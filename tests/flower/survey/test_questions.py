@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 import fedlab_nb as fl
@@ -13,6 +15,7 @@ from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.codec import decode, encode
 from fedlab_nb.flower.project import export
 from fedlab_nb.flower.project.__main__ import main
+from fedlab_nb.flower.survey.asking import advice
 from fedlab_nb.flower.survey.questions import Questions
 from tests.flower.project.common import federation as clinics
 from tests.flower.survey.common import ASKED, FILE, federation
@@ -54,7 +57,9 @@ def test_the_guide_speaks_of_questions_and_not_of_a_model(tmp_path):
     said = (exported(tmp_path, "private", encrypt=fl.CKKS(), **DP).folder / "README.md").read_text()
     assert "3 owners answer questions on Flower" in said
     assert "the function `private` in `fedlab_app/task.py` asks" in said
-    assert "**Cost:** on invented rows, epsilon 0." in said
+    cost = re.search(r"\*\*Cost:\*\* on invented rows, epsilon (\S+) of each owner", said)
+    assert 0.5 < float(cost[1]) < 0.5 + 0.2 + 0.2 + 0.3, "what the function names does not add up to it"
+    assert "what all of them cost together is not their sum" in " ".join(said.split())
     assert "The server runs it, no site does" in said
     assert "what it could ask besides is bounded by the budget" in said
     exact = (exported(tmp_path / "exact").folder / "README.md").read_text()
@@ -84,8 +89,10 @@ def test_what_is_shown_to_a_site_tells_it_to_read_the_questions(tmp_path, capsys
         ("questions", {"sample_rate": 0.5}, SettingError, "sample_rate=0.5"),
         ("questions", {"dropout": 0.1}, SettingError, "dropout=0.1"),
         ("questions", {"protect": fl.OwnerLevelDP(clip=1.0, noise_multiplier=1.0)}, RuleError, "protects whole owners"),
-        ("too_dear", DP, SettingError, "failed after 1 answer on invented rows.*BudgetExceededError"),
-        ("rows_please", {}, SettingError, "failed after 1 answer on invented rows.*PrivateDataError"),
+        ("too_dear", DP, SettingError, "failed after 1 answer on invented rows with the same columns. Releasing"),
+        ("rows_please", {}, SettingError, r"failed after 1 answer on invented rows with the same columns. .*\.head"),
+        ("clumsy", {}, SettingError, "failed after 1 answer on invented rows.*, with ZeroDivisionError: division"),
+        ("silent", {}, SettingError, "ended without a single answer"),
         ("twice", {}, SettingError, "'rows' a second time"),
         ("a_frame", {}, SettingError, "'mask' is or holds an object of type Mask"),
     ],
@@ -94,7 +101,52 @@ def test_what_could_not_be_answered_is_refused_before_anything_is_written(tmp_pa
     with pytest.raises(kind, match=said) as caught:
         exported(tmp_path, name, **given)
     assert all((caught.value.what, caught.value.why, caught.value.do))
+    assert ".." not in str(caught.value)
+    assert "SettingError" not in str(caught.value)
     assert not (tmp_path / "survey").exists()
+
+
+UNDECLARED = {
+    "bounds": lambda frame: frame["mean_area"].mean(epsilon=0.5),
+    "list": lambda frame: frame.groupby("size").size(epsilon=0.5),
+    "event": lambda frame: frame.woe("size", "large", names=["mean_area"], epsilon=0.5),
+}
+EXACT = {
+    "numbers": lambda frame: frame.value_counts("mean_area"),
+    "misspelt": lambda frame: frame.woe("size", "lrage", names=["mean_area"]),
+    "names": lambda frame: frame.value_counts("name"),
+}
+
+
+@pytest.mark.parametrize("name", [*UNDECLARED, *EXACT])
+def test_advice_about_declarations_can_be_followed_by_owners(name):
+    frame = clinics_of_many_names(**(DP if name in UNDECLARED else {}))
+    with pytest.raises(SettingError, match=r"fl\.PrivateFrame") as caught:
+        {**UNDECLARED, **EXACT}[name](fl.PrivateFrame(frame))
+    said = advice(caught.value)
+    what = "bounds" if name == "bounds" else "categories"
+    assert f"fl.DataOwner(..., {what}={{" in said
+    assert "site.toml" in said
+    assert "PrivateFrame" not in said
+
+
+def clinics_of_many_names(**settings):
+    """Owners who declare nothing, and a column with more values than are counted."""
+    names = [f"name {i // 25}" for i in range(1_500)]
+    table = pd.DataFrame({"name": names, "size": ["large", "small"] * 750, "mean_area": range(1_500)})
+    owners = [fl.DataOwner(f"Owner {i}", table.iloc[i::2], target="size") for i in (0, 1)]
+    return fl.Federation(owners, **settings)
+
+
+def test_the_trial_advises_declarations_of_owners(tmp_path):
+    frame = fl.data.breast_cancer().head(240)[["mean_area", "diagnosis"]]
+    known = {"categories": {"diagnosis": ["benign", "malignant"]}}
+    owners = [fl.DataOwner(f"Owner {i}", frame.iloc[i::2], target="diagnosis", **known) for i in (0, 1)]
+    with pytest.raises(SettingError, match=r"fl\.DataOwner\(\.\.\., bounds={\"mean_area\": ") as caught:
+        export(fl.Federation(owners, **DP), ASKED.short, tmp_path / "survey", task=FILE)
+    assert "Column 'mean_area' has no declared bounds." in caught.value.what
+    assert "PrivateFrame" not in str(caught.value)
+    assert "export" in caught.value.do
 
 
 @pytest.mark.parametrize("given", [{"num_rounds": 3}, {"seed": 1}])

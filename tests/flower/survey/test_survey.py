@@ -168,6 +168,7 @@ def test_an_error_of_the_function_is_told_with_what_had_crossed(net):
         ("a_frame", SettingError, "'mask' is or holds an object of type Mask"),
         ("nameless", SettingError, "yielded an object of type Number"),
         ("twice", SettingError, "'rows' a second time"),
+        ("silent", SettingError, "ended without a single answer"),
     ],
 )
 def test_what_is_no_answer_is_refused_in_words(net, name, kind, said):
@@ -175,6 +176,15 @@ def test_what_is_no_answer_is_refused_in_words(net, name, kind, said):
     with pytest.raises(kind, match=said):
         there.wait()
     assert [*there.answers] == (["rows"] if name in ("rows_please", "twice") else [])
+
+
+def test_a_column_that_no_site_declared_is_to_be_declared_there(net):
+    there = watched(net(ASKED.short, declared=False, **ROWS))
+    with pytest.raises(SettingError, match="Column 'mean_area' has no declared bounds") as caught:
+        there.wait()
+    assert 'fl.DataOwner(..., bounds={"mean_area": (lowest, highest)})' in caught.value.do
+    assert "in its site.toml, under [bounds]" in caught.value.do
+    assert "PrivateFrame" not in str(caught.value)
 
 
 def test_an_owner_that_is_gone_ends_the_questions_in_words(net):

@@ -17,6 +17,7 @@ this page ever comes into the project's folder: the commands below refuse to wri
 | `superlink.key`, `superexec.secret` | the server | nobody | **yes** |
 | `superlink.pem` | with it | whoever connects is shown it | no |
 | `supernode.key` | each site, at the site | nobody | **yes**: who has it can pose as the site |
+| `identity.key` | each party, by its first `check` | nobody | **yes**: who has it can sign keys in its name |
 | `supernode.pub` | with it | the server, which registers it | no, but it must come from that site |
 
 ## Make them
@@ -42,6 +43,8 @@ over.
   new `ca.pem`. Keys of sites do not end.
 - **A site's key is lost or known to others.** `flwr supernode unregister NODE_ID lab` on the server, a new key at the
   site, register it.
+- **A party's `identity.key` is lost or known to others.** Remove it; the next `check` makes another one and shows its
+  fingerprint: all others note that one in place of the old.
 - **The server's key is known to others.** A new certificate is not enough, as the old one stays good until it ends: a
   new authority, and a new `ca.pem` at all sites.
 - **A second server.** A certificate of its own from the same authority.

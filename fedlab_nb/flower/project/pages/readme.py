@@ -5,6 +5,7 @@ from __future__ import annotations
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.project.pages.app import PACKAGE, WAIT
 from fedlab_nb.flower.project.pages.columns import of_columns
+from fedlab_nb.flower.project.pages.markdown import code, plain
 from fedlab_nb.flower.project.pages.notes import notes
 from fedlab_nb.flower.project.pages.sites import KEY_HOLDER_FILE
 from fedlab_nb.flower.project.pages.trust import threats_apart
@@ -34,16 +35,16 @@ fedlab_app/agreement.json` must print it.{task}
 | Party | Machine | Programs | Memory, about | Holds |
 |---|---|---|---|---|
 | server | one that all others reach by one port | SuperLink, SuperExec, and a ServerApp for each run \
-| {server_memory} | {results}, and what owners send |
+| 725 MB | {results} |
 | each owner | where its rows are | SuperNode, and one process of the party for each run \
-| {owner_memory} | its rows, its `site.toml`, its vault |
-{holder_row}
+| 645 MB, and its rows | its rows, its `site.toml`, its vault{keeps} |
+{more_rows}
 Sites call the server; nobody calls a site, so that a site needs no open port. Rows never leave an owner. This folder
 goes to all parties; keys, rows, passwords and filled-in settings never come into it.
 
 ## Who can read what
 
-Worked out from the settings above, for parties that keep to the protocol unless it says otherwise.{read_as}
+Worked out from the settings above, for parties that keep to the protocol unless it says otherwise.
 
 | Who | Could learn | So rows are |
 |---|---|---|
@@ -54,13 +55,15 @@ Worked out from the settings above, for parties that keep to the protocol unless
 Python 3.11 or newer, in an environment of its own, on every machine the same versions:
 
     python -m venv fedlab && . fedlab/bin/activate
-    pip install "fedlab-nb[flower]=={version}"
+    pip install "fedlab-nb[flower]=={version}"      # or: pip install "./fedlab_nb-{version}-py3-none-any.whl[flower]"
     export FLWR_TELEMETRY_ENABLED=0 FLWR_DISABLE_UPDATE_CHECK=1 FLWR_HOME=$PWD/flower-home
     python -m fedlab_nb.flower.project show PROJECT
 
-The last line prints the agreement, its digest, and whether the code here is the code that it was made with. The three
-variables belong to every command below: nothing is reported to Flower's makers, and Flower's own files stay in
-`flower-home`. Keep the environment active: Flower finds its programs by PATH.
+If no package index has this version, whoever exported the project makes the wheel from its source (`pip wheel --no-deps
+.`) and sends it to all; compare its `sha256sum`. The last line prints the agreement, its digest, and whether the code
+here is the code that it was made with. The three variables belong to every command below: nothing is reported to
+Flower's makers, and Flower's own files stay in `flower-home`. Keep the environment active: Flower finds its programs by
+PATH.
 
 ## 2. The server
 
@@ -90,7 +93,7 @@ Let in each site by the public key that it sent; the name is for you:
 password for the latter: whoever reaches them, a site included, can have every site run an app of theirs. So let
 nobody but the sites' addresses through to port 8000; and best put a reverse proxy with the server's certificate in
 front, which passes on `/v1/fleet/` and nothing else (never `/v1/control/` or `/v1/runtime/`). Start runs on the server
-itself, or through an SSH tunnel.
+itself, or through a tunnel (section {last}).
 
 ## 3. Each owner
 
@@ -98,7 +101,7 @@ Make a key pair (CERTIFICATES.md), send its public part to the server, get `ca.p
 to the machine as `site.toml`, fill it in, and try it; what is wrong is shown here and nowhere else:
 
     python -m fedlab_nb.flower.project check site.toml --app PROJECT
-
+{fingerprints}
 Write `node.toml` with the one line `site = "/full/path/of/site.toml"`, then run, for good:
 
     flower-supernode --superlink fl.example.org:8000 --root-certificates ca.pem \\
@@ -120,9 +123,12 @@ On the server, in this folder, once all sites are online (`flwr supernode list l
     flwr list lab --run-id RUN_ID       # where it stands: read this, a failed run does not fail the command
     flwr stop RUN_ID lab
 
+From elsewhere, also from a notebook, first open a tunnel: `ssh -N -L 8000:127.0.0.1:8000 fl.example.org`. The address
+is then the same: `fl.flower.Control("127.0.0.1:8000", "ca.pem", "flower-home")`.
+
 The run waits for all parties ({wait} seconds), has each say who it is, under which agreement and by which code, and
-refuses to begin if one differs. A message to the sites and back takes 3 to 6 seconds, whatever it carries, as sites ask
-every 3 seconds for news. {trips}
+refuses to begin if one differs. A message to the sites and back takes 4 to 6 seconds when quiet, whatever it carries,
+as sites ask every 3 seconds for news. {trips}
 Stopping a SuperNode (Ctrl-C, or the service) ends its party's process within a second; {lost}.
 
 ## When something is wrong
@@ -150,19 +156,37 @@ app: the digest in `site.toml` binds fedlab_nb, and a user without rights and th
 """
 _HOLDER_ROW = (
     "| key holder | one that neither the server nor an owner runs | SuperNode, and one process for each run "
-    "| {memory} | the secret key of a run, in memory only, while it lasts |\n"
+    "| 345 MB | the secret key of a run, in memory only, while it lasts |\n"
 )
+_NOTEBOOK_ROW = (
+    "| notebook | the one of the kernel that drives | SuperNode, and a process of Flower's in which a question waits "
+    "| 150 MB more than a SuperNode's | no rows and no keys |\n"
+)
+_FINGERPRINTS = """
+**Fingerprints.** Parties seal by keys that the server passes on; it could pass on its own, and read what is sealed. So
+`check` shows a fingerprint of this party, which lasts, and whose are missing. Tell yours to every other party by
+telephone or on paper, never through the server, and note theirs in `site.toml`:
+
+    [known]
+    "NAME IN THE AGREEMENT" = "64 SIGNS"
+
+Keys of a noted party are refused unless it signed them. Of others the first that the server shows is taken, in each run
+anew. The run's log says so, but that is the server's own: go on when `check` says that none is missing.
+"""
+_OF_HOLDER = " Every owner notes its fingerprint, and it notes theirs (section 3)."
 _HOLDER = """
 ## 4. The key holder
 
 As an owner, on a machine of its own that neither the server nor an owner runs, with `sites/{file}.toml`; it has no
-rows and no vault. Whoever runs this machine and the server's together can read every single update.
+rows and no vault.{fingerprints}
+Whoever runs this machine and the server's together can read every single update.
 """
 _TASK = (
     " `fedlab_app/task.py` holds models or strategies of the federation's own; they run beside the rows: read it too."
 )
 _ASKING = (
-    " Its function asks the questions: read it too, and sum up the epsilons. The server runs it, no site does. A site "
+    " Its function asks the questions: read it too. An epsilon that it names is that of one question; what all of them "
+    "cost together is not their sum, and is counted by each site's vault. The server runs it, no site does. A site "
     "answers sums and counts as fedlab_nb knows them, under the settings below, debits its own vault for each, and "
     "refuses all training. That the server asks what stands in the function and nothing else is its word: "
 )
@@ -182,15 +206,16 @@ def readme(name: str, parties: Parties, agreement: Agreement, cost: float | None
         owners=counted(len(parties.owners), "owner"),
         version=PACKAGE,
         settings=agreement.words,
-        names=", ".join(parties.names),
+        names=", ".join(map(plain, parties.names)),
         digest=agreement.digest,
         warning=notes(name, agreement),
-        server_memory="700 MB",
-        owner_memory="750 MB, and the rows",
-        holder_row=_HOLDER_ROW.format(memory="650 MB") if holder else "",
+        more_rows=_HOLDER_ROW * holder + _NOTEBOOK_ROW * agreement.driven,
         threats=_table(parties, agreement, asking=asking),
         register=_register(parties),
-        holder_section=_HOLDER.format(file=KEY_HOLDER_FILE) if holder else "",
+        fingerprints=_FINGERPRINTS if agreement.seals else "",
+        holder_section=_HOLDER.format(file=KEY_HOLDER_FILE, fingerprints=_OF_HOLDER * agreement.seals)
+        if holder
+        else "",
         last=5 if holder else 4,
         wait=WAIT,
         **(_of_questions(parties, agreement, cost) if asking else _of_training(parties, agreement)),
@@ -201,13 +226,16 @@ def _of_training(parties: Parties, agreement: Agreement) -> dict[str, str]:
     """What the guide says of a training alone."""
     if agreement.vertical:
         return of_columns(parties, agreement)
-    target, rounds = parties.target or "the column that each site names", counted(agreement.num_rounds, "round")
+    target, rounds = (
+        code(parties.target) if parties.target else "the column that each site names",
+        counted(agreement.num_rounds, "round"),
+    )
     return {
         "does": "train one model",
-        "work": f"- **Trained:** `{agreement.strategy!r}`, {rounds}, to predict `{target}`",
-        "results": "the model",
+        "work": f"- **Trained:** {code(repr(agreement.strategy))}, {rounds}, to predict {target}",
+        "results": "the model, and what owners send",
+        "keeps": "",
         "task": _TASK if agreement.modules else "",
-        "read_as": "",
         "trips": f"A round takes about {_TRIPS[parties.house.hiding]} of them, the first one some more.",
         "lost": _lost(parties),
     }
@@ -215,14 +243,15 @@ def _of_training(parties: Parties, agreement: Agreement) -> dict[str, str]:
 
 def _of_questions(parties: Parties, agreement: Agreement, cost: float | None) -> dict[str, str]:
     """What the guide says of questions alone."""
+    target = code(parties.target) if parties.target else "the target that each site names"
     tried = f"\n- **Cost:** on invented rows, epsilon {epsilon_text(cost)} of each owner for all of them together"
     return {
         "does": "answer questions",
         "work": f"- **Asked:** what the function `{agreement.strategy.name}` in `fedlab_app/task.py` asks, of all rows "
-        f"that have a value in `{parties.target or 'the target that each site names'}`{tried if cost else ''}",
-        "results": "the answers",
+        f"that have a value in {target}{tried if cost else ''}",
+        "results": "the answers, and what owners send",
+        "keeps": "",
         "task": _ASKING + (_UNBOUNDED if parties.house.budget is None else _BOUNDED),
-        "read_as": " An update is here an owner's part of the sum that answers a question, and the model all answers.",
         "trips": f"A sum takes {_TRIPS[parties.house.hiding] // 2} of them, the first one some more. A question is one "
         "sum where bounds and categories are declared, and several where they have to be learned.",
         "lost": "a question that an owner does not answer ends the run, and the answers before it are kept",
@@ -231,7 +260,7 @@ def _of_questions(parties: Parties, agreement: Agreement, cost: float | None) ->
 
 def _table(parties: Parties, agreement: Agreement, *, asking: bool) -> str:
     rows = threats_apart(parties, agreement, asking=asking)
-    return "\n".join(f"| {t.who} | {t.could_read.replace('|', '/')} | {_VERDICTS[t.safe]} |" for t in rows)
+    return "\n".join(f"| {plain(t.who)} | {plain(t.could_read)} | {_VERDICTS[t.safe]} |" for t in rows)
 
 
 def _register(parties: Parties) -> str:

@@ -36,7 +36,7 @@ identity = "identity.key"
 """
 _KNOWN = """
 # The other parties' fingerprints, as they told them. With them the server cannot put in keys of its own, with which it
-# could read everything. Those left out are taken as the server first shows them, and the run says so.
+# could read everything. Those left out are taken as the server shows them, in each run anew: the check names them.
 # [known]
 {lines}"""
 _OWNER = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.project.pages.columns import told_between
 from fedlab_nb.flower.project.parties import Parties
@@ -9,11 +11,22 @@ from fedlab_nb.parties.shown.threats import threats
 from fedlab_nb.records import Threat
 from fedlab_nb.units import listed
 
-# Of a notebook alone: there all parties live in one process.
-_ONE_PROCESS = "whoever controls this Python process"
 _BEGINNING = (
     "at the beginning its columns and what it declares of them, its budget, what it has given away so far, and its "
     "share of held-out rows"
+)
+
+
+# Of questions a threat is read in other words: each owner sends its part of a sum, and there is no model.
+_ASKED = (
+    ("this owner's update: the model's change less its own", "this owner's part of an answer that it is told"),
+    ("the model of every round", "what is asked, and what later questions build on, such as all owners' categories"),
+    ("the model, and every update", "every part of a sum"),
+    ("the sum of the updates", "each sum that is asked for"),
+    (", the model", ""),
+    ("the model and its scores give", "the answers give"),
+    ("updates", "parts of sums"),
+    ("update", "part of a sum"),
 )
 
 
@@ -22,9 +35,41 @@ def threats_apart(parties: Parties, agreement: Agreement, *, asking: bool = Fals
 
     ``asking`` says that it is about questions, and no training.
     """
-    known = [threat for threat in threats(parties.without_rows) if threat.who != _ONE_PROCESS]
+    known = threats(parties.without_rows)
+    if asking:
+        known = tuple(map(_of_sums, known))
+    if agreement.vertical:
+        kept = [threat for threat in known if not _is_known_better(threat, parties, agreement)]
+        # That holds as long as nothing has crossed but ids.
+        known = tuple(replace(t, could_read=t.could_read.removesuffix("; nothing of another's columns")) for t in kept)
     told = told_between(agreement) if agreement.vertical else [_told(parties, asking=asking)]
-    return (*known, *told, *_machines(parties))
+    return (*known, *told, *_keys(agreement, asking=asking), *_machines(parties, agreement, asking=asking))
+
+
+def _of_sums(threat: Threat) -> Threat:
+    who, what = threat.who, threat.could_read
+    for word, other in _ASKED:
+        who, what = who.replace(word, other), what.replace(word, other)
+    return replace(threat, who=who, could_read=what)
+
+
+def _is_known_better(threat: Threat, parties: Parties, agreement: Agreement) -> bool:
+    """Whether the strategy says it for itself: who opens sums, and whether there is a key holder and any product."""
+    if threat.who.startswith("the key holder"):
+        return threat.who == "the key holder alone" or not parties.has_key_holder
+    return threat.who.startswith("an owner that multiplies") and not agreement.strategy.multiplies
+
+
+def _keys(agreement: Agreement, *, asking: bool) -> list[Threat]:
+    """What a server could read that hands out keys of its own in place of the parties'."""
+    if not agreement.seals:
+        return []
+    sealed = "all that it seals" if agreement.vertical else "each part of a sum" if asking else "each of its updates"
+    what = (
+        f"of an owner that has not noted all other parties' fingerprints, {sealed}; one that has refuses such keys "
+        "(section 3)"
+    )
+    return [Threat("a server that puts in keys of its own", what, None)]
 
 
 def _told(parties: Parties, *, asking: bool) -> Threat:
@@ -53,12 +98,12 @@ def _scores(parties: Parties) -> list[str]:
     return ["after each round the score of the model on its own held-out rows, exactly"] if held_out else []
 
 
-def _machines(parties: Parties) -> list[Threat]:
-    holder = [
-        Threat(
-            "whoever runs the key holder's machine", "the secret key of each run: as the key holder alone, above", None
-        )
-    ]
+def _machines(parties: Parties, agreement: Agreement, *, asking: bool) -> list[Threat]:
+    own, logged = "that owner's rows and the model; no other owner's rows", "with models and scores"
+    if asking:
+        own, logged = "that owner's rows, and what this owner is told, above", "with all answers"
+    if agreement.vertical:
+        own, logged = "that owner's rows, its part of the model, and what this owner is told, above", "with scores"
     return [
         Threat(
             "whoever runs the server's machine, and means harm",
@@ -66,13 +111,23 @@ def _machines(parties: Parties) -> list[Threat]:
             "above hold for a server that runs this project as it is, and is curious",
             False,
         ),
-        Threat("whoever runs an owner's machine", "that owner's rows and the model; no other owner's rows", None),
-        *(holder if parties.has_key_holder else []),
+        Threat("whoever runs an owner's machine", own, None),
+        *([_HOLDER] if parties.has_key_holder else []),
+        *([_DRIVER] if agreement.driven else []),
         Threat(
             "whoever reaches the SuperLink's port and is not stopped by a firewall",
-            "the log of each run, with models and scores; and, at every site, all that the SuperNode's user can read: "
-            "it can have sites run an app of its own",
+            f"the log of each run, {logged}; and, at every site, all that the SuperNode's user can read: it can have "
+            "sites run an app of its own",
             False,
         ),
         Threat("whoever listens on the line", "that parties talk, when, and how much: TLS hides the rest", True),
     ]
+
+
+_HOLDER = Threat("whoever runs the key holder's machine", "the secret key of each run: as the key holder, above", None)
+_DRIVER = Threat(
+    "whoever runs the notebook's machine",
+    "as its node no row, key, update or model. It could choose numbers with which the model gives away more, and, "
+    "without a privacy mechanism, fewer owners a round. To watch, it reaches the SuperLink's port, as below",
+    None,
+)
