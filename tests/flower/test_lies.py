@@ -162,7 +162,7 @@ REFUSED = {
     "rows that are not there": (lambda run: run.change(SECOND, data="none.parquet"), r"none\.parquet"),
     "nobody at home": (
         lambda run: run.grid.ways.update({SECOND: lambda *_: []}),
-        r"'Owner 2' did not come within 3 s; there: Owner 1, Owner 3, key holder\.",
+        r"'Owner 2' did not come within 3 s; there: Owner 1, Owner 3, key holder, 1 node that did not answer\.",
     ),
     "no key holder": (lambda run: run.grid.parties.pop(HOLDER), r"'key holder' did not come within 3 s"),
     "something else": (lambda run: run.grid.ways.update({SECOND: lambda *_: [b"{"]}), r"Node 2 says something else"),
