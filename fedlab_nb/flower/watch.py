@@ -83,21 +83,31 @@ class WatchedFederation(Federation):
     hear = collect = gather
 
 
+def meeting(told: Iterator[Any]) -> news.Began:
+    """The first that a run tells: that its parties have met.
+
+    Raises:
+        FedLabError: why they did not.
+    """
+    first = next(told, None)
+    if isinstance(first, news.Began):
+        return first
+    error = first.error if isinstance(first, news.Ended) else None
+    raise error or RoundError(
+        "server",
+        "beginning",
+        "The run ended before its owners had met.",
+        "Nothing was asked of anybody's rows, and there is nothing to be seen.",
+        "Look at its log: control.log(number), with the number of the run.",
+    )
+
+
 class WatchedCourse(Course):
     """The rounds of a run elsewhere, as its log tells them."""
 
     def __init__(self, agreement: Agreement, stream: Iterator[Any]) -> None:
         self.driven = agreement.driven
-        first = next(stream, None)
-        if not isinstance(first, news.Began):
-            error = first.error if isinstance(first, news.Ended) else None
-            raise error or RoundError(
-                "server",
-                "beginning",
-                "The run ended before its owners had met.",
-                "There is no round to be seen.",
-                "Look at its log: control.log(number), with the number of the run.",
-            )
+        first = meeting(stream)
         self._news, self.left = stream, False
         self._context: object = None
         self.unknown = {name: those for name, those in first.unknown.items() if those}

@@ -28,6 +28,7 @@ from fedlab_nb.flower.columns.talk import (
 )
 from fedlab_nb.flower.columns.wire import Wire
 from fedlab_nb.flower.orders.owner import Introduction
+from fedlab_nb.flower.orders.site import withheld
 from fedlab_nb.flower.orders.trust import Trust
 from fedlab_nb.parties import DataOwner, Federation
 from fedlab_nb.parties.absent import absent_owner
@@ -37,6 +38,9 @@ from fedlab_nb.parties.house import House
 from fedlab_nb.privacy import Vault
 from fedlab_nb.records import PrivacyEvent, Round
 from fedlab_nb.rounds import rounds
+
+# Where the thread of a party is when one of its steps fails.
+_STAGE = "protocol"
 
 
 class OneParty(Federation):
@@ -125,7 +129,7 @@ class ColumnsSite:
         except FedLabError as error:
             self._end(error)
         except Exception as error:  # noqa: BLE001 - this process must not end: it would take others' work with it
-            self._end(_withheld(self.name, type(error).__name__))
+            self._end(withheld(self.name, type(error).__name__, _STAGE))
         sent, signed = self._wire.take_sent() if self._wire is not None else ((), {})
         return Return(*facts, sent, signed, error=self._error)
 
@@ -203,7 +207,7 @@ class ColumnsSite:
             error.__cause__ = error.__context__ = None
             self._error = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - any error of any library may quote a row
-            self._error = _withheld(self.name, type(error).__name__)
+            self._error = withheld(self.name, type(error).__name__, _STAGE)
         finally:
             wire.has_ended()
 
@@ -219,7 +223,9 @@ def part_keeper(strategy: Any, name: str, path: Path) -> Callable[[Round], None]
 
 
 def _known(name: str, error: Exception) -> FedLabError:
-    return error.with_traceback(None) if isinstance(error, FedLabError) else _withheld(name, type(error).__name__)
+    return (
+        error.with_traceback(None) if isinstance(error, FedLabError) else withheld(name, type(error).__name__, _STAGE)
+    )
 
 
 def _over(name: str) -> RoundError:
@@ -229,14 +235,4 @@ def _over(name: str) -> RoundError:
         f"The run was ended while {name!r} waited for a message.",
         "Nothing more will come of it; rounds that were played are kept.",
         "Start the run anew to go on.",
-    )
-
-
-def _withheld(name: str, kind: str) -> RoundError:
-    return RoundError(
-        name,
-        "protocol",
-        f"A step at {name!r} failed with {kind}; its text is withheld because it may quote private values.",
-        "Nothing of this step left the party.",
-        "Try the same on invented rows in a notebook, owner.mock(rows=200), where errors are shown in full.",
     )

@@ -109,7 +109,7 @@ class Site:
         try:
             written = reading.reply(reply)
         except Exception as error:  # noqa: BLE001 - what cannot be written must not end this process, with its keys
-            reply = Reply(reply.serial, self.process, error=_withheld(self.name, type(error).__name__))
+            reply = Reply(reply.serial, self.process, error=withheld(self.name, type(error).__name__))
             written = reading.reply(reply)
         self._last = data, written
         return written
@@ -129,7 +129,7 @@ class Site:
             error.__cause__ = error.__context__ = None
             return Reply(request.serial, self.process, error=error.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - any error of any library may quote a row
-            return Reply(request.serial, self.process, error=_withheld(self.name, type(error).__name__))
+            return Reply(request.serial, self.process, error=withheld(self.name, type(error).__name__))
         finally:
             for number in request.freed:  # at the end: orders that waited may still have needed it
                 self._kept.pop(number, None)
@@ -242,10 +242,11 @@ def _not_ordered(name: str, what: str) -> EncryptionError:
     )
 
 
-def _withheld(name: str, kind: str) -> RoundError:
+def withheld(name: str, kind: str, stage: str = "answer") -> RoundError:
+    """A step at a party failed with an error of this ``kind``, whose text may quote a row."""
     return RoundError(
         name,
-        "answer",
+        stage,
         f"A step at {name!r} failed with {kind}; its text is withheld because it may quote private values.",
         "Nothing of this step left the party.",
         "Try the same on invented rows in a notebook, owner.mock(rows=200), where errors are shown in full.",

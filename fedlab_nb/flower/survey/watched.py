@@ -13,7 +13,7 @@ from fedlab_nb.errors import FedLabError, RoundError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.survey.answers import together
-from fedlab_nb.flower.watch import UNKNOWN, Runs, WatchedFederation
+from fedlab_nb.flower.watch import UNKNOWN, Runs, WatchedFederation, meeting
 from fedlab_nb.units import counted, epsilon_text
 
 # How often, in seconds, one who waits looks again: so that an interruption of the kernel gets through.
@@ -33,16 +33,7 @@ class WatchedSurvey:
     """
 
     def __init__(self, agreement: Agreement, told: Iterator[news.News], control: Runs, number: int) -> None:
-        first = next(told, None)
-        if not isinstance(first, news.Began):
-            error = first.error if isinstance(first, news.Ended) else None
-            raise error or RoundError(
-                "server",
-                "beginning",
-                "The run ended before its owners had met.",
-                "No question was asked.",
-                "Look at its log: control.log(run.number).",
-            )
+        first = meeting(told)
         self.control, self.number, self.questions = control, number, agreement.strategy
         self.federation = WatchedFederation(agreement, first.introductions)
         unknown = [name for name, those in first.unknown.items() if those]
