@@ -75,6 +75,11 @@ class Agreement:
         return hasattr(self.strategy, "labels_at")
 
     @property
+    def steps(self) -> int:
+        """How many steps owners of different columns take together, each when the server begins it."""
+        return self.num_rounds
+
+    @property
     def key_makers(self) -> tuple[str, ...]:
         """Who makes the key that opens sums: the key holder, or the first owner for all of them."""
         return self.names[:1] if getattr(self.house.encrypt, "keys", "") == "owners" else (KEY_HOLDER,)

@@ -39,10 +39,11 @@ from pathlib import Path
 
 from fedlab_nb.flower import server
 from fedlab_nb.flower.client import KIND, packed
+from fedlab_nb.flower.grid.exchange import GridExchange
 from fedlab_nb.flower.party.place import HELLO, ORDERS
 
 app = server.server_app(Path(__file__).parent)
-inner, count = server.GridExchange.sent, itertools.count()
+inner, count = GridExchange.sent, itertools.count()
 
 
 def say(what, began, parties, sent, came):
@@ -78,7 +79,7 @@ def sent(self, bodies):
     return replies
 
 
-server.GridExchange.sent = sent
+GridExchange.sent = sent
 '''
 LINE = re.compile(r"BENCH (\w+) ([\d.]+) ([\d.]+) (\d+) (\d+) (\d+)")
 ROLES = {

@@ -16,6 +16,7 @@ from fedlab_nb.errors import FedLabError
 from fedlab_nb.flower import news, server
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.client import body_of, packed
+from fedlab_nb.flower.grid import exchange, meeting
 from fedlab_nb.flower.party.party import Party
 from fedlab_nb.flower.project.folder import APP
 from fedlab_nb.flower.rehearsal import Rehearsal
@@ -96,11 +97,18 @@ class Grid:
         return ready
 
 
+def set_clock(monkeypatch):
+    """The server's waiting takes no time."""
+    clock = Clock()
+    for part in (exchange, meeting):
+        monkeypatch.setattr(part, "time", clock)
+
+
 class Net:
     """The project of a federation, with a site for each party as a rehearsal has it, and nothing started."""
 
     def __init__(self, federation, strategy, monkeypatch, num_rounds=2):
-        monkeypatch.setattr(server, "time", Clock())
+        set_clock(monkeypatch)
         monkeypatch.setattr("flwr.app.Message", asked)
         self.rehearsal = Rehearsal(federation, strategy, num_rounds=num_rounds)
         self.app = self.rehearsal.project / APP

@@ -3,7 +3,7 @@
 import pytest
 
 from fedlab_nb.errors import SettingError
-from fedlab_nb.flower import server
+from fedlab_nb.flower.grid import meeting
 from fedlab_nb.flower.party.place import HELLO
 from tests.flower.net import FIRST, SECOND, answered, net, rounds_of
 
@@ -14,7 +14,7 @@ PATIENCE, WAIT = 1.0, 60.0
 def slow(net, node, seconds):
     """A node that reads many rows answers who it is so much later; gives how often it was asked."""
     inner, hellos = net.grid.pull_messages, []
-    until = server.time.now + seconds
+    until = meeting.time.now + seconds
 
     def way(data, ask):
         if data != HELLO:
@@ -23,7 +23,7 @@ def slow(net, node, seconds):
         return []
 
     def pull_messages(ids):
-        late = [pair for pair in hellos if server.time.now >= until and pair[0] in ids]
+        late = [pair for pair in hellos if meeting.time.now >= until and pair[0] in ids]
         for message, data in late:
             reply = answered(data, node)
             reply.metadata.reply_to_message_id = message
@@ -48,13 +48,13 @@ def test_who_comes_late_is_met_while_a_slow_one_is_waited_for(net):
     nodes = run.grid.get_node_ids
 
     def get_node_ids():
-        if server.time.now > 5 * PATIENCE:
+        if meeting.time.now > 5 * PATIENCE:
             run.grid.parties[SECOND] = late
         return nodes()
 
     run.grid.get_node_ids = get_node_ids
-    run.grid.ways[SECOND] = lambda data, ask: asked.append(server.time.now) or [ask(data)]
-    assert [*server.meet(run.agreement, run.grid, WAIT)] == [*run.agreement.nodes]
+    run.grid.ways[SECOND] = lambda data, ask: asked.append(meeting.time.now) or [ask(data)]
+    assert [*meeting.meet(run.agreement, run.grid, WAIT)] == [*run.agreement.nodes]
     assert asked[0] < 6 * PATIENCE
 
 
@@ -63,4 +63,4 @@ def test_who_is_there_and_says_nothing_is_told_of(net):
     run.grid.ways[FIRST] = lambda data, ask: []
     words = r"'Owner 1' did not come within 60 s; there: .*, 1 node that did not answer\."
     with pytest.raises(SettingError, match=words):
-        server.meet(run.agreement, run.grid, WAIT)
+        meeting.meet(run.agreement, run.grid, WAIT)

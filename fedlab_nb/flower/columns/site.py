@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from fedlab_nb.crypto import Identity
 from fedlab_nb.errors import EncryptionError, FedLabError, RoundError
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.columns.parcel import Seals
+from fedlab_nb.flower.columns.steps import Steps, training
 from fedlab_nb.flower.columns.talk import (
     Delivery,
     Guest,
@@ -36,8 +35,7 @@ from fedlab_nb.parties.books import Books
 from fedlab_nb.parties.columns.road import go_by
 from fedlab_nb.parties.house import House
 from fedlab_nb.privacy import Vault
-from fedlab_nb.records import PrivacyEvent, Round
-from fedlab_nb.rounds import rounds
+from fedlab_nb.records import PrivacyEvent
 
 # Where the thread of a party is when one of its steps fails.
 _STAGE = "protocol"
@@ -73,7 +71,7 @@ class OneParty(Federation):
 
 
 class ColumnsSite:
-    """One party's end; ``owner`` is None at the key holder. ``kept`` is called with every round's record."""
+    """One party's end; ``owner`` is None at the key holder. ``steps`` are what it does; left out, the rounds alone."""
 
     def __init__(
         self,
@@ -82,10 +80,11 @@ class ColumnsSite:
         trust: Trust,
         owner: DataOwner | None = None,
         vault: Vault | None = None,
-        kept: Callable[[Round], None] | None = None,
+        steps: Steps | None = None,
     ) -> None:
         self.name, self.process = name, secrets.token_hex(8)
-        self._agreement, self._trust, self._owner, self._vault, self._kept = agreement, trust, owner, vault, kept
+        self._agreement, self._trust, self._owner, self._vault = agreement, trust, owner, vault
+        self._steps = steps or training(agreement)
         # Books of its own, to tell what its data has given away; the run's are made when all owners are known.
         self._books = Books([owner], vault) if owner is not None else None
         self._identity = Identity()
@@ -191,18 +190,15 @@ class ColumnsSite:
             )
 
     def _play(self, federation: Federation, wire: Wire) -> None:
-        """The loop of ``rounds.py``, each round when the server begins it."""
+        """All steps, each when the server begins it."""
         try:
-            agreed = self._agreement
-            played = rounds(federation, agreed.strategy, num_rounds=agreed.num_rounds, seed=agreed.seed)
-            for number in range(1, agreed.num_rounds + 1):
+            steps = self._steps(federation)
+            for number in range(1, self._agreement.steps + 1):
                 wire.wait_for_round(number)
-                record = next(played)
-                if record.failed is not None:
-                    self._error = _known(self.name, record.failed.error)
+                failed = next(steps)
+                if failed is not None:
+                    self._error = _known(self.name, failed)
                     return
-                if self._kept is not None:
-                    self._kept(record)
         except FedLabError as error:
             error.__cause__ = error.__context__ = None
             self._error = error.with_traceback(None)
@@ -210,16 +206,6 @@ class ColumnsSite:
             self._error = withheld(self.name, type(error).__name__, _STAGE)
         finally:
             wire.has_ended()
-
-
-def part_keeper(strategy: Any, name: str, path: Path) -> Callable[[Round], None]:
-    """What keeps an owner's part of the model in a file of its own, after every round."""
-    from fedlab_nb.vertical.model.parts import part_of
-
-    def keep(record: Round) -> None:
-        part_of(strategy, record.state, name).save(path)
-
-    return keep
 
 
 def _known(name: str, error: Exception) -> FedLabError:

@@ -8,7 +8,8 @@ from pathlib import Path
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.codec import same_code
-from fedlab_nb.flower.columns.site import ColumnsSite, part_keeper
+from fedlab_nb.flower.columns.site import ColumnsSite
+from fedlab_nb.flower.columns.steps import part_keeper, training
 from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.orders.agreed import Agreed
 from fedlab_nb.flower.orders.hooks import PartysReading
@@ -28,6 +29,7 @@ class Party:
     def __init__(self, settings: Path, app: Path) -> None:
         self.idle_minutes, self._facts = 1.0, dict[str, object]()
         self._site: Site | ColumnsSite | None = None
+        self._trust: Trust | None = None
         try:
             self._load(SiteSettings.read(settings), Agreement.read(app))
         except FedLabError as error:
@@ -44,6 +46,7 @@ class Party:
         identity, makers = settings.lasting_identity(), agreement.key_makers
         facts_of_run = {"occasion": agreement.digest, "parties": agreement.parties, "makers": makers}
         trust = Trust(settings.name, identity, **facts_of_run, known=settings.known)  # type: ignore[arg-type]
+        self._trust = trust if agreement.seals else None
         self._facts |= {"identity": identity.public.hex(), "known": sorted(settings.known)}
         self.idle_minutes = settings.idle_minutes
         if agreement.vertical:
@@ -65,6 +68,10 @@ class Party:
             return self._site.answer(data[1:], self._reading)
         return json.dumps({**self._facts, "code": same_code(), "flower": flower_version()}).encode()
 
+    def take_words(self) -> list[str]:
+        """What the log at this site is to say after a reply: whose keys were taken on the server's word. Once each."""
+        return [] if self._trust is None else self._trust.take_words()
+
 
 def _of_columns(settings: SiteSettings, agreement: Agreement, trust: Trust) -> ColumnsSite:
     """A party of owners with different columns, who keeps its part of the model if its settings name a file for it."""
@@ -72,7 +79,9 @@ def _of_columns(settings: SiteSettings, agreement: Agreement, trust: Trust) -> C
         return ColumnsSite(settings.name, agreement, trust)
     path = settings.folder / settings.part if settings.part else None
     kept = None if path is None else part_keeper(agreement.strategy, settings.name, path)
-    return ColumnsSite(settings.name, agreement, trust, settings.owner(), settings.open_vault(), kept)
+    return ColumnsSite(
+        settings.name, agreement, trust, settings.owner(), settings.open_vault(), training(agreement, kept)
+    )
 
 
 def _could_not(kind: str) -> SettingError:

@@ -9,6 +9,7 @@ from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.columns.federation import ColumnsFederation
 from fedlab_nb.flower.columns.hub import Hub
 from fedlab_nb.flower.columns.site import ColumnsSite
+from fedlab_nb.flower.columns.steps import part_keeper, training
 from fedlab_nb.flower.orders.trust import Trust
 from fedlab_nb.parties.house import House
 from fedlab_nb.rounds import rounds
@@ -27,10 +28,13 @@ class ColumnsApart:
         self.trusts = {name: Trust(name, Identity(), **facts) for name in parties}
         by_name = {owner.name: owner for owner in owners}
         self.sites = {
-            name: ColumnsSite(name, self.agreement, self.trusts[name], by_name.get(name), kept=(kept or {}).get(name))
+            name: ColumnsSite(name, self.agreement, self.trusts[name], by_name.get(name), steps=self.steps(name, kept))
             for name in parties
         }
         self.crossed, self.asked, self.lost = [], set(), set()
+
+    def steps(self, name, kept):
+        return training(self.agreement, (kept or {}).get(name))
 
     def __call__(self, requests):
         replies = {}
@@ -70,7 +74,6 @@ def kinds(federation):
 
 def parts_apart(owners, strategy, num_rounds=2, seed=0, house=None):
     """Each owner's part of the model after the last round, as its site kept it; the server's federation and rounds."""
-    from fedlab_nb.flower.columns.site import part_keeper
     from fedlab_nb.vertical.model.parts import load_part
 
     with tempfile.TemporaryDirectory() as folder:

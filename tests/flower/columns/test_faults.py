@@ -202,7 +202,7 @@ def test_a_site_whose_protocol_has_ended_answers_at_once():
 
 def test_lost_updates_leave_parts_as_they_were(tmp_path):
     """An owner keeps its part after a round that went well, and not after one that did not."""
-    from fedlab_nb.flower.columns.site import part_keeper
+    from fedlab_nb.flower.columns.steps import part_keeper
     from fedlab_nb.vertical.model.parts import load_part
 
     path = tmp_path / "part.safetensors"

@@ -9,6 +9,7 @@ from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower import server
 from fedlab_nb.flower.driving.node import is_notebook
 from fedlab_nb.flower.driving.words import Question
+from fedlab_nb.flower.grid import meeting
 from fedlab_nb.flower.party.party import Party
 from fedlab_nb.flower.party.place import HELLO, ORDERS
 from fedlab_nb.flower.party.settings import SiteSettings
@@ -74,7 +75,7 @@ def test_a_party_cannot_drive_as_well(drive):
     run.net.settings[1].write_bytes(run.net.settings[run.node].read_bytes())
     run.grid.parties[1] = Party(run.net.settings[1], run.net.app).reply
     with pytest.raises(FedLabError, match=r"Two nodes say|did not come"):
-        server.meet(run.net.agreement, run.grid, 1.0)
+        meeting.meet(run.net.agreement, run.grid, 1.0)
 
 
 def test_where_nobody_agreed_on_it_a_notebook_keeps_the_run_from_beginning(drive, tmp_path):

@@ -12,7 +12,7 @@ from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.party.party import Party
 from fedlab_nb.flower.project.folder import APP
 from fedlab_nb.flower.rehearsal import Rehearsal
-from tests.flower.net import Clock, Grid, Net, asked
+from tests.flower.net import Grid, Net, asked, set_clock
 
 FILE = Path(__file__).parent / "asked.py"
 
@@ -53,7 +53,7 @@ class Asked(Net):
     """The project of questions, with a site for each party as a rehearsal has it, and nothing started."""
 
     def __init__(self, federation, function, monkeypatch):
-        monkeypatch.setattr(server, "time", Clock())
+        set_clock(monkeypatch)
         monkeypatch.setattr("flwr.app.Message", asked)
         # What would be found out here already is to be found out there.
         monkeypatch.setattr(sys.modules["fedlab_nb.flower.project.export"], "tried", lambda *_: None)
