@@ -15,9 +15,9 @@ from fedlab_nb.course import HOUSE, Course
 from fedlab_nb.errors import RoundError, SettingError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.driving.changing import changeable
 from fedlab_nb.flower.driving.run import WatchedRun, no_way_back
 from fedlab_nb.flower.driving.wheel import Wheel
-from fedlab_nb.flower.driving.words import changeable
 from fedlab_nb.flower.driving.worker import WatchedWorker
 from fedlab_nb.flower.orders.owner import Introduction
 from fedlab_nb.flower.sums.going_on import goes_on
@@ -117,7 +117,7 @@ class WatchedCourse(Course):
     @property
     def settings(self) -> dict[str, float]:
         """What a notebook at the wheel may change, as far as it is known here; nothing where none has it."""
-        return changeable(super().settings, self.federation.house) if self.driven else {}
+        return changeable(super().settings, self.federation) if self.driven else {}
 
     @property
     def goes_on(self) -> bool:

@@ -13,7 +13,8 @@ from typing import Any
 from fedlab_nb.course import Course
 from fedlab_nb.errors import FedLabError
 from fedlab_nb.flower.client import KIND, body_of, packed
-from fedlab_nb.flower.driving.words import WISHES, Question, Wish, check_changeable
+from fedlab_nb.flower.driving.changing import check_changeable
+from fedlab_nb.flower.driving.words import WISHES, Question, Wish
 from fedlab_nb.flower.sums.going_on import FarCourse
 from fedlab_nb.parties import Federation
 from fedlab_nb.records import Round
@@ -154,7 +155,7 @@ class Asking:
         if not changes:
             return
         try:
-            check_changeable(changes, course.federation.house)
+            check_changeable(changes, course.federation)
             course.change(changes)
         except FedLabError as error:
             self._refused = f"A change was refused: {error}"[:LONGEST_WORDS]

@@ -22,9 +22,7 @@ _GUIDE = """
 ## The notebook at the wheel
 
 The parties agreed that a notebook may drive this run (`"driven": true` in the agreement): hold it between two rounds,
-let it play one more, end it after a round, and change numbers of the strategy, such as the learning rate, from the next
-round on. It cannot change what the parties hold each other to: encryption, clip norm, noise and budgets; nor, under a
-privacy mechanism, who takes part. Every change stands in the records of the rounds. No round is played twice.
+let it play one more, and end it after a round. {changes} No round is played twice.
 
 The notebook is a node of its own. On its machine, as the user whose kernel it is: make a key pair as an owner does,
 have the server register it (`flwr supernode register notebook.pub lab --name notebook`), copy `{file}` there
@@ -46,17 +44,26 @@ Then `fl.flower.run(project, control)` or `fl.flower.attach(project, control, nu
 """
 
 
+_CHANGES = """\
+It can also change numbers of the strategy, such as the learning rate, from the
+next round on, and not what the parties hold each other to: encryption, clip norm, noise and budgets; nor, under a
+privacy mechanism, who takes part. Every change stands in the records of the rounds."""
+_KEPT = """\
+It changes no setting: each party plays the protocol by itself, as
+agreed on."""
+
+
 def site_file(digest: str) -> str:
     """The settings of the notebook's node."""
     return _SITE.format(notebook=NOTEBOOK, digest=digest)
 
 
-def guide_section() -> str:
+def guide_section(*, vertical: bool) -> str:
     """The section of the guide for those who run the machines."""
-    return _GUIDE.format(file=SITE_FILE, hold=HOLD)
+    return _GUIDE.format(file=SITE_FILE, hold=HOLD, changes=_KEPT if vertical else _CHANGES)
 
 
-def check_drivable(names: tuple[str, ...], *, has_rounds: bool, vertical: bool) -> None:
+def check_drivable(names: tuple[str, ...], *, has_rounds: bool) -> None:
     """Refuse a run that no notebook can drive.
 
     Raises:
@@ -67,12 +74,6 @@ def check_drivable(names: tuple[str, ...], *, has_rounds: bool, vertical: bool) 
             "Questions were to be exported with driven=True.",
             "They have no rounds between which a notebook could hold or change anything.",
             "Leave driven=True out; run.stop() ends the asking.",
-        )
-    if vertical:
-        raise SettingError(
-            "A run over owners of different columns was to be exported with driven=True.",
-            "Each of its parties plays the protocol by itself, with the settings agreed on, and hears of no others.",
-            "Leave driven=True out; run.stop() ends the run.",
         )
     if NOTEBOOK in names:
         raise SettingError(

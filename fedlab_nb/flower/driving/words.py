@@ -6,12 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
-
-from fedlab_nb.errors import SettingError
-
-if TYPE_CHECKING:
-    from fedlab_nb.parties.house import House
+from typing import Any, Self
 
 NOTEBOOK = "notebook"
 # The first byte says what is handed over: what do you wish; give me the wheel; let go.
@@ -21,9 +16,6 @@ WISHES, TAKE, LET_GO = b"w", b"t", b"l"
 HOLD = 60.0
 # A question or an answer is never longer than so many bytes.
 LONGEST = 1 << 16
-# What owners hold the server to, by the agreement: it is never changed while a run goes on.
-_AGREED = ("clip", "noise_multiplier")
-_SAMPLED = ("sample_rate", "dropout")
 
 
 @dataclass(frozen=True)
@@ -89,32 +81,6 @@ class Wish:
             if type(value) not in (int, float) or not math.isfinite(float(value)):
                 raise ValueError("change")
         return cls(**facts)
-
-
-def changeable(settings: Mapping[str, float], house: House) -> dict[str, float]:
-    """Those of ``settings`` that a notebook may change in a run elsewhere: what parties hold each other to stays."""
-    kept = _kept(house)
-    return {name: value for name, value in settings.items() if name not in kept}
-
-
-def check_changeable(names: Mapping[str, float], house: House) -> None:
-    """Refuse to change what parties have agreed on.
-
-    Raises:
-        SettingError: naming it.
-    """
-    for name in names:
-        if name in _kept(house):
-            raise SettingError(
-                f"{name} was to be changed, and the parties of this run have agreed on it.",
-                "Owners hold the server to the mechanism that protects their rows, whoever asks for another one.",
-                "Stop the run and export a project with another setting: all parties then agree on that one.",
-            )
-
-
-def _kept(house: House) -> tuple[str, ...]:
-    """With a mechanism also who takes part: how much noise each owner adds, and what is claimed, goes by that."""
-    return _AGREED if house.protect is None else (*_AGREED, *_SAMPLED)
 
 
 def _written(said: Question | Wish) -> bytes:

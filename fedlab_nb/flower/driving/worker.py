@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from fedlab_nb.errors import SettingError
+from fedlab_nb.flower.driving.changing import check_changeable
 from fedlab_nb.flower.driving.wheel import Wheel
-from fedlab_nb.flower.driving.words import Question, check_changeable
+from fedlab_nb.flower.driving.words import Question
 from fedlab_nb.records import Snapshot
 from fedlab_nb.records.snapshot import RunState
 from fedlab_nb.units import setting_words
@@ -31,7 +32,8 @@ class WatchedWorker(Worker):
 
     def __init__(self, course: WatchedCourse, wheel: Wheel | None, number: int) -> None:
         self.number = number
-        self.wheel, self.acts, self._held_after = wheel, DRIVEN if wheel is not None else WATCHED, -1
+        able = DRIVEN if course.settings else DRIVEN - {"change"}
+        self.wheel, self.acts, self._held_after = wheel, able if wheel is not None else WATCHED, -1
         super().__init__(course)
         if wheel is not None:
             wheel.hear, wheel.lost = self._hear, self._lose
@@ -78,7 +80,7 @@ class WatchedWorker(Worker):
         """
         wheel = self._wheel()
         self._refuse_if_over("Export a project with the other settings, and run it.")
-        check_changeable(settings, self.federation.house)
+        check_changeable(settings, self.federation)
         wanted = {**self._wanted, **settings}
         self.course.tried(wanted)
         now = self.course.settings

@@ -133,7 +133,7 @@ def export(
     taking = parties_of(parties, target, settings, what)
     rounds, start = _check_work(what, taking, num_rounds, seed)
     if driven:
-        check_drivable(taking.names, has_rounds=rounds > 0, vertical=is_vertical(taking.without_rows.schema))
+        check_drivable(taking.names, has_rounds=rounds > 0)
     cost = tried(what, taking) if asks(what) else None
     check_folder(place, overwrite=overwrite)
     rows = root_rows.place_of(what, place, overwrite=overwrite)
@@ -172,9 +172,10 @@ def _files(
     name: str, parties: Parties, agreement: Agreement, source: bytes | None, cost: float | None
 ) -> dict[str, bytes]:
     digest = agreement.digest
+    driving = guide_section(vertical=agreement.vertical) if agreement.driven else ""
     texts = {
         **app_files(name),
-        "README.md": readme(name, parties, agreement, cost) + (guide_section() if agreement.driven else ""),
+        "README.md": readme(name, parties, agreement, cost) + driving,
         "CERTIFICATES.md": certificates_page(parties),
         f"{APP}/{FILE}": agreement.text,
         **site_files(parties, digest),

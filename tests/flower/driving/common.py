@@ -80,12 +80,12 @@ class DrivenGrid(Grid):
 class Driven:
     """One driven run: ``begin`` starts the server, ``let`` has rounds played, ``attach`` is what a notebook does."""
 
-    def __init__(self, monkeypatch, num_rounds=4, **settings):
+    def __init__(self, monkeypatch, num_rounds=4, work=None, **settings):
         monkeypatch.setattr(nets, "Rehearsal", partial(Rehearsal, driven=True))
         monkeypatch.setattr(asking, "LOOK", 0.02)
         monkeypatch.setattr(server, "print", self._print, raising=False)
         self.num_rounds = num_rounds
-        self.net = Net(federation(**settings), STRATEGY, monkeypatch, num_rounds)
+        self.net = Net(*(work or (federation(**settings), STRATEGY)), monkeypatch, num_rounds)
         (self.node,) = [node for node, path in self.net.settings.items() if is_notebook(path)]
         ask = partial(answered, self.net.settings[self.node], str(RUN), self.net.app)
         self.grid = DrivenGrid(self.net.grid.parties, self.node, ask)
@@ -209,8 +209,8 @@ def drive(monkeypatch):
     """Makes driven runs, and ends them."""
     made = []
 
-    def make(num_rounds=4, **settings):
-        made.append(Driven(monkeypatch, num_rounds, **settings))
+    def make(num_rounds=4, work=None, **settings):
+        made.append(Driven(monkeypatch, num_rounds, work, **settings))
         return made[-1]
 
     yield make

@@ -129,15 +129,7 @@ def questions(frame):
     yield "mean", frame["mean_radius"].mean()
 
 
-def columns():
-    parts = {"lab": ["mean_radius", "diagnosis"], "clinic": ["mean_texture", "mean_area"]}
-    owners = fl.split_columns(fl.data.breast_cancer().head(60), target="diagnosis", **parts)
-    return fl.Federation(owners, encrypt=fl.CKKS("deep"))
-
-
-def test_what_has_no_rounds_or_is_played_by_all_parties_themselves_cannot_be_driven(tmp_path):
+def test_what_has_no_rounds_cannot_be_driven(tmp_path):
     with pytest.raises(SettingError, match="have no rounds"):
         export(federation(), questions, tmp_path / "survey", driven=True)
-    with pytest.raises(SettingError, match="plays the protocol by itself"):
-        export(columns(), fl.vertical.LogisticRegression(labels_at="lab"), tmp_path / "columns", driven=True)
     assert [*tmp_path.iterdir()] == []
