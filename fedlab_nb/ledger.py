@@ -132,8 +132,7 @@ class Ledger:
             if what.payload is not None:
                 self._kept.append((at, what.nbytes))
                 self._kept_bytes += what.nbytes
-            if self._kept_bytes > KEPT_BYTES:
-                self._forget_oldest()
+        self._forget_oldest()
         return recorded
 
     def _forget_oldest(self) -> None:
@@ -173,6 +172,15 @@ class Ledger:
             spent = perf_counter() - began
             self._seconds[name] = self._seconds.get(name, 0.0) + spent - self._inner
             self._inner = inner + spent
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[None]:
+        """Something else goes on in the meantime, with stages of its own: its seconds count there alone."""
+        began, inner = perf_counter(), self._inner
+        try:
+            yield
+        finally:
+            self._inner = inner + perf_counter() - began
 
     @contextmanager
     def busy(self, party: str) -> Iterator[None]:

@@ -79,6 +79,9 @@ class Road(Protocol):
     def send(self, kind: str, work: Callable[[], T], *, number: int, sender: str, to: str) -> T:
         """What ``work`` gives at ``sender``, as it crosses to ``to``; both have it, elsewhere it is ``NotHere``."""
 
+    def within(self, work: Callable[[], T], *, by: tuple[str, ...]) -> T:
+        """What ``work``, a part of the protocol, gives to the parties ``by``, who alone go through it."""
+
     def token(self) -> str:
         """32 hex characters that all parties know, and that no other time or run has."""
 

@@ -105,7 +105,7 @@ def _play(
             settings = strategy.settings(federation, state)
             stepped = strategy.step(state, federation, number, cohort, last=number == final)
             with federation.ledger.stage("score"):
-                scores = _checked(strategy.evaluate(stepped, federation, number, last=number == final))
+                scores = checked_scores(strategy.evaluate(stepped, federation, number, last=number == final))
             federation.round_ends()
             state = stepped
         except FedLabError as error:
@@ -124,7 +124,7 @@ def _play(
             return
 
 
-def _checked(scores: Scores) -> Scores:
+def checked_scores(scores: Scores) -> Scores:
     """Refuse scores that no table and no chart could show."""
     given = [scores] if not isinstance(scores, Scores) else [*scores.metrics.values(), *scores.noise.values()]
     given += [v for own in scores.by_owner.values() for v in own.values()] if isinstance(scores, Scores) else []

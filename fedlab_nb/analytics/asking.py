@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fedlab_nb.analytics.apart import came
+from fedlab_nb.analytics.apart.alone import heard
 from fedlab_nb.analytics.questions.cells import count_cells
 from fedlab_nb.analytics.questions.quantiles import octave_bins
 from fedlab_nb.analytics.questions.question import Floats, Question, Range, Total
@@ -35,7 +37,6 @@ _ENLARGED = 2.0**24
 FINE_STEP = 2.0**-10
 # What an owner that answers alone sends in place of a number that too few rows stand behind.
 _HIDDEN = -(2.0**60)
-MOST_CATEGORIES = 50
 
 
 @dataclass
@@ -43,7 +44,8 @@ class Inquiry:
     """One question of a user while it is asked: what it may cost, and what it took to answer it.
 
     ``noise_multiplier`` is 0 without a mechanism. ``numbers`` and ``hidden`` count what left and what was not shown;
-    ``count_noise`` is the standard deviation of the noise in a count of rows that came back, 0 without noise.
+    ``count_noise`` is the standard deviation of the noise in a count of rows that came back, 0 without noise. All that
+    one owner of different columns tells has the number ``turn``, as others count questions and not what they take.
     """
 
     source: Source
@@ -55,6 +57,7 @@ class Inquiry:
     lists: list[str] = field(default_factory=list)
     by_owner: bool = False
     count_noise: float = 0.0
+    turn: int | None = None
 
     @property
     def exact(self) -> bool:
@@ -97,7 +100,7 @@ class Inquiry:
 
     def each(self, question: Question) -> dict[str, Total]:
         """Every owner's own answer, readable for the server: without small cells, or with all of the noise in each."""
-        federation, number = self.source.federation, self.source.federation.turn()
+        federation, number = self.source.federation, self._number()
         house, noise_sd = federation.house, self.noise_multiplier * question.scale
         release = self._release()
 
@@ -115,15 +118,10 @@ class Inquiry:
                 noise_multiplier=release.amount,
             )
 
-        heard = federation.hear(
-            question.kind,
-            work,
-            number=number,
-            debits=self._debits(),
-            to=self.names,
-            asked=self._asked(question),
+        told = heard(
+            self.source, question.kind, work, number=number, debits=self._debits(), asked=self._asked(question)
         )
-        answers = {name: np.asarray(answer, dtype=np.float64) for name, answer in heard.items()}
+        answers = {name: came.numbers(name, answer, question.scale.shape) for name, answer in told.items()}
         self.numbers += sum(answer.size for answer in answers.values())
         self.by_owner, self.count_noise = True, float(noise_sd[0])
         return {n: Total(np.where(a == _HIDDEN, np.nan, a), noise_sd) for n, a in answers.items()}
@@ -157,8 +155,8 @@ class Inquiry:
                 f"Column {unknown[0]!r} has no declared bounds.",
                 "How far one row can move a sum, and so how much noise hides it, follows from the lowest and the "
                 "highest value that a row may have; taken from the rows themselves, they would give rows away.",
-                f'Declare them: fl.PrivateFrame(federation, bounds={{"{unknown[0]}": (lowest, highest)}}), or ask for '
-                f'quantile("{unknown[0]}", ...), which does without.',
+                f'Declare them at its owners: fl.DataOwner(..., bounds={{"{unknown[0]}": (lowest, highest)}}), at '
+                f'a site under [bounds] in site.toml; or ask for quantile("{unknown[0]}", ...), which does without.',
             )
         found: dict[str, Range] = {}
         if unknown:
@@ -171,7 +169,7 @@ class Inquiry:
         """The list of values of each column: declared, else, without noise, as the owners name them.
 
         Raises:
-            SettingError: if a column has no declared list and is numeric, or noise is added.
+            SettingError: if a column has no declared list and is numeric, noise is added, or owners name none of it.
         """
         known = {name: self.source.categories_of(name) for name in columns}
         unknown = [name for name, values in known.items() if values is None]
@@ -183,39 +181,53 @@ class Inquiry:
                     "Its values would have to be learned from the rows, and a rare value can name a single person."
                     if not numeric
                     else "It holds numbers, whose single values can be a row's own.",
-                    f'Declare the list: fl.PrivateFrame(federation, categories={{"{name}": [...]}})'
-                    + (f', or ask for histogram("{name}").' if numeric else "."),
+                    f'Declare the list at its owners: fl.DataOwner(..., categories={{"{name}": [...]}}), at '
+                    "a site under [categories] in site.toml"
+                    + (f'; or ask for histogram("{name}").' if numeric else "."),
                 )
         found = self._named(unknown) if unknown else {}
         return {name: found[name] if values is None else values for name, values in known.items()}
 
     def _named(self, columns: Sequence[str]) -> dict[str, tuple[object, ...]]:
-        """The values that some owner has five rows of or more, as each owner names its own."""
+        """The values that some owner has five rows of or more, as each owner names its own; SettingError for none."""
 
         def name_values(_: str, rows: Rows) -> str:
             table, named = self.source.table(rows), {}
             for column in columns:
                 counts = Counter(as_values(table[column]))
                 kept = [value for value, count in counts.items() if value is not None and count >= MIN_COUNT]
-                named[column] = sorted(kept, key=_order)[: MOST_CATEGORIES + 1]
+                named[column] = sorted(kept, key=_order)[: came.MOST_CATEGORIES + 1]
             return json.dumps(named)
 
-        federation = self.source.federation
         asked = f"{self.source.text}: values of {list(columns)!r} with {MIN_COUNT} rows or more"
-        heard = federation.hear(
-            "value list", name_values, number=federation.turn(), debits=self._debits(), to=self.names, asked=asked
-        )
-        lists = [json.loads(str(answer)) for answer in heard.values()]
+        told = heard(self.source, "value list", name_values, number=self._number(), debits=self._debits(), asked=asked)
+        lists = [came.lists(name, answer, columns) for name, answer in told.items()]
         self.lists += columns
-        found = {c: tuple(sorted({v for named in lists for v in named[c]}, key=_order)) for c in columns}
+        found: dict[str, tuple[object, ...]] = {
+            c: tuple(sorted({v for named in lists for v in named[c]}, key=_order)) for c in columns
+        }
         for column, values in found.items():
-            if len(values) > MOST_CATEGORIES:
-                raise SettingError(
-                    f"Column {column!r} has more than {MOST_CATEGORIES} different values.",
-                    "A table of so many cells rather lists rows than counts them.",
-                    f'Name the values that matter: fl.PrivateFrame(federation, categories={{"{column}": [...]}}).',
-                )
+            self._check_list(column, len(values))
         return found
+
+    def _check_list(self, column: str, size: int) -> None:
+        declare = f'fl.DataOwner(..., categories={{"{column}": [...]}}), at a site under [categories] in site.toml'
+        if size > came.MOST_CATEGORIES:
+            raise SettingError(
+                f"Column {column!r} has more than {came.MOST_CATEGORIES} different values.",
+                "A table of so many cells rather lists rows than counts them.",
+                f"Declare the values that matter at its owners: {declare}.",
+            )
+        if not size:
+            raise SettingError(
+                f"No value of column {column!r} has {MIN_COUNT} rows or more at any owner (of {self.source.text}).",
+                "The column has no declared list of values, and owners name only those: a rarer one can name a single "
+                "person. Without a value there is nothing to count.",
+                f"Declare the list at its owners: {declare}; or leave the column out.",
+            )
+
+    def _number(self) -> int:
+        return self.source.federation.turn() if self.turn is None else self.turn
 
     def _vector(self, question: Question, rows: Rows) -> Floats:
         return question.vector(self.source.table(rows))
@@ -241,11 +253,13 @@ def inquire(source: Source, purpose: str, epsilon: float | None) -> Iterator[Inq
         RuleError: if whole owners, rather than rows, are to be protected.
     """
     price = source.price(epsilon)
-    with source.federation.in_use():
-        if is_vertical(source.federation.schema):
-            align(source.federation)
-        multiplier = 0.0 if price is None else 1.0 / gaussian_mu(price, source.federation.delta)
-        yield Inquiry(source, purpose, price, multiplier)
+    federation, turn = source.federation, None
+    with federation.in_use():
+        if is_vertical(federation.schema):
+            align(federation)
+            turn = federation.turn()
+        multiplier = 0.0 if price is None else 1.0 / gaussian_mu(price, federation.delta)
+        yield Inquiry(source, purpose, price, multiplier, turn=turn)
 
 
 def _halves(vector: Floats) -> Floats:

@@ -175,7 +175,7 @@ class PrivateFrame(Guarded):
 
     def missing(self, *, epsilon: float | None = None) -> Answer:
         """Missing values by owner and column. Each owner's counts leave by themselves, readable for the server."""
-        return counts.missing(self._source, epsilon)
+        return counts.missing(self._source, list(self._source.columns), epsilon)
 
     def drift(self, names: Names = None, bins: int = 10, *, epsilon: float | None = None) -> Answer:
         """How far each owner's distribution of each column is from that of all: PSI and Jensen-Shannon distance.

@@ -153,7 +153,8 @@ class Source:
             raise SettingError(
                 f"Column {column.name!r} has no declared list of values, and {what} is {event!r}.",
                 "Under noise nobody can see whether any row has this value, or whether it is misspelt.",
-                f'Declare the list: fl.PrivateFrame(federation, categories={{"{column.name}": [...]}}).',
+                f'Declare the list at its owners: fl.DataOwner(..., categories={{"{column.name}": [...]}}), '
+                "at a site under [categories] in site.toml.",
             )
         return Outcome(column.name, event)
 

@@ -49,10 +49,15 @@ class PlainChannel:
 
 
 def _batches(vectors: Mapping[str, Floats], plan: Plan) -> Iterator[dict[str, Floats]]:
-    """Each owner's numbers on the plan's grid, a few owners' at a time, as nobody writes to them any more."""
+    """Each owner's numbers on the plan's grid, a few owners' at a time, as nobody writes to them any more.
+
+    ``vectors`` may have ``anew``: what they give is made for who asks, and is rounded where it is.
+    """
     sent: dict[str, Floats] = {}
+    anew = getattr(vectors, "anew", False)
     for name in vectors:
-        sent[name] = plan.grid(vectors[name])
+        vector = vectors[name]
+        sent[name] = plan.grid(vector, out=vector if anew else None)
         sent[name].setflags(write=False)
         if len(sent) * sent[name].nbytes >= _AT_ONCE:
             yield sent

@@ -3,7 +3,8 @@
 Read server.py first (the loop as a ServerApp), then orders/ (what crosses), party/ (what runs at a site), and
 federation.py (the road between parties, with owners elsewhere). ``export`` writes a project for real sites;
 ``Rehearsal`` runs the owners of a notebook on this machine as they would run apart. In place of a training, both take a
-function that asks questions (survey/). With ``driven=True`` a notebook holds, changes and ends the run (driving/).
+function that asks questions (survey/), or an ``fl.vertical.JointPrediction`` (predicting/). With ``driven=True`` a
+notebook holds, changes and ends the run (driving/).
 """
 
 from importlib import import_module
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fedlab_nb.flower.deploy.control import Control
     from fedlab_nb.flower.driving.run import WatchedRun
+    from fedlab_nb.flower.predicting.watched import WatchedPrediction
     from fedlab_nb.flower.project.export import Project, export
     from fedlab_nb.flower.rehearsal import Rehearsal
     from fedlab_nb.flower.survey.watched import WatchedSurvey
@@ -22,6 +24,7 @@ _PLACES = {
     "Control": "deploy.control",
     "Project": "project",
     "Rehearsal": "rehearsal",
+    "WatchedPrediction": "predicting.watched",
     "WatchedRun": "driving.run",
     "WatchedSurvey": "survey.watched",
     "attach": "watch",
@@ -29,7 +32,17 @@ _PLACES = {
     "run": "watch",
 }
 
-__all__ = ["Control", "Project", "Rehearsal", "WatchedRun", "WatchedSurvey", "attach", "export", "run"]
+__all__ = [
+    "Control",
+    "Project",
+    "Rehearsal",
+    "WatchedPrediction",
+    "WatchedRun",
+    "WatchedSurvey",
+    "attach",
+    "export",
+    "run",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -31,6 +31,7 @@ from fedlab_nb.flower.codec import (
 from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.parties.house import House
+from fedlab_nb.vertical import JointPrediction
 
 FILE = "agreement.json"
 # Where an object is, in words about it: in another process it is elsewhere.
@@ -41,11 +42,13 @@ _PLACE = re.compile(r" at 0x[0-9a-fA-F]+")
 class Agreement:
     """One run: which owners, under which settings, trained how, and by which code.
 
-    Of questions, ``strategy`` says which they are, and there are no rounds: ``num_rounds`` is 0.
+    Of questions, ``strategy`` says which they are, of a joint prediction, by parts of which strategy; there are no
+    rounds then: ``num_rounds`` is 0.
 
     ``modules`` are the app's own, beside this package: models and strategies of one's own are there. ``functions`` are
     those of them that may be named, by (module, name). ``driven`` says that a notebook, which is a node of its own, may
-    hold, change and end the run.
+    hold, change and end the run. ``linkage`` is the threshold (Dice) by which two owners without a common id link rows
+    that are alike; None where they have an id, or the same columns.
     """
 
     names: tuple[str, ...]
@@ -56,12 +59,13 @@ class Agreement:
     modules: tuple[str, ...] = ()
     functions: tuple[tuple[str, str], ...] = ()
     driven: bool = False
+    linkage: float | None = None
 
     @property
     def parties(self) -> tuple[str, ...]:
         """All who take part: the owners, and a key holder apart where there is one."""
-        if self.vertical:
-            return (*self.names, *self.strategy.openers)
+        if self.vertical and not isinstance(self.strategy, Questions):
+            return (*self.names, *self.strategy.openers_among(len(self.names)))
         return (*self.names, KEY_HOLDER) if getattr(self.house.encrypt, "keys", "") == "authority" else self.names
 
     @property
@@ -72,12 +76,14 @@ class Agreement:
     @property
     def vertical(self) -> bool:
         """Whether owners hold different columns: each party then runs the protocol itself."""
-        return hasattr(self.strategy, "labels_at")
+        return hasattr(self.strategy, "labels_at") or bool(getattr(self.strategy, "agreed", ()))
 
     @property
     def steps(self) -> int:
         """How many steps owners of different columns take together, each when the server begins it."""
-        return self.num_rounds
+        if isinstance(self.strategy, Questions):
+            return len(self.strategy.agreed)
+        return 1 if isinstance(self.strategy, JointPrediction) else self.num_rounds
 
     @property
     def key_makers(self) -> tuple[str, ...]:
@@ -94,6 +100,8 @@ class Agreement:
     @property
     def words(self) -> str:
         """The settings of the federation, for people."""
+        if self.vertical and isinstance(self.strategy, Questions) and self.house.encrypt is None:
+            return "not encrypted: the server reads what each owner answers, and nothing is asked across owners"
         return _words(self.house, vertical=self.vertical)
 
     @property
@@ -118,10 +126,11 @@ class Agreement:
     @property
     def text(self) -> str:
         """The file: what people read first, and the same for machines."""
-        facts = self.names, self.house, self.strategy, self.num_rounds, self.seed
+        facts = self.names, self.house, self.strategy, self.num_rounds, self.seed, self.linkage
         body = {
             "owners": [*self.names],
             "federation": self.words,
+            **({} if self.linkage is None else {"linkage": linked_words(self.linkage)}),
             **self._work,
             "driven": self.driven,
             "code": same_code(*self.modules),
@@ -133,10 +142,13 @@ class Agreement:
 
     @property
     def _work(self) -> dict[str, object]:
-        """What is done, for people: a training, or questions."""
+        """What is done, for people: a training, questions, or a prediction."""
         if isinstance(self.strategy, Questions):
-            return {"questions": repr(self.strategy)}
+            asked = [asked.text for asked in self.strategy.agreed]
+            return {"questions": repr(self.strategy), **({"asked": asked} if asked else {})}
         trained = _PLACE.sub("", repr(self.strategy))
+        if isinstance(self.strategy, JointPrediction):
+            return {"prediction": trained}
         return {"strategy": trained, "num_rounds": self.num_rounds, "seed": self.seed}
 
     @property
@@ -181,10 +193,10 @@ class Agreement:
                 "Install the same version of fedlab_nb everywhere, and export the app with it.",
             )
         allowed = cls((), House(), None, 0, modules=modules, functions=functions).allowed
-        names, house, strategy, num_rounds, seed = decode(exactly, allowed)
+        names, house, strategy, num_rounds, seed, linkage = decode(exactly, allowed)
         if isinstance(strategy, Questions):
             strategy.check(folder)
-        read = cls(names, house, strategy, num_rounds, seed, modules, functions, driven)
+        read = cls(names, house, strategy, num_rounds, seed, modules, functions, driven, linkage)
         if read.text != text:
             raise SettingError(
                 f"The agreement {path.name!r} says one thing to people and another to programs.",
@@ -209,3 +221,13 @@ def _words(house: House, *, vertical: bool) -> str:
     if house.min_owners is not None:
         parts.append(f"at least {house.min_owners} owners a round")
     return "; ".join(parts)
+
+
+def linked_words(threshold: float) -> str:
+    """How rows are found where owners have no id in common.
+
+    >>> linked_words(0.85)
+    'rows of both owners that are alike by 0.85 or more (Dice) are linked; the server gets a pseudonym of each row'
+    """
+    alike = f"rows of both owners that are alike by {threshold!r} or more (Dice)"
+    return f"{alike} are linked; the server gets a pseudonym of each row"

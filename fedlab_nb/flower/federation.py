@@ -59,6 +59,7 @@ class RemoteFederation(Federation):
         )
         self.books = self.books.apart({who.name: who.account for who in told})
         self.sites, self._writing = sites, writing
+        sites.riders.elsewhere = self.ledger.elsewhere
         self._sizes = Sizes(self.owners[0])
         self._at = Owners(self, sites, writing)
         self._channels = Channels(self.names, self.ledger, self.house.server, sites, self._at.reached)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedlab_nb.flower.codec import Allowed, decode, encode
+from fedlab_nb.parties.columns.alignment import Alignment
 from fedlab_nb.privacy import Statement
 from fedlab_nb.records import Message, Round
 
@@ -27,6 +28,13 @@ class Began:
 
     introductions: tuple[Any, ...]
     unknown: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Owners without a common id have linked their rows: how many, and how sure the links are."""
+
+    alignment: Alignment
 
 
 Spent = dict[str, Statement]
@@ -61,13 +69,26 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Predicted:
+    """The owner of the labels has its predictions of so many ``rows`` in common; None where none came about.
+
+    The rest is as of a round; no prediction is told to anybody.
+    """
+
+    rows: int | None
+    messages: tuple[Message, ...]
+    spent: Spent
+    trips: int
+
+
+@dataclass(frozen=True)
 class Ended:
     """No further round will come; ``error`` says why, where it was no good end."""
 
     error: Exception | None = None
 
 
-News = Began | Played | Answered | Ended
+News = Began | Linked | Played | Answered | Predicted | Ended
 
 
 def lines(number: int, news: News, allowed: Allowed) -> list[str]:

@@ -9,10 +9,12 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from fedlab_nb.crypto.linkage import texts_in
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.deploy.control import Control
 from fedlab_nb.flower.deploy.loopback import Loopback, Site
@@ -22,15 +24,17 @@ from fedlab_nb.flower.driving.run import WatchedRun
 from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.orders.trust import fingerprint_of
 from fedlab_nb.flower.party.settings import KEY_HOLDER, SiteSettings
+from fedlab_nb.flower.predicting.exporting import check_parts, has_rounds
+from fedlab_nb.flower.predicting.watched import WatchedPrediction
 from fedlab_nb.flower.project import export
-from fedlab_nb.flower.survey.questions import asks
 from fedlab_nb.flower.survey.watched import WatchedSurvey
 from fedlab_nb.flower.watch import attach, run
 from fedlab_nb.parties import DataOwner, Federation, Rows
 from fedlab_nb.records import Schema
 from fedlab_nb.records.schema import NO_TARGET
+from fedlab_nb.vertical import ModelPart
 
-ROWS, SETTINGS, PROJECT = "rows.parquet", "site.toml", "rehearsal"
+ROWS, SETTINGS, PROJECT, PART = "rows.parquet", "site.toml", "rehearsal", "part.safetensors"
 _KEY_HOLDER = "key_holder"
 _ROUNDS = 3
 
@@ -46,6 +50,8 @@ class Rehearsal:
         federation: its owners' rows are written to files of their own for as long as the rehearsal lasts.
         what, num_rounds, seed, task, driven: as for ``fl.flower.export``, but for 3 rounds where ``num_rounds`` is left
             out. Driven, this notebook has a SuperNode too, and the handle and its buttons hold, change and end the run.
+        parts: for a joint prediction, each owner's part of the model by its name, such as ``run.model.parts``; each
+            site gets its own. The predictions are then a file in ``folder_of(labels_at)`` until ``close``.
 
     Raises:
         SettingError, RuleError: what cannot leave the notebook, or Flower is not installed.
@@ -67,16 +73,19 @@ class Rehearsal:
         seed: int | None = None,
         task: str | Path | None = None,
         driven: bool = False,
+        parts: Mapping[str, ModelPart] | None = None,
     ) -> None:
         check_installed()
         _check_federation(federation)
+        check_parts(what, parts, federation.names)
         self._folder = Path(tempfile.mkdtemp(prefix="fedlab-rehearsal-"))
         # It holds rows: also removed at the end of the interpreter, or by the guard of the processes if it is killed.
         self._cleared = weakref.finalize(self, _clear, os.getpid(), self._folder)
         self._lab: Loopback | None = None
+        self._folders: dict[str, Path] = {}
         try:
             self.project = self._folder / PROJECT
-            rounds = _ROUNDS if num_rounds is None and not asks(what) else num_rounds
+            rounds = _ROUNDS if num_rounds is None and has_rounds(what) else num_rounds
             made = export(federation, what, self.project, num_rounds=rounds, seed=seed, task=task, driven=driven)
             self._own = {} if made.root_rows is None else {"root_rows": str(made.root_rows)}
             sites = [self._site(i, owner) for i, owner in enumerate(federation.owners, 1)]
@@ -84,6 +93,8 @@ class Rehearsal:
                 sites.append(self._site_of(KEY_HOLDER.replace(" ", "-"), _KEY_HOLDER))
             if driven:
                 sites.append(self._site_of(NOTEBOOK, NOTEBOOK))
+            for name, part in (parts or {}).items():
+                part.save(self.folder_of(name) / PART)
             self._introduce()
             self._sites = sites
         except BaseException:
@@ -112,6 +123,20 @@ class Rehearsal:
                 raise
         return self
 
+    def folder_of(self, owner: str) -> Path:
+        """The folder of an owner's site: its rows and settings, and what it keeps, until ``close``.
+
+        Raises:
+            SettingError: there is no such owner.
+        """
+        if owner not in self._folders:
+            raise SettingError(
+                f"The folder of {owner!r} was asked for, and the owners are {', '.join(self._folders)}.",
+                "Each owner's site has a folder of its own; nobody else's files are in it.",
+                "Name one of them.",
+            )
+        return self._folders[owner]
+
     @property
     def loopback(self) -> Loopback:
         """The processes: to be looked at, or to be disturbed."""
@@ -124,11 +149,11 @@ class Rehearsal:
         """What starts, stops and tells of runs."""
         return self.loopback.control
 
-    def run(self, *, patience: float = 120.0) -> WatchedRun | WatchedSurvey:
+    def run(self, *, patience: float = 120.0) -> WatchedRun | WatchedSurvey | WatchedPrediction:
         """Start what was rehearsed, and watch it here; a party may take ``patience`` seconds for each answer."""
         return run(self.project, self.control, patience=patience, wait=300.0, **self._own)
 
-    def attach(self, number: int) -> WatchedRun | WatchedSurvey:
+    def attach(self, number: int) -> WatchedRun | WatchedSurvey | WatchedPrediction:
         """Watch the run with this number, from its first round or answer on."""
         return attach(self.project, self.control, number)
 
@@ -152,7 +177,7 @@ class Rehearsal:
         """An owner's own folder: its rows, as they are behind its wall, and its settings."""
         files = [path for path in (self.project / "sites").glob("*.toml") if _is_for(path, owner.name)]
         site = self._site_of(f"owner-{number}", files[0].stem)
-        folder = Path(str(site.config["site"])).parent
+        folder = self._folders[owner.name] = Path(str(site.config["site"])).parent
         owner._inside(lambda rows: _write(rows, owner.schema, folder / ROWS), stage="writing its rows")  # noqa: SLF001
         settings = folder / SETTINGS
         settings.write_text(settings.read_text().replace('data = "rows.csv"', f'data = "{ROWS}"'))
@@ -203,7 +228,10 @@ def _write(rows: Rows, schema: Schema, path: Path) -> None:
     parts = []
     for (features, values), ids in zip((rows.training, rows.held_out), rows.ids or (None, None), strict=True):
         part = features if schema.target == NO_TARGET else features.assign(**{schema.target.name: values})
-        if schema.id is not None:
+        if schema.linked_by:
+            texts = [texts_in(each) for each in ids or ()]
+            part = part.assign(**{c.name: [row[k] for row in texts] for k, c in enumerate(schema.linked_by)})
+        elif schema.id is not None:
             numbers = schema.id.kind == "numeric"
             part = part.assign(**{schema.id.name: [int(each) if numbers else each.decode() for each in ids or ()]})
         parts.append(part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,13 +11,15 @@ from typing import Any
 from fedlab_nb.errors import FedLabError, RoundError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.deploy.settings import check_seconds
 from fedlab_nb.flower.driving.asking import Asking, Line
 from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.grid.exchange import GridExchange
 from fedlab_nb.flower.grid.meeting import Met, meet
-from fedlab_nb.flower.grid.playing import doings, federation_of
+from fedlab_nb.flower.grid.playing import doings, federation_of, with_links
 from fedlab_nb.flower.party.place import END, HELLO
 from fedlab_nb.flower.project.root_rows import joined
+from fedlab_nb.parties.columns.alignment import doubts_in_words
 
 
 def server_app(app: str | Path) -> Any:
@@ -29,13 +31,13 @@ def server_app(app: str | Path) -> Any:
 
     @made.main()
     def main(grid: Grid, context: Context) -> None:
-        config = context.run_config
+        config: Mapping[str, Any] = context.run_config
         agreement = Agreement.read(Path(app))
-        patience, wait = float(config.get("patience", 120)), float(config.get("wait", 300))
+        patience, wait = config.get("patience", 120), config.get("wait", 300)
         rows = str(config.get("root_rows", ""))
         for number, said in enumerate(told(agreement, grid, patience, wait, Path(app), rows), 1):
             doubt = agreement.on_first_sight(said.unknown) if isinstance(said, news.Began) else ""
-            words = _words(said) if isinstance(said, news.Played | news.Answered) else doubt
+            words = doubt if isinstance(said, news.Began | news.Ended) else _words(said)
             for line in (*news.lines(number, said, agreement.allowed), *filter(None, [words])):
                 print(line, flush=True)  # noqa: T201 - the log is what Flower passes on
             if isinstance(said, news.Ended) and said.error is not None:
@@ -49,11 +51,13 @@ def told(
 ) -> Iterator[news.News]:
     """The whole run, as what is to be told of it; a function of questions is looked for in the folder ``app``.
 
-    ``root_rows`` is the server's own file of them, where the strategy's rule needs it.
+    ``patience`` and ``wait`` are not checked before: `flwr run` passes on whatever it is given. ``root_rows`` is the
+    server's own file of them, where the strategy's rule needs it.
     """
     error: Exception | None = None
     exchange: GridExchange | None = None
     try:
+        check_seconds({"wait": wait, "patience": patience})
         whole = joined(agreement.strategy, root_rows)
         met = meet(agreement, grid, wait)
         exchange, asking = _ways(met, grid, agreement, patience)
@@ -61,7 +65,7 @@ def told(
         federation = federation_of(agreement, {name: party.identity for name, party in met.items()}, exchange)
         unknown = {name: [n for n in met if n != name and n not in party.known] for name, party in met.items()}
         yield news.Began(tuple(federation.introductions), {name: tuple(those) for name, those in unknown.items()})
-        error = yield from doings(federation, agreement, app, asking)
+        error = yield from with_links(federation, doings(federation, agreement, app, asking))
     except FedLabError as failure:
         error = failure.with_traceback(None)
     except Exception as failure:  # noqa: BLE001 - whatever it is, the parties are to be told that it is over
@@ -93,7 +97,11 @@ def _broke(error: Exception) -> RoundError:
     )
 
 
-def _words(played: news.Played | news.Answered) -> str:
+def _words(played: news.Linked | news.Played | news.Answered | news.Predicted) -> str:
+    if isinstance(played, news.Predicted):
+        return f"Predicted: {played.rows or 'no'} rows in common ({played.trips} trips so far)"
+    if isinstance(played, news.Linked):
+        return doubts_in_words(played.alignment)
     if isinstance(played, news.Answered):
         return f"Answered: {played.name or 'nothing that was to be kept'} ({played.trips} trips so far)"
     record = played.record

@@ -5,7 +5,6 @@ The run does not need the notebook: it may be left and taken up again, in anothe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from fedlab_nb.course import HOUSE, Course
 from fedlab_nb.errors import RoundError, SettingError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.deploy.settings import check_seconds
 from fedlab_nb.flower.driving.changing import changeable
 from fedlab_nb.flower.driving.run import WatchedRun, no_way_back
 from fedlab_nb.flower.driving.wheel import Wheel
@@ -24,12 +24,15 @@ from fedlab_nb.flower.sums.going_on import goes_on
 from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.absent import absent_owner
+from fedlab_nb.parties.columns.road import keep_alignment
 from fedlab_nb.parties.rules import is_number
 from fedlab_nb.records import Round
 from fedlab_nb.records.snapshot import Tone
 from fedlab_nb.units import counted
+from fedlab_nb.vertical import JointPrediction
 
 if TYPE_CHECKING:
+    from fedlab_nb.flower.predicting.watched import WatchedPrediction
     from fedlab_nb.flower.survey.watched import WatchedSurvey
 
 UNKNOWN = (
@@ -62,7 +65,7 @@ class WatchedFederation(Federation):
         self._accounts = {who.name: who.account for who in told}
         self.books = self.books.apart(self._accounts)
 
-    def take(self, played: news.Played | news.Answered) -> None:
+    def take(self, played: news.Played | news.Answered | news.Predicted) -> None:
         """Enter what crossed in a round or for an answer, and what each owner's data has given away by now."""
         self.ledger.enter(played.messages)
         self._accounts = {name: statement.account for name, statement in played.spent.items()}
@@ -155,6 +158,8 @@ class WatchedCourse(Course):
                 state = replace(item.record.state, context=self._context)
                 self._follow(item.record)
                 yield replace(item.record, state=state)
+            elif isinstance(item, news.Linked):
+                keep_alignment(self.federation, item.alignment)
             elif isinstance(item, news.Ended):
                 known = bool(self.records) and self.records[-1].failed is not None and not self.goes_on
                 if item.error is not None and not known:
@@ -170,11 +175,12 @@ class WatchedCourse(Course):
             )
 
 
-def run(project: str | Path, control: Runs, **config: float | str) -> WatchedRun | WatchedSurvey:
+def run(project: str | Path, control: Runs, **config: float | str) -> WatchedRun | WatchedSurvey | WatchedPrediction:
     """Start the project in a folder at a SuperLink, and watch it: returns once all its parties have met.
 
-    A training is watched as a run, questions as a survey, whose ``wait()`` gives the answers. Rounds and answers are
-    followed beside the notebook or script; a script that ends before ``wait()`` returns leaves the run, which goes on.
+    A training is watched as a run, questions as a survey, whose ``wait()`` gives the answers, a joint prediction until
+    the owner of the labels has it: its ``wait()`` gives the number of rows. All are followed beside the notebook or
+    script; a script that ends before ``wait()`` returns leaves the run, which goes on.
 
     ``config``: ``wait``, for how many seconds parties may come, and ``patience``, for how many each may take to answer.
 
@@ -183,7 +189,7 @@ def run(project: str | Path, control: Runs, **config: float | str) -> WatchedRun
     """
     agreement = agreement_of(project)  # owners may debit a run as soon as it begins: what cannot be watched does not
     _check_control(control)
-    _check_seconds(config)
+    check_seconds(config)
     number = control.run(Path(project), dict(config))
     try:
         return _watched(agreement, control, number)
@@ -195,7 +201,7 @@ def run(project: str | Path, control: Runs, **config: float | str) -> WatchedRun
         raise
 
 
-def attach(project: str | Path, control: Runs, number: int) -> WatchedRun | WatchedSurvey:
+def attach(project: str | Path, control: Runs, number: int) -> WatchedRun | WatchedSurvey | WatchedPrediction:
     """Watch the run with this number, from its first round or answer on; it may be going on or over.
 
     If its parties agreed that a notebook drives it, this one takes the wheel: its SuperNode must be on this machine.
@@ -214,12 +220,16 @@ def attach(project: str | Path, control: Runs, number: int) -> WatchedRun | Watc
     return _watched(agreement, control, number)
 
 
-def _watched(agreement: Agreement, control: Runs, number: int) -> WatchedRun | WatchedSurvey:
+def _watched(agreement: Agreement, control: Runs, number: int) -> WatchedRun | WatchedSurvey | WatchedPrediction:
     lines: Iterable[str] = control.log(number)
     if isinstance(agreement.strategy, Questions):
         from fedlab_nb.flower.survey.watched import WatchedSurvey
 
         return WatchedSurvey(agreement, news.read(lines, agreement.allowed), control, number)
+    if isinstance(agreement.strategy, JointPrediction):
+        from fedlab_nb.flower.predicting.watched import WatchedPrediction
+
+        return WatchedPrediction(agreement, news.read(lines, agreement.allowed), control, number)
     wheel = Wheel(agreement.digest, number) if agreement.driven else None
     try:
         course = WatchedCourse(agreement, news.read(lines, agreement.allowed))
@@ -261,14 +271,3 @@ def _check_control(control: object) -> None:
             "It starts runs, reads their logs and stops them.",
             'Make one: fl.flower.Control("fl.example.org:8000", "ca.pem", "flower-home"). A rehearsal has .control.',
         )
-
-
-def _check_seconds(config: Mapping[str, object]) -> None:
-    for name in ("wait", "patience"):
-        value = config.get(name, 1.0)
-        if not (is_number(value) and 0 < value < math.inf):  # type: ignore[operator]
-            raise SettingError(
-                f"{name}={value!r} was asked for.",
-                "It is a number of seconds, larger than 0: no party comes or answers in less.",
-                "For example fl.flower.run(project, control, wait=300, patience=120).",
-            )

@@ -121,8 +121,9 @@ class Learner:
         with _alone(), torch.no_grad():
             alike, module = self._scoring is not None, self._scoring or self._fresh().eval()
             load_weights(module, weights)
-            filled = np.concatenate([X, np.zeros((-len(X) % _ROWS_ALIKE, *X.shape[1:]), X.dtype)]) if alike else X
-            outputs: Floats = module(torch.tensor(filled)).double().numpy()[: len(X)]
+            # A copy either way: a module may write to what it is given.
+            filled = np.concatenate([X, np.zeros((-len(X) % _ROWS_ALIKE if alike else 0, *X.shape[1:]), X.dtype)])
+            outputs: Floats = module(torch.from_numpy(filled)).double().numpy()[: len(X)]
             return outputs if outputs.ndim == 2 else outputs.reshape(len(X), -1)
 
     def _fresh(self) -> nn.Module:

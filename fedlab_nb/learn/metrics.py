@@ -162,9 +162,12 @@ class Scorecard:
         """The scores of each line; the mean area is over those classes that occur in the line, and others do."""
         curves, bins = self._curves
         tables = counts[:, 3:].reshape(len(counts), curves, 2, bins)
-        told = (tables.sum(3) > 0).all(2)
+        if curves == 1:  # most of its many bins have no rows, and add nothing to an area
+            tables = tables[..., tables.any((0, 1, 2))]
+        rows_of_each = tables.sum(3)
+        told = (rows_of_each > 0).all(2)
         areas = np.zeros(told.shape)
-        areas[told] = _areas(tables[told])
+        areas[told] = _areas(tables[told], rows_of_each[told])
         mean, known = areas.sum(1) / np.maximum(told.sum(1), 1), told.any(1)
         scores: list[dict[str, float]] = []
         for (wrong, right, loss), auc, there in zip(counts[:, :3].tolist(), mean.tolist(), known, strict=True):
@@ -250,15 +253,19 @@ def exact_area(scores: Floats, positive: NDArray[np.bool_]) -> float | None:
 def area_under_curve(table: Floats) -> float | None:
     """The area under the ROC curve from counts (2, bins) of negatives and positives by rising score."""
     negatives, positives = table.sum(1)
-    return float(_areas(table[None])[0]) if negatives > 0 and positives > 0 else None
+    both = negatives > 0 and positives > 0
+    return float(_areas(table[None], np.array([[negatives, positives]]))[0]) if both else None
 
 
-def _areas(tables: Floats) -> Floats:
-    """The areas (n,) under curves (n, 2, bins) that all have both kinds of rows."""
+def _areas(tables: Floats, rows: Floats) -> Floats:
+    """The areas (n,) under curves (n, 2, bins) with so many ``rows`` (n, 2) of either kind, none of which is 0."""
     # Rows in the same bin are ties, and ties count half.
     negatives, positives = tables[:, 0], tables[:, 1]
-    below = np.cumsum(negatives, axis=1) - negatives
-    areas: Floats = (positives * (below + negatives / 2)).sum(1) / (negatives.sum(1) * positives.sum(1))
+    below = np.cumsum(negatives, axis=1)
+    below -= negatives
+    below += negatives / 2
+    below *= positives
+    areas: Floats = below.sum(1) / (rows[:, 0] * rows[:, 1])
     return areas
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -125,11 +126,17 @@ def terms_of_sum(
     most, least = float(np.max(deviations, initial=0.0)), np.min(deviations, where=deviations > 0.0, initial=np.inf)
     reach, scheme = bound + NOISE_TAIL * most, house.encrypt
     scheme = scheme and for_range(scheme, reach, everyone, step, present + absent)
-    plan = (scheme or CKKS()).plan(bound=reach, owners=everyone)
+    plan = _planned(scheme or CKKS(), reach, everyone)
     shares = house.noise_shares(present, absent)
     # Where numbers have noise of their own each, the least of it must not be rounded away.
     plan.check_noise(float(least / np.sqrt(shares)) if most else 0.0)
     return Terms(scheme, plan, shares)
+
+
+@lru_cache(maxsize=64)
+def _planned(scheme: Encryption, reach: float, owners: int) -> Plan:
+    """The same in every round."""
+    return scheme.plan(bound=reach, owners=owners)
 
 
 def noisy(
@@ -178,15 +185,20 @@ class Sent(Mapping[str, Floats]):
     ) -> None:
         self._updates = updates
 
-        def anew(name: str) -> Floats:
+        def made(name: str) -> Floats:
             return noisy(house, terms, updates[name], noise_sd, debits[name], path(name))
 
-        self._anew: Callable[[str], Floats] = anew
+        self._make: Callable[[str], Floats] = made
         drawn = not isinstance(noise_sd, float) or noise_sd != 0.0
-        self._made = {name: anew(name) for name in updates} if drawn else None
+        self._made = {name: made(name) for name in updates} if drawn else None
+
+    @property
+    def anew(self) -> bool:
+        """True if each array that this gives is a new one, which nobody else has."""
+        return self._made is None
 
     def __getitem__(self, name: str) -> Floats:
-        return self._anew(name) if self._made is None else self._made[name]
+        return self._make(name) if self._made is None else self._made[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._updates)
@@ -197,6 +209,8 @@ class Sent(Mapping[str, Floats]):
 
 def dropouts(house: House, names: Sequence[str], number: int, seed: int) -> tuple[str, ...]:
     """Who of ``names`` was chosen for round ``number`` and drops out of it: each by a coin of its own."""
+    if not house.dropout:
+        return ()
     coins = np.random.default_rng([seed, number, 3]).random(len(names))
     leaves = {name for name, coin in zip(names, coins, strict=True) if coin < house.dropout}
     return tuple(name for name in _chosen(house, names, number, seed) if name in leaves)
@@ -208,7 +222,7 @@ def cohort(house: House, names: Sequence[str], number: int, seed: int) -> tuple[
     Fewer than ``min_owners`` stay out. With encryption a single owner stays out as well: the sum over one owner would
     be that owner's update. So do owners who are too few to take masks off.
     """
-    dropped = dropouts(house, names, number, seed)
+    dropped = frozenset(dropouts(house, names, number, seed))
     present = tuple(name for name in _chosen(house, names, number, seed) if name not in dropped)
     least = max(2 if house.encrypt else 1, house.min_owners or 1)
     if isinstance(house.encrypt, SecAgg):
@@ -217,5 +231,7 @@ def cohort(house: House, names: Sequence[str], number: int, seed: int) -> tuple[
 
 
 def _chosen(house: House, names: Sequence[str], number: int, seed: int) -> tuple[str, ...]:
+    if house.sample_rate == 1.0:
+        return tuple(names)
     coins = np.random.default_rng([seed, number, 1]).random(len(names))
     return tuple(name for name, coin in zip(names, coins, strict=True) if coin < house.sample_rate)

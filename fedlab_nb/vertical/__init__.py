@@ -12,7 +12,7 @@ from fedlab_nb.vertical.cut import Defence, LabelDP, LabelLeak, Marvell, MaxNorm
 from fedlab_nb.vertical.linear import LinearRegression, PoissonRegression
 from fedlab_nb.vertical.linkage import link
 from fedlab_nb.vertical.logistic import LogisticRegression
-from fedlab_nb.vertical.model import MergedModel, ModelPart, VerticalModel, load_part
+from fedlab_nb.vertical.model import JointPrediction, MergedModel, ModelPart, VerticalModel, load_part
 from fedlab_nb.vertical.products import Factor, sums_of_products
 from fedlab_nb.vertical.scorecard.card import Scorecard, scorecard
 from fedlab_nb.vertical.secureboost import SecureBoost
@@ -23,6 +23,7 @@ __all__ = [
     "Alignment",
     "Defence",
     "Factor",
+    "JointPrediction",
     "LabelDP",
     "LabelLeak",
     "LinearRegression",

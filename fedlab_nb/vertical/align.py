@@ -31,7 +31,7 @@ from fedlab_nb.errors import RoundError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment
 from fedlab_nb.parties.columns.fitting import check_exact, check_vertical
-from fedlab_nb.parties.columns.road import alignment_of, charge, keep_alignment, own, road_of, send
+from fedlab_nb.parties.columns.road import alignment_of, charge, keep_alignment, linkage_of, own, road_of, send
 from fedlab_nb.places import NotHere
 
 Floats = NDArray[np.float64]
@@ -47,6 +47,7 @@ def align(federation: Federation, *, progress: Progress | None = None) -> Alignm
     """Which rows all owners of a federation have; they look for them once, later calls tell the same.
 
     ``progress`` is called with the share done; left out, a line of text appears if it takes longer than two seconds.
+    Owners in processes of their own who agreed to link rows that are alike do so here (``fl.vertical.link``).
 
     Raises:
         RuleError: the owners have the same columns and no ids.
@@ -57,6 +58,11 @@ def align(federation: Federation, *, progress: Progress | None = None) -> Alignm
     known = alignment_of(federation)
     if known is not None:
         return known
+    agreed = linkage_of(federation)
+    if agreed is not None:
+        from fedlab_nb.vertical.linkage import link
+
+        return link(federation, threshold=agreed, progress=progress)
     check_exact(federation.schema, "An alignment")
     charge(federation, "which rows are in common", federation.names)
     with federation.ledger.stage("align"):
@@ -140,17 +146,23 @@ def _rows(told: Sequence[Floats | NotHere]) -> int:
 
 def _remember(alignment: Alignment, order: Sequence[int], told: Floats, rows: Rows) -> None:
     """The owner undoes its own shuffling, and keeps its rows in common in the order that all owners agree on."""
-    _check_told(told, len(order))
+    check_told(told, len(order), "align")
     alignment.note(rows, [order[int(place)] for place in told])
 
 
-def _check_told(told: Floats, ids: int) -> None:
-    """At an owner: refuse places that no comparison of lists gives; of one row again and again a score would tell."""
+def check_told(told: Floats, ids: int, stage: str) -> None:
+    """At an owner: refuse places that no comparison of lists gives; of one row again and again a score would tell.
+
+    ``told`` are places (rows,) in a list of ``ids``, in order.
+
+    Raises:
+        RoundError: naming the server, and the ``stage``.
+    """
     steps = np.diff(told, prepend=-1.0, append=float(ids)) if isinstance(told, np.ndarray) and told.ndim == 1 else None
     if steps is None or not (steps >= 1.0).all() or (steps % 1.0).any() or len(told) < FEWEST:
         raise RoundError(
             "server",
-            "align",
+            stage,
             "The server named rows in common that no comparison of lists gives: too few, or one of them twice.",
             "A score over one row again and again would be that of a single person.",
             "Nothing more was done; ask who runs the server which code it runs.",

@@ -10,9 +10,11 @@ Who learns what, if all follow the protocol:
         what is frequent in them. Who knows which names are frequent can guess some of them, without the key.
     the key holder    nothing.
 The server with an owner, or who passes keys on and puts in its own, has the key: it can check every guess of a name at
-the other owner. An owner that invents rows learns which of them are like one of the other's. The same tables give the
-same pseudonyms in every run; other tables, or another partner, give others: the half of the key that an owner sends the
-other follows from all that it has (a keyed hash), and tells something only to who can already list all of it.
+the other owner. An owner that invents rows learns which of them are like one of the other's. The server compares the
+filters, and nobody can check that it links those that are most alike: it could link others, five at least and none
+twice. The same tables give the same pseudonyms in every run; other tables, or another partner, give others: the half of
+the key that an owner sends the other follows from all that it has (a keyed hash), and tells something only to who can
+already list all of it.
 
 Source: Schnell, Bachteler, Reiher, BMC Medical Informatics and Decision Making 9:41, 2009 (pairs of letters in Bloom
 filters, Dice coefficient); Schnell, Bachteler, Reiher, German Record Linkage Center WP-GRLC-2011-02 (one filter a row).
@@ -21,36 +23,36 @@ filters, Dice coefficient); Schnell, Bachteler, Reiher, German Record Linkage Ce
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedlab_nb.channel import Opaque
 from fedlab_nb.crypto.linkage import BITS, MARGIN, Filters, Links, Partner, best_pairs, filters_in
 from fedlab_nb.errors import EncryptionError, RoundError, RuleError, SettingError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment, Doubts
-from fedlab_nb.parties.columns.fitting import check_linked_by
+from fedlab_nb.parties.columns.fitting import USUAL_THRESHOLD, check_linked_by, check_threshold
 from fedlab_nb.parties.columns.ids import lots
 from fedlab_nb.parties.columns.road import alignment_of, charge, keep_alignment, own, send
-from fedlab_nb.vertical.align import FEWEST, Line, Progress
-
-T = TypeVar("T")
+from fedlab_nb.places import here
+from fedlab_nb.vertical.align import FEWEST, Line, Progress, check_told
 
 if TYPE_CHECKING:
     from fedlab_nb.crypto.linkage.compare import Bytes
 
+Floats = NDArray[np.float64]
 MOST_ROWS = 20_000
 FILTERS, HALF, LINKED, ORDER = "filters of rows", "half of the filters' key", "linked rows", "order of linked rows"
-_LEAST_THRESHOLD = 0.5
 _ROOM = 0.2
 """By so much rows of different people can be more alike than filters are full."""
 
 
-def link(federation: Federation, *, threshold: float = 0.85, progress: Progress | None = None) -> Alignment:
+def link(federation: Federation, *, threshold: float = USUAL_THRESHOLD, progress: Progress | None = None) -> Alignment:
     """Rows of two owners that are alike, for owners with ``id=[...]``; everything else uses what is found here.
 
     Two rows are linked if each is the other's only best, and their filters are alike by ``threshold`` (Dice, 1 for
@@ -64,11 +66,11 @@ def link(federation: Federation, *, threshold: float = 0.85, progress: Progress 
         SettingError: a threshold that cannot work, or another one than the rows were linked by before.
         RuleError: owners with an id or of the same columns, or more than 20,000 rows at one of them.
         RoundError: fewer than five links, or filters too full for this threshold, and no owner has been told any; or an
-            owner fails.
+            owner fails, or the server names rows that no comparison gives.
         EncryptionError: an owner sent something else than the protocol says.
     """
     check_linked_by(federation.schema)
-    _check_threshold(threshold)
+    check_threshold(threshold)
     known = alignment_of(federation)
     if known is not None:
         return _known(known, threshold)
@@ -83,12 +85,33 @@ def link(federation: Federation, *, threshold: float = 0.85, progress: Progress 
 
 @dataclass
 class _Side:
-    """One owner in the protocol: what it keeps to itself until the end."""
+    """One owner in the protocol: what it keeps to itself until the end. ``other`` is the one that it links with."""
 
-    name: str
     partner: Partner
+    other: str
     order: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, name: str, other: str, _: Rows) -> _Side:
+        """The owner ``name`` before anything has crossed."""
+        return cls(Partner(name), other)
+
+    def public(self, _: Rows) -> bytes:
+        """By what the other owner seals for this one."""
+        return self.partner.public
+
+    def meet(self, public: object, _: Rows) -> None:
+        """Agree with the other owner on how to seal."""
+        self.partner.meet(self.other, public if isinstance(public, bytes) else b"")
+
+    def half(self, rows: Rows) -> Opaque:
+        """This owner's half of the filters' key."""
+        return Opaque(self.partner.half(rows.content), f"half of the filters' key, sealed for {self.other}")
+
+    def agree(self, half: object, _: Rows) -> None:
+        """Make the key of both halves."""
+        self.partner.agree(_data(half))
 
     def filters(self, rows: Rows) -> Filters:
         """The filters of all rows, in an order that nobody can foretell: places in a list tell nothing about rows."""
@@ -96,7 +119,26 @@ class _Side:
         self.order = [int(place) for place in np.random.default_rng(secrets.randbits(128)).permutation(len(ids))]
         return self.partner.filters([ids[place] for place in self.order])
 
-    def drawn(self, rows: Rows, share: float) -> tuple[list[int], list[int]]:
+    def take(self, places: Floats, _: Rows) -> None:
+        """Which of its own rows are linked: ``places`` (rows,) are those in the list of filters that it sent."""
+        listed = isinstance(places, np.ndarray) and places.ndim == 1
+        check_told(np.sort(places) if listed else places, len(self.order), "link")
+        self.positions = [self.order[int(place)] for place in places]
+
+    def tell(self, alignment: Alignment, share: float, rows: Rows) -> Opaque:
+        """The first owner says which linked rows are held out, and in what order all of them lie."""
+        trained, held_out = self._drawn(rows, share)
+        alignment.link(rows, self.positions, trained, held_out)
+        plain = np.array([len(trained), *trained, *held_out], dtype="<u4").tobytes()
+        return Opaque(self.partner.seal(plain, "order"), f"the order of linked rows, sealed for {self.other}")
+
+    def follow(self, alignment: Alignment, order: object, rows: Rows) -> None:
+        """The second owner lays its linked rows in the order that the first one has told."""
+        plain, mine = self.partner.open(_data(order), "order"), self.partner.name
+        trained, held_out = _order_in(plain, len(self.positions), sender=self.other, receiver=mine)
+        alignment.link(rows, self.positions, trained, held_out)
+
+    def _drawn(self, rows: Rows, share: float) -> tuple[list[int], list[int]]:
         """Which linked rows are trained on and which held out (about a ``share``), in what order: the first owner's."""
         ids = (rows.ids or ([], []))[0]
         # The order would tell the other owner how a name is written here, if it followed from the name alone.
@@ -107,75 +149,81 @@ class _Side:
 
 def _linked(federation: Federation, number: int, threshold: float, progress: Progress) -> Alignment:
     """The protocol: a key for two, filters to the server, links back, and an order that only the owners know."""
-    first, second = (_Side(name, Partner(name)) for name in federation.names)
-    _agree(federation, number, first, second)
+    first, second = names = federation.names
+    sides = {
+        name: own(federation, HALF, partial(_Side.of, name, other), at=name)
+        for name, other in ((first, second), (second, first))
+    }
+    _agree(federation, number, sides)
+    lists = [_received(federation, number, name, side) for name, side in sides.items()]
     # At the server: it sees which filters are alike, and has no key to make one.
-    lists = [_received(federation, number, side) for side in (first, second)]
-    _check_room(lists, federation.names, threshold)
-    links = best_pairs(lists[0], lists[1], threshold, progress)
-    _check_enough(len(links.places), federation.names, threshold)
-    for side, places in zip((first, second), links.places.T, strict=True):
-        told = places.astype(np.float64)
-        send(federation, LINKED, partial(_told, told), number=number, sender="server", to=side.name)
-        side.positions = [side.order[place] for place in places]
-    alignment = Alignment(federation.names, len(links.places), secrets.token_hex(8), _doubts(links, threshold))
-    _agree_on_order(federation, number, alignment, first, second)
+    links = own(federation, LINKED, lambda _: _compared(lists, names, threshold, progress), at="server")
+    counts = []
+    for column, (name, side) in enumerate(sides.items()):
+        places = send(federation, LINKED, partial(_told, links, column), number=number, sender="server", to=name)
+        own(federation, LINKED, partial(_Side.take, side, places), at=name)
+        counts.append(places)
+    doubts = own(federation, LINKED, lambda _: _doubts(links, threshold), at="server")
+    alignment = Alignment(names, len(here(counts, np.empty(0))), secrets.token_hex(8), doubts)
+    tell = partial(_Side.tell, sides[first], alignment, federation.owners[0].held_out)
+    order = send(federation, ORDER, tell, number=number, sender=first, to=second)
+    own(federation, ORDER, partial(_Side.follow, sides[second], alignment, order), at=second)
     return alignment
 
 
-def _agree(federation: Federation, number: int, first: _Side, second: _Side) -> None:
+def _agree(federation: Federation, number: int, sides: Mapping[str, _Side]) -> None:
     """The two owners get to know each other's public keys, then send each other half of the filters' key, sealed."""
-    both = (first, second), (second, first)
+    both = tuple(sides), tuple(sides)[::-1]
     for mine, other in both:
-        public = mine.partner.public
-        send(federation, "identity", partial(_told, public), number=number, sender=mine.name, to=other.name)
-        other.partner.meet(mine.name, mine.partner.public)
-    halves = {}
-    for mine, other in both:
-
-        def half(rows: Rows, mine: _Side = mine, other: _Side = other) -> Opaque:
-            return Opaque(mine.partner.half(rows.content), f"half of the filters' key, sealed for {other.name}")
-
-        halves[other.name] = send(federation, HALF, half, number=number, sender=mine.name, to=other.name).data
+        public = send(federation, "identity", partial(_Side.public, sides[mine]), number=number, sender=mine, to=other)
+        own(federation, HALF, partial(_Side.meet, sides[other], public), at=other)
+    halves = {
+        other: send(federation, HALF, partial(_Side.half, sides[mine]), number=number, sender=mine, to=other)
+        for mine, other in both
+    }
     for mine, _ in both:
-        mine.partner.agree(halves[mine.name])
+        own(federation, HALF, partial(_Side.agree, sides[mine], halves[mine]), at=mine)
 
 
-def _told(payload: T, _: Rows | None) -> T:
-    return payload
+def _received(federation: Federation, number: int, name: str, side: _Side) -> Bytes:
+    """At the server: the filters of one owner."""
+    sent = send(federation, FILTERS, partial(_Side.filters, side), number=number, sender=name, to="server")
+    return own(federation, FILTERS, lambda _: filters_in(sent.payload, sender=name), at="server")
 
 
-def _received(federation: Federation, number: int, side: _Side) -> Bytes:
-    sent = send(federation, FILTERS, side.filters, number=number, sender=side.name, to="server")
-    return filters_in(sent.payload, sender=side.name)
+def _compared(lists: Sequence[Bytes], names: tuple[str, ...], threshold: float, progress: Progress) -> Links:
+    """At the server: which filters are most alike, where there are enough of them, and not too full."""
+    for name, filters in zip(names, lists, strict=True):
+        _check_count(name, len(filters))
+    _check_room(lists, names, threshold)
+    links = best_pairs(lists[0], lists[1], threshold, progress)
+    _check_enough(len(links.places), names, threshold)
+    return links
 
 
-def _agree_on_order(federation: Federation, number: int, alignment: Alignment, first: _Side, second: _Side) -> None:
-    """The first owner says which linked rows are held out, and in what order all of them lie, sealed for the second."""
-    share = federation.owners[0].held_out
-
-    def tell(rows: Rows) -> Opaque:
-        trained, held_out = first.drawn(rows, share)
-        alignment.link(rows, first.positions, trained, held_out)
-        plain = np.array([len(trained), *trained, *held_out], dtype="<u4").tobytes()
-        return Opaque(first.partner.seal(plain, "order"), f"the order of linked rows, sealed for {second.name}")
-
-    sealed = send(federation, ORDER, tell, number=number, sender=first.name, to=second.name)
-
-    def follow(rows: Rows) -> None:
-        trained, held_out = _order_in(second.partner.open(sealed.data, "order"), alignment.rows, first.name)
-        alignment.link(rows, second.positions, trained, held_out)
-
-    own(federation, ORDER, follow, at=second.name)
+def _told(links: Links, column: int, _: None) -> Floats:
+    return links.places[:, column].astype(np.float64)
 
 
-def _order_in(plain: bytes, rows: int, sender: str) -> tuple[Sequence[int], Sequence[int]]:
-    count, *order = (int(place) for place in np.frombuffer(plain, dtype="<u4"))
-    if sorted(order) != list(range(rows)) or count > rows:
+def _data(sealed: object) -> bytes:
+    """The bytes of what the other owner sealed; of anything else none, which it did not seal."""
+    return sealed.data if isinstance(sealed, Opaque) else b""
+
+
+def _order_in(plain: bytes, rows: int, *, sender: str, receiver: str) -> tuple[Sequence[int], Sequence[int]]:
+    count, *order = np.frombuffer(plain, dtype="<u4").tolist() if plain and len(plain) % 4 == 0 else [1]
+    if sorted(order) != list(range(len(order))) or count > len(order):
         raise EncryptionError(
             f"What {sender!r} sent as the order of {rows:,} linked rows is no such order.",
             "The two owners would train on different people as if they were the same ones.",
             f"Nothing is used: link again, and find out what {sender!r} sends.",
+        )
+    if len(order) != rows:
+        raise EncryptionError(
+            f"{sender!r} sent an order of {len(order):,} linked rows, and the server told {receiver!r} of {rows:,}.",
+            "The two owners would train on different people as if they were the same ones.",
+            f"Nothing is used: ask who runs the server how many it told each owner of, and find out what {sender!r} "
+            "sends.",
         )
     return order[:count], order[count:]
 
@@ -185,7 +233,7 @@ def _doubts(links: Links, threshold: float) -> Doubts:
 
 
 def _known(known: Alignment, threshold: float) -> Alignment:
-    if known.doubts is not None and known.doubts.threshold != threshold:
+    if isinstance(known.doubts, Doubts) and known.doubts.threshold != threshold:
         raise SettingError(
             f"A linkage with threshold {threshold:g} was asked for, and these rows are linked by "
             f"{known.doubts.threshold:g} already.",
@@ -195,19 +243,11 @@ def _known(known: Alignment, threshold: float) -> Alignment:
     return known
 
 
-def _check_threshold(threshold: float) -> None:
-    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-    if not number or not _LEAST_THRESHOLD < threshold <= 1.0:
-        raise SettingError(
-            f"threshold={threshold!r} was asked for.",
-            "It says how alike two rows must be to be linked: 1 for equal ones; rows of different people are often "
-            "alike by a half.",
-            "Choose a number above 0.5 and up to 1; 0.85 is usual.",
-        )
-
-
 def _check_size(name: str, rows: Rows) -> None:
-    count = len((rows.ids or ([], []))[0])
+    _check_count(name, len((rows.ids or ([], []))[0]))
+
+
+def _check_count(name: str, count: int) -> None:
     if count > MOST_ROWS:
         raise RuleError(
             f"{name!r} has more than {MOST_ROWS:,} rows to be linked.",

@@ -12,12 +12,13 @@ than its columns gets other sums opened, which nobody notices.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.crypto import Sealed
+from fedlab_nb.crypto import CKKS, Sealed
 from fedlab_nb.crypto.products import ProductPlan
 from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.parties import Federation, Rows
@@ -56,6 +57,8 @@ def sums_of_products(
 ) -> Floats:
     """What ``read`` makes at the key holder of the sums over rows of left column times right one, (left, right).
 
+    Whoever multiplies or opens knows the widths of both sides and the rows; elsewhere they are not looked at.
+
     Law: the sums are those of the columns rounded to their bits, exactly. ``kind`` names the question in the ledger; in
     one ``number`` the key holder opens one of it for each pair of owners. What it costs is charged before.
 
@@ -64,30 +67,30 @@ def sums_of_products(
         RoundError, EncryptionError: nothing was released.
     """
     session = product_session(federation, check_products(federation.house.encrypt, f"The {kind}"), number)
-    plan = ProductPlan(
-        scheme=session.scheme,
-        rows=alignment.rows,
-        left=left.width,
-        right=right.width,
-        left_bits=left.bits,
-        right_bits=right.bits,
-    )
+    plan = cache(partial(_planned, session.scheme, alignment.rows, left, right))
 
     def seal(rows: Rows) -> Sealed:
         columns = left.columns(alignment.of(rows))
-        return session.seal(plan, columns, number=number, kind=kind, sender=left.owner, to=right.owner)
+        return session.seal(plan(), columns, number=number, kind=kind, sender=left.owner, to=right.owner)
 
     def multiply(rows: Rows) -> Sealed:
         columns = right.columns(alignment.of(rows))
-        factors = session.factors(plan, columns, sender=right.owner)
-        return session.multiply(plan, [(sealed, factors)], number=number, kind=kind, sender=right.owner).sealed
+        factors = session.factors(plan(), columns, sender=right.owner)
+        return session.multiply(plan(), [(sealed, factors)], number=number, kind=kind, sender=right.owner).sealed
+
+    def opened(_: None) -> Floats:
+        return read(session.open(plan(), summed, number=number, kind=kind))
 
     try:
         sealed = send(federation, kind, seal, number=number, sender=left.owner, to=right.owner)
         summed = send(federation, f"sum of {kind}s", multiply, number=number, sender=right.owner, to=KEY_HOLDER)
-        shown = read(session.open(plan, summed, number=number, kind=kind))
+        return send(federation, f"sum of {kind}s, opened", opened, number=number, sender=KEY_HOLDER, to=to)
     except BaseException:
         drop_keys(federation)  # keys of sums that failed are not used again
         raise
-    federation.ledger.post(number, KEY_HOLDER, to, f"sum of {kind}s, opened", shown)
-    return shown
+
+
+def _planned(scheme: CKKS, rows: int, left: Factor, right: Factor) -> ProductPlan:
+    return ProductPlan(
+        scheme=scheme, rows=rows, left=left.width, right=right.width, left_bits=left.bits, right_bits=right.bits
+    )

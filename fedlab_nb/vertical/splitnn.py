@@ -264,7 +264,9 @@ class SplitNN(VerticalStrategy):
             )
 
     def _shape(self, federation: Federation, setup: Setup) -> Shape:
-        columns = {owner.name: len(owner.schema.features) for owner in federation.owners}
+        # Of rows to predict there may be further columns, which nobody has trained with.
+        known = {column.name for column in setup.schema.features}
+        columns = {o.name: sum(c.name in known for c in o.schema.features) for o in federation.owners}
         return Shape(setup, columns, self.cut, self.hidden)
 
     def _labels(self, setup: Setup, noise: Noise, mine: Mine) -> Floats:

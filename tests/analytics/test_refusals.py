@@ -195,3 +195,29 @@ def test_answers_carry_no_rows():
     for answer in (frame.histogram("x", [0, 10, 1e6]), frame["x"].quantile([0.5]), frame.describe(), frame.missing()):
         for text in (repr(answer), answer._repr_html_(), repr(answer.attrs)):
             assert "918273" not in text
+
+
+RARE = {
+    "value counts": lambda f: f.value_counts("name"),
+    "cross table": lambda f: f.crosstab("ill", "name"),
+    "groups": lambda f: f.groupby("name").size(),
+    "means of groups": lambda f: f.groupby("name")["age"].mean(),
+    "test": lambda f: f.ttest("age", by="name"),
+    "curves": lambda f: f.kaplan_meier("age", "ill", by="name"),
+    "evidence": lambda f: f.woe("ill", True),
+    "drift": lambda f: f.drift(),
+    "a condition that no row meets": lambda f: f[f["age"] > 1000].value_counts("often"),
+}
+
+
+@pytest.mark.parametrize("case", list(RARE))
+def test_a_column_of_rare_values_only_is_named_and_what_to_declare(case):
+    table = pd.DataFrame({"name": [f"name {i // 4}" for i in range(40)], "often": ["a", "b"] * 20, "age": range(40)})
+    table["ill"] = [True, True, False, False] * 10
+    frame = PrivateFrame(fl.Federation(owners(tables={"North": table, "South": table}, target="ill")))
+    with pytest.raises(SettingError, match=r"No value of column '\w+' has 5 rows or more at any owner") as caught:
+        RARE[case](frame)
+    said, column = str(caught.value), "often" if "condition" in case else "name"
+    assert f'fl.DataOwner(..., categories={{"{column}": [...]}})' in said
+    assert re.search(r"name \d", said) is None
+    assert frame.crosstab("often", "ill").shape == (2, 2)

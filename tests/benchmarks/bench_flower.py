@@ -7,6 +7,7 @@ A trip is one message to each party and its answer. Flower itself takes seconds 
 asks every three seconds whether there is something for it, and a new process starts for each message. So each real trip
 is followed by an empty one to the same parties, in the same run: other work on this machine then slows both. Every
 third empty one is also made in Flower's own way (grid.send_and_receive), which looks every three seconds for answers.
+An empty round of Flower is two of those: its own FedAvg asks the nodes to train, and then to evaluate.
 """
 
 from __future__ import annotations
@@ -179,11 +180,17 @@ def spread(trips: list[Trip]) -> str:
     return f"{statistics.median(seconds):6.2f} ({seconds[0]:.2f} to {seconds[-1]:.2f})" if seconds else "     -"
 
 
-def main(owners: int = 3, rounds: int = 3) -> None:
-    """Print start-up, trips and memory."""
-    federation = fl.Federation(fl.split_rows(fl.data.breast_cancer(), owners=owners, seed=0), encrypt=fl.CKKS())
+def main(owners: int = 3, rounds: int = 4) -> None:
+    """Print start-up, trips and memory: in the clear, and under CKKS."""
+    for encrypt in (None, fl.CKKS()):
+        measured(encrypt, owners, rounds)
+
+
+def measured(encrypt: fl.CKKS | None, owners: int, rounds: int) -> None:
+    """The same under one encryption."""
+    federation = fl.Federation(fl.split_rows(fl.data.breast_cancer(), owners=owners, seed=0), encrypt=encrypt)
     strategy = fl.FedAvg(fl.models.logistic(), executor="sequential")
-    say(f"{owners} owners and a key holder, FedAvg(logistic), CKKS, {rounds} rounds, {os.cpu_count()} cores")
+    say(f"\n== {owners} owners, FedAvg(logistic), {encrypt or 'in the clear'}, {rounds} rounds, {os.cpu_count()} cores")
     say(f"load of this machine at the beginning: {os.getloadavg()[0]:.1f}")
     with Memory() as memory:
         lab = Rehearsal(federation, strategy, num_rounds=rounds)
@@ -220,6 +227,11 @@ def show(found: list[Trip | int]) -> None:
     say(f"all trips: real {spread(real)}, empty {spread(empty)}, Flower's own way {spread(own)}")
     total = sum(t.seconds for t in real) / sum(t.seconds for t in empty)
     say(f"a real trip over the empty one after it: median {statistics.median(ratios):.2f}; all over all {total:.2f}")
+    steady = [sum(t.seconds for t in those if t.what == "real") for number, those in by_round(found) if number > 1]
+    if steady and own:
+        real_round, empty_round = statistics.median(steady), 2 * statistics.median(trip.seconds for trip in own)
+        ratio = f"{real_round / empty_round:.2f}"
+        say(f"a round after the first: {real_round:.1f} s; an empty one of Flower: {empty_round:.1f} s; ratio {ratio}")
 
 
 if __name__ == "__main__":

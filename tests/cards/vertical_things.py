@@ -28,6 +28,7 @@ def vertical_things(evil: str, two_lines: str, word: str, number: float) -> dict
         "vertical model": model,
         "vertical part": model.parts[two_lines],
         "vertical merged": model.merge(fed, consent=[evil, two_lines]),
+        "joint prediction": fl.vertical.JointPrediction(linear),
         "scorecard": fl.vertical.scorecard(model),
         "points": fl.vertical.scorecard(model).parts[two_lines],
         "linear strategy": linear,

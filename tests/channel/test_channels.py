@@ -56,6 +56,13 @@ def test_the_sum_is_that_of_the_numbers_on_the_grid_to_the_last_bit(scheme, leng
     assert ledger.verify()
 
 
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_the_numbers_that_are_given_to_a_channel_stay_as_they_are(scheme):
+    given, same = vectors(NAMES, 5), vectors(NAMES, 5)
+    opened(scheme, given)
+    assert all(given[name].tobytes() == same[name].tobytes() and given[name].flags.writeable for name in NAMES)
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
 def test_all_owners_at_the_bound_still_fit(scheme, sign):

@@ -118,6 +118,9 @@ def test_the_grid_moves_a_number_by_half_a_step_at_most_and_a_second_time_not_at
     assert all(abs(Fraction(r) - Fraction(v)) <= step / 2 for r, v in zip(rounded, values, strict=True))
     assert all(Fraction(r) % step == 0 for r in rounded)
     assert np.array_equal(plan.grid(rounded), rounded)
+    place = np.array(values)
+    assert plan.grid(place, out=place) is place
+    assert place.tobytes() == rounded.tobytes()
     assert not np.any(np.signbit(rounded) & (rounded == 0)), "one zero only, or equal sums would differ in bits"
 
 

@@ -65,6 +65,11 @@ def owners(n=3, first=0, **settings):
 
 
 def played(federation, strategy, num_rounds=2, seed=0):
+    """The rounds as a notebook plays them, or a run elsewhere: there ``told`` is the ledger that is passed on."""
+    from fedlab_nb.flower.grid.playing import way_to_play
     from fedlab_nb.rounds import rounds
 
-    return list(rounds(federation, strategy, num_rounds=num_rounds, seed=seed))
+    play = rounds
+    if isinstance(federation, RemoteFederation):
+        play, federation.told = way_to_play(federation, strategy)
+    return list(play(federation, strategy, num_rounds=num_rounds, seed=seed))

@@ -107,10 +107,10 @@ def set_clock(monkeypatch):
 class Net:
     """The project of a federation, with a site for each party as a rehearsal has it, and nothing started."""
 
-    def __init__(self, federation, strategy, monkeypatch, num_rounds=2):
+    def __init__(self, federation, strategy, monkeypatch, num_rounds=2, **more):
         set_clock(monkeypatch)
         monkeypatch.setattr("flwr.app.Message", asked)
-        self.rehearsal = Rehearsal(federation, strategy, num_rounds=num_rounds)
+        self.rehearsal = Rehearsal(federation, strategy, num_rounds=num_rounds, **more)
         self.app = self.rehearsal.project / APP
         self.agreement = Agreement.read(self.app)
         self.settings = {}

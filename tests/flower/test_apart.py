@@ -46,11 +46,15 @@ SCHEMES = {
 BOUNDS = {name: (-1000.0, 5000.0) for name in fl.data.breast_cancer().columns if name != "diagnosis"}
 
 
+def messages(federation):
+    return getattr(federation, "told", federation.ledger).messages
+
+
 def crossings(federation):
-    return [(m.round, m.sender, m.receiver, m.kind, m.encrypted) for m in federation.ledger.messages]
+    return [(m.round, m.sender, m.receiver, m.kind, m.encrypted) for m in messages(federation)]
 
 
-def assert_the_same(strategy, house, num_rounds=2, **settings):
+def assert_the_same(strategy, house, num_rounds=3, **settings):
     here = fl.Federation(owners(**settings), **{f: getattr(house, f) for f in House.__dataclass_fields__})
     far = Apart(owners(**settings), house).federation(strategy)
     expected, got = played(here, strategy, num_rounds), played(far, strategy, num_rounds)
@@ -60,21 +64,24 @@ def assert_the_same(strategy, house, num_rounds=2, **settings):
         assert np.array_equal(one.state.weights["server"], other.state.weights["server"])
         assert (one.metrics, one.owner_metrics, one.cohort) == (other.metrics, other.owner_metrics, other.cohort)
         assert one.epsilon == other.epsilon
+        assert one.traffic.keys() == other.traffic.keys()
+        assert [t.messages for t in one.traffic.values()] == [t.messages for t in other.traffic.values()]
     assert crossings(here) == crossings(far)
     assert far.ledger.verify()
+    assert far.told.verify()
     return here, far
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_strategy_gives_the_same_bits_and_the_same_ledger(name):
     here, far = assert_the_same(STRATEGIES[name], House())
-    assert [m.nbytes for m in here.ledger.messages] == [m.nbytes for m in far.ledger.messages]
+    assert [m.nbytes for m in messages(here)] == [m.nbytes for m in messages(far)]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_scheme_gives_the_same_bits_and_the_same_ledger(scheme):
     here, far = assert_the_same(STRATEGIES["FedAvg"], House(encrypt=SCHEMES[scheme]))
-    sizes = [[m.nbytes for m in f.ledger.messages if m.kind not in ("public key", "secret key")] for f in (here, far)]
+    sizes = [[m.nbytes for m in messages(f) if m.kind not in ("public key", "secret key")] for f in (here, far)]
     assert sizes[0] == sizes[1]
 
 

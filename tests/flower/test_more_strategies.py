@@ -44,8 +44,8 @@ def memory(history):
 @pytest.mark.parametrize("name", BUFFERS)
 def test_late_owners_give_the_same_bits_and_the_same_ledger(name):
     here, far = assert_the_same(BUFFERS[name], House(), num_rounds=7)
-    assert [m.nbytes for m in here.ledger.messages] == [m.nbytes for m in far.ledger.messages]
-    begun = [m.round for m in far.ledger.messages if m.kind == "model, to begin with"]
+    assert [m.nbytes for m in here.ledger.messages] == [m.nbytes for m in far.told.messages]
+    begun = [m.round for m in far.told.messages if m.kind == "model, to begin with"]
     assert len(set(begun)) > 3  # they begin at different times
 
 
@@ -135,7 +135,7 @@ def root_bytes(rows=ROOT):
 
 def test_root_rows_give_the_same_bits_and_the_same_ledger():
     here, far = assert_the_same(trusting(), House(), num_rounds=3)
-    assert [m.nbytes for m in here.ledger.messages] == [m.nbytes for m in far.ledger.messages]
+    assert [m.nbytes for m in here.ledger.messages] == [m.nbytes for m in far.told.messages]
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_a_frozen_plan_costs_what_it_costs_in_the_notebook_and_is_debited_at_eac
     assert [r.epsilon for r in expected] == [r.epsilon for r in got]
     assert got[0].epsilon == got[2].epsilon <= 8.0  # all of it is paid before the first round
     facts = [(m.round, m.sender, m.receiver, m.kind) for m in here.ledger.messages]
-    assert facts == [(m.round, m.sender, m.receiver, m.kind) for m in far.ledger.messages]
+    assert facts == [(m.round, m.sender, m.receiver, m.kind) for m in far.told.messages]
     for name, side in apart.sides.items():
         frozen_alike(here.account(name), side._books.accounts[name])
         frozen_alike(here.account(name), far.account(name))

@@ -23,8 +23,8 @@ from fedlab_nb.crypto.vouching.linear import VALUE_BYTES, moduli
 from fedlab_nb.errors import EncryptionError
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.codec import Allowed, encode
+from fedlab_nb.flower.grid.playing import way_to_play
 from fedlab_nb.parties.house import House
-from fedlab_nb.rounds import rounds
 from tests.flower.common import Apart
 
 TEXT = (Path(fedlab_nb.flower.__path__[0]) / "scale.md").read_text(encoding="utf-8")
@@ -150,8 +150,9 @@ def test_trips_of_a_round(scheme: object) -> None:
         ]
         strategy = fl.FedAvg(fl.models.logistic(), executor="sequential")
         federation = Apart(owners, House(encrypt=scheme)).federation(strategy)
-        trips = [federation.sites.trips for _ in rounds(federation, strategy, num_rounds=2)]
-        messages = sum(message.round == 2 for message in federation.ledger.messages)
+        play, ledger = way_to_play(federation, strategy)
+        trips = [federation.sites.trips for _ in play(federation, strategy, num_rounds=4, seed=0)]
+        messages = sum(message.round == 2 for message in ledger.messages)
         each = trips[1] - trips[0]
         found += [str(each), str(trips[0] - each), str(messages // 3)]
     assert found in TABLES["trips of a round"]

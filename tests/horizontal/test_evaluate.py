@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.horizontal.side import counting
 from fedlab_nb.rounds import rounds
 from tests.horizontal.test_prepare import by_clinic, pooled
 from tests.rounds.common import cells, events_of, logistic, play, tumours
@@ -37,6 +38,15 @@ def test_exact_scores_are_those_of_all_held_out_rows_together(make, encrypt):
     for owner in owners:
         own = strategy.model_of(history[-1].state).evaluate(pooled([owner], "held_out"))
         assert history[-1].owner_metrics[owner.name]["accuracy"] == own["accuracy"]
+
+
+@pytest.mark.parametrize("make", [cells, lambda: houses(classes=["low", "mid", "high"]), houses])
+def test_owners_scores_are_the_same_however_many_are_read_in_one_go(make, monkeypatch):
+    together = play(fl.Federation(make()), logistic())
+    monkeypatch.setattr(counting, "_AT_ONCE", 1)
+    one_by_one = play(fl.Federation(make()), logistic())
+    assert len(together[-1].owner_metrics) > 1
+    assert [record.owner_metrics for record in one_by_one] == [record.owner_metrics for record in together]
 
 
 def test_errors_of_numbers_are_in_the_targets_own_units():

@@ -248,8 +248,8 @@ def check_events(outcome: Outcome, total: float) -> None:
         raise SettingError(
             f"No row that was asked has {outcome.event!r} in {outcome.column!r}, which has no declared list of values.",
             "Nothing would have happened to anybody, and a misspelt value looks just the same.",
-            f'Check the value, or declare the list: fl.PrivateFrame(federation, categories={{"{outcome.column}": '
-            "[...]}).",
+            "Check the value, or declare the list at its owners: "
+            f'fl.DataOwner(..., categories={{"{outcome.column}": [...]}}), at a site under [categories] in site.toml.',
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fedlab_nb.analytics.answers import Answer, Number, Standardiser, answered, facts_of
+from fedlab_nb.analytics.apart.asked import question
 from fedlab_nb.analytics.asking import Inquiry, inquire
 from fedlab_nb.analytics.questions.cells import count_cells
 from fedlab_nb.analytics.questions.moments import read_powers, sum_powers, whole_range
@@ -22,6 +23,7 @@ POWER = {"mean": 1, "sum": 1, "var": 2, "std": 2}
 QUARTERS = (0.25, 0.5, 0.75)
 
 
+@question("statistic")
 def statistic(source: Source, column: str, which: Statistic, epsilon: float | None) -> Number:
     """One statistic of one numeric column, with the noise's standard error."""
     with inquire(source, f"the {which} of {column}", epsilon) as inquiry:
@@ -47,6 +49,7 @@ def read_statistic(sums: Floats, ranges: dict[str, Range], which: str, noise_sd:
     return read_powers(sums, ranges, POWER[which], noise_sd)[which]
 
 
+@question("description")
 def describe(source: Source, columns: Sequence[str], epsilon: float | None) -> Answer:
     """Count, mean, standard deviation and quartiles of numeric columns, oriented as pandas does."""
     with inquire(source, "a description of the columns", epsilon) as inquiry:
@@ -90,6 +93,7 @@ def _description(columns: Sequence[str], read: dict[str, Floats], quarters: Floa
     return pd.DataFrame(lines, index=["count", "mean", "std", "25%", "50%", "75%"], columns=list(columns))
 
 
+@question("centre and scale")
 def standardise(source: Source, columns: Sequence[str], epsilon: float | None) -> Standardiser:
     """Mean and standard deviation of numeric columns, to scale frames of one's own by."""
     with inquire(source, "centre and scale of the columns", epsilon) as inquiry:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fedlab_nb.analytics.answers import NOISE, Answer, Number, answered, facts_of, whole
+from fedlab_nb.analytics.apart.asked import question
 from fedlab_nb.analytics.asking import Inquiry, inquire
 from fedlab_nb.analytics.conditions import Both, Condition
 from fedlab_nb.analytics.questions.cells import Axis, Bins, Categories, Split, count_cells, count_missing, count_rows
@@ -19,6 +20,7 @@ from fedlab_nb.analytics.values import members, plain_number, plain_value
 from fedlab_nb.errors import SettingError
 
 
+@question("number of rows")
 def rows(source: Source, purpose: str, epsilon: float | None) -> Number:
     """How many rows there are.
 
@@ -43,6 +45,7 @@ def _in_and_outside(condition: Condition) -> list[Axis]:
     return [Split(condition)]
 
 
+@question("share of rows")
 def share(source: Source, condition: Condition, epsilon: float | None) -> Number:
     """The share of rows that meet a condition."""
     with inquire(source, f"the share of rows where {condition.text}", epsilon) as inquiry:
@@ -58,6 +61,7 @@ def share(source: Source, condition: Condition, epsilon: float | None) -> Number
         return Number(float(value), float(total.noise_se(read)[0]), facts_of(inquiry))
 
 
+@question("value counts")
 def value_counts(source: Source, column: str, epsilon: float | None) -> Answer:
     """How many rows have each value of a column, the most frequent first."""
     with inquire(source, f"value counts of {column}", epsilon) as inquiry:
@@ -67,6 +71,7 @@ def value_counts(source: Source, column: str, epsilon: float | None) -> Answer:
         return answered(table.sort_values("count", ascending=False, kind="stable"), inquiry, "bars")
 
 
+@question("histogram")
 def histogram(source: Source, column: str, bins: object, epsilon: float | None) -> Answer:
     """How many values of a column lie in each bin; bins hold their lower edge, the last one both."""
     with inquire(source, f"a histogram of {column}", epsilon) as inquiry:
@@ -78,6 +83,7 @@ def histogram(source: Source, column: str, bins: object, epsilon: float | None) 
         return answered(table, inquiry, "histogram")
 
 
+@question("cross table")
 def crosstab(source: Source, first: str, second: str, epsilon: float | None) -> Answer:
     """How many rows have each pair of values of two columns."""
     if first == second:
@@ -100,9 +106,9 @@ def crosstab(source: Source, first: str, second: str, epsilon: float | None) -> 
     return answer
 
 
-def missing(source: Source, epsilon: float | None) -> Answer:
+@question("missing values")
+def missing(source: Source, columns: Sequence[str], epsilon: float | None) -> Answer:
     """Missing values by owner and column, and of all owners together; each owner's counts are its own release."""
-    columns = list(source.columns)
     with inquire(source, "missing values by owner", epsilon) as inquiry:
         answers = inquiry.each(count_missing(columns))
         counts = np.array([total.values for total in answers.values()])

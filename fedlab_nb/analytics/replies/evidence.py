@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fedlab_nb.analytics.answers import NOISE, Answer, answered
+from fedlab_nb.analytics.apart.asked import question
 from fedlab_nb.analytics.asking import Inquiry, inquire
 from fedlab_nb.analytics.questions.cells import (
     Axis,
@@ -31,6 +32,7 @@ from fedlab_nb.errors import SettingError
 Merge = list[int]
 
 
+@question("weights of evidence")
 def weigh(source: Source, outcome: Outcome, columns: Sequence[str], bins: int, epsilon: float | None) -> Answer:
     """Weight of evidence of each bin, and information value of each column, for an event.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fedlab_nb.analytics.answers import NOISE, Answer, answered, whole
+from fedlab_nb.analytics.apart.asked import question
 from fedlab_nb.analytics.asking import Inquiry, inquire
 from fedlab_nb.analytics.questions.cells import Categories, count_cells, shape
 from fedlab_nb.analytics.questions.contrasts import welch
@@ -21,6 +22,7 @@ from fedlab_nb.errors import SettingError
 MOST_GROUPS = 1000
 
 
+@question("statistic by group")
 def grouped(source: Source, keys: Sequence[str], column: str, which: str, epsilon: float | None) -> Answer:
     """One statistic of a numeric column for each group, beside how many values are behind it."""
     with inquire(source, f"the {which} of {column} by {', '.join(keys)}", epsilon) as inquiry:
@@ -44,6 +46,7 @@ def grouped(source: Source, keys: Sequence[str], column: str, which: str, epsilo
         return answered(table, inquiry, "bars")
 
 
+@question("sizes of groups")
 def sizes(source: Source, keys: Sequence[str], name: str, epsilon: float | None) -> Answer:
     """How many rows each group has, in a column called ``name``."""
     with inquire(source, f"the {name} of groups by {', '.join(keys)}", epsilon) as inquiry:
@@ -57,6 +60,7 @@ def sizes(source: Source, keys: Sequence[str], name: str, epsilon: float | None)
         return answered(table, inquiry, "bars")
 
 
+@question("Welch's t-test")
 def ttest(source: Source, column: str, by: str, groups: object, epsilon: float | None) -> Answer:
     """Welch's test of whether a column has the same mean in two groups.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fedlab_nb.analytics.answers import NOISE, Answer, Number, answered
+from fedlab_nb.analytics.apart.asked import question
 from fedlab_nb.analytics.asking import Inquiry, inquire
 from fedlab_nb.analytics.questions.cells import Bins, count_cells, cut
 from fedlab_nb.analytics.questions.quantiles import exact_quantiles, fine_bins, own_quantiles, read_quantiles
@@ -19,6 +20,7 @@ from fedlab_nb.errors import SettingError
 BETWEEN = "Quantiles are read between means of five or more neighbouring values, so that none is a single row's."
 
 
+@question("quantiles")
 def quantile(source: Source, columns: Sequence[str], given: Sequence[object], epsilon: float | None) -> Answer:
     """The quantiles of some columns: one row for each level, one column for each column."""
     levels = checked_levels(given)

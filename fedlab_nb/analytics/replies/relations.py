@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from fedlab_nb.analytics.answers import NOISE, Answer, answered
+from fedlab_nb.analytics.apart.asked import question
 from fedlab_nb.analytics.asking import Inquiry, inquire
 from fedlab_nb.analytics.questions.moments import read_correlation, read_covariance, read_inflation, sum_products
 from fedlab_nb.analytics.questions.question import Floats, Range
@@ -17,16 +18,19 @@ Read = Callable[[Floats, dict[str, Range], float], Floats]
 COMPLETE = "Over rows that are complete in all of these columns."
 
 
+@question("correlations")
 def correlation(source: Source, columns: Sequence[str], epsilon: float | None) -> Answer:
     """Pearson correlations over rows that are complete in all of the columns."""
     return _matrix(source, columns, read_correlation, "correlations of the columns", epsilon)
 
 
+@question("covariances")
 def covariance(source: Source, columns: Sequence[str], epsilon: float | None) -> Answer:
     """Covariances over rows that are complete in all of the columns."""
     return _matrix(source, columns, read_covariance, "covariances of the columns", epsilon)
 
 
+@question("variance inflation")
 def inflation(source: Source, columns: Sequence[str], epsilon: float | None) -> Answer:
     """The variance inflation factor of each column: how well the others foretell it."""
     if len(columns) < 2:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fedlab_nb.analytics.answers import NOISE, Answer, answered
+from fedlab_nb.analytics.apart.asked import question
 from fedlab_nb.analytics.asking import Inquiry, inquire
 from fedlab_nb.analytics.questions.cells import Bins, Categories, Outcome, check_events
 from fedlab_nb.analytics.questions.question import DRAWS, Floats, Total
@@ -18,6 +19,7 @@ from fedlab_nb.analytics.source import Source
 from fedlab_nb.analytics.values import members
 
 
+@question("Kaplan-Meier curve")
 def kaplan_meier(
     source: Source, duration: str, outcome: Outcome, by: str | None, bins: object, epsilon: float | None
 ) -> Answer:

@@ -9,30 +9,27 @@ import numpy as np
 import pandas as pd
 
 from fedlab_nb.analytics.answers import Answer
+from fedlab_nb.analytics.apart.alone import alone
+from fedlab_nb.analytics.apart.asked import question
+from fedlab_nb.analytics.apart.sides import held, owner_of, side_of
+from fedlab_nb.analytics.apart.training import Training
 from fedlab_nb.analytics.asking import inquire
 from fedlab_nb.analytics.questions.cells import Axis, Bins, Categories, Outcome, check_events, count_cells, cut
 from fedlab_nb.analytics.questions.question import Floats, Total
 from fedlab_nb.analytics.questions.small import shown_bins
 from fedlab_nb.analytics.replies import evidence
 from fedlab_nb.analytics.source import Source
-from fedlab_nb.analytics.vertical.asking import Joint, ask_jointly, check_joint, joint_answer, owner_of
+from fedlab_nb.analytics.vertical.asking import Joint, ask_jointly, check_joint, joint_answer
 from fedlab_nb.analytics.vertical.tables import counted_by
-from fedlab_nb.analytics.vertical.training import Training
 from fedlab_nb.vertical.scorecard.evidence import BinnedColumn, Evidence
 
 Cells = tuple[Axis, Floats]
 TOGETHER = "Neighbouring bins were put together, so that no cell is small."
 
 
-def weigh(
-    source: Source,
-    sides: Mapping[str, Source],
-    outcome: Outcome,
-    columns: Sequence[str],
-    bins: int,
-    epsilon: float | None,
-) -> Answer:
-    """Weight of evidence of each bin, and information value of each column; ``sides`` are the owners one by one.
+@question("weights of evidence across owners")
+def weigh(source: Source, outcome: Outcome, columns: Sequence[str], bins: int, epsilon: float | None) -> Answer:
+    """Weight of evidence of each bin, and information value of each column, of several owners.
 
     Each owner bins its own columns at their quantiles. The owner that knows the event seals, for each row, whether it
     happened; the others add that up over the rows of each bin. The key holder opens the counts and puts neighbouring
@@ -41,31 +38,41 @@ def weigh(
     """
     evidence.check_bins(bins)
     purpose = f"weight of evidence for {outcome.column} = {outcome.event}"
-    label_owner = owner_of(source, outcome.column)
-    held: dict[str, list[str]] = {}
-    for name in columns:
-        held.setdefault(owner_of(source, name), []).append(name)
-    if any(owner != label_owner for owner in held):
+    label_owner, by_owner = owner_of(source, outcome.column), held(source, columns)
+    others = {owner: names for owner, names in by_owner.items() if owner != label_owner}
+    if others:
         check_joint(source, purpose, epsilon)
-    cells: dict[str, Cells] = {}
-    if label_owner in held:
-        cells |= _own(sides[label_owner], outcome, held[label_owner], bins, epsilon)
-    others = {
-        owner: _binned(sides[owner], names, bins, purpose) for owner, names in held.items() if owner != label_owner
-    }
-    with ask_jointly(source, purpose, [outcome.column, *columns]) as joint:
-        for owner, axes in others.items():
-            found = _counted(joint, outcome, label_owner, owner, list(axes.values()))
-            cells |= dict(zip(axes, zip(axes.values(), found, strict=True), strict=True))
-        tables = {name: _told(*cells[name], bins) for name in columns}
-        table = pd.concat(tables, names=["column", "bin"])
-        joint.hidden = 2 * int(table["events"].isna().sum())
-        answer = joint_answer(table, joint, "evidence", TOGETHER)
-        known = [
-            _binned_column(name, *cells[name], tables[name]) for name in columns if tables[name]["woe"].notna().all()
-        ]
-        answer.attrs["evidence"] = Evidence(outcome.column, outcome.event, tuple(known), isinstance(source, Training))
-        return answer
+    mine: dict[str, Cells] = {}
+    if label_owner in by_owner:
+        side, own_names = side_of(source, label_owner), by_owner[label_owner]
+        mine = alone(side, lambda: _own(side, outcome, own_names, bins, epsilon))
+    axes = {owner: _binned(side_of(source, owner), names, bins, purpose) for owner, names in others.items()}
+    with ask_jointly(source, purpose, [outcome.column, *columns], multiplied=bool(others)) as joint:
+        counts = {
+            owner: _counted(joint, outcome, label_owner, owner, axes[owner], len(names))
+            for owner, names in others.items()
+        }
+
+        def answer() -> Answer:
+            cells = dict(mine)
+            for owner, found in axes.items():
+                parts = cut(counts[owner], [2 * axis.size for axis in found.values()])
+                cells |= dict(zip(found, zip(found.values(), parts, strict=True), strict=True))
+            return _answered(joint, outcome, {name: cells[name] for name in columns}, bins)
+
+        return joint.answer(answer)
+
+
+def _answered(joint: Joint, outcome: Outcome, cells: Mapping[str, Cells], bins: int) -> Answer:
+    """The table of all columns' bins, as they are told."""
+    tables = {name: _told(axis, counts, bins) for name, (axis, counts) in cells.items()}
+    table = pd.concat(tables, names=["column", "bin"])
+    joint.hidden = 2 * int(table["events"].isna().sum())
+    answer = joint_answer(table, joint, "evidence", TOGETHER)
+    known = [_binned_column(name, *cells[name], tables[name]) for name in cells if tables[name]["woe"].notna().all()]
+    training = isinstance(joint.source, Training)
+    answer.attrs["evidence"] = Evidence(outcome.column, outcome.event, tuple(known), training)
+    return answer
 
 
 def _own(side: Source, outcome: Outcome, names: Sequence[str], bins: int, epsilon: float | None) -> dict[str, Cells]:
@@ -97,14 +104,24 @@ def _binned_column(name: str, axis: Axis, counts: Floats, table: pd.DataFrame) -
 
 
 def _binned(side: Source, names: Sequence[str], bins: int, purpose: str) -> dict[str, Axis]:
-    """The bins of one owner's columns, as it names them itself."""
-    with inquire(side, purpose, None) as inquiry:
-        return dict(zip(names, evidence.axes_of(inquiry, names, bins), strict=True))
+    """The bins of one owner's columns, as it names them itself, and the server knows them."""
+
+    def named() -> dict[str, Axis]:
+        with inquire(side, purpose, None) as inquiry:
+            return dict(zip(names, evidence.axes_of(inquiry, names, bins), strict=True))
+
+    return alone(side, named)
 
 
-def _counted(joint: Joint, outcome: Outcome, label_owner: str, owner: str, axes: Sequence[Axis]) -> list[Floats]:
-    """For each axis the numbers of events and others in its bins (2 * size,), small ones put together."""
-    sizes = [axis.size for axis in axes]
+def _counted(
+    joint: Joint, outcome: Outcome, label_owner: str, owner: str, axes: Mapping[str, Axis], number: int
+) -> Floats:
+    """At the server: the numbers of events and others in the bins of all axes (2 * size,), small ones put together."""
+
+    def its() -> list[Axis]:
+        return list(axes.values())
+
+    sizes = joint.sizes(owner, label_owner, its, number)
     known = joint.source.values_of(joint.source.column(outcome.column))
 
     def read(sums: Floats) -> Floats:
@@ -113,8 +130,8 @@ def _counted(joint: Joint, outcome: Outcome, label_owner: str, owner: str, axes:
         parts = [evidence.together(part.ravel(), part.shape) for part in np.split(sums.T, np.cumsum(sizes)[:-1])]
         return np.concatenate([part.ravel() for part in parts])
 
-    counts = joint.products("evidence count", counted_by(label_owner, outcome), counted_by(owner, *axes), read)
-    return cut(counts, [2 * size for size in sizes])
+    events = counted_by(label_owner, [outcome.size], lambda: [outcome])
+    return joint.products("evidence count", events, counted_by(owner, sizes, its), read, lambda: [2 * sum(sizes)])
 
 
 def information(weights: Answer) -> Answer:

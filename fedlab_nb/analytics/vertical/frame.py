@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from fedlab_nb.analytics.answers import Answer, Number, Standardiser
+from fedlab_nb.analytics.apart.sides import owner_of, side_of
+from fedlab_nb.analytics.apart.training import Training
 from fedlab_nb.analytics.column import GroupedColumn, Groups, PrivateColumn
 from fedlab_nb.analytics.frame import Names, PrivateFrame
-from fedlab_nb.analytics.source import Source
-from fedlab_nb.analytics.vertical import evidence, relations, selection, tables
-from fedlab_nb.analytics.vertical.asking import joint_facts, owner_of
+from fedlab_nb.analytics.vertical import common, evidence, relations, selection, tables
 from fedlab_nb.analytics.vertical.selection import Selection
 from fedlab_nb.analytics.vertical.together import beside, stacked
-from fedlab_nb.analytics.vertical.training import Training, rows_asked
 from fedlab_nb.cards import folded, framed, pairs_html, panel
 from fedlab_nb.errors import RuleError
 from fedlab_nb.parties.columns.road import alignment_of
 from fedlab_nb.records.schema import columns_html
 from fedlab_nb.units import counted, listed
-from fedlab_nb.vertical import Alignment, align
+from fedlab_nb.vertical import Alignment
 
 
 class VerticalFrame(PrivateFrame):
@@ -32,15 +31,15 @@ class VerticalFrame(PrivateFrame):
     fewer than five rows stand behind. ``describe``, ``quantile`` and ``missing`` are about single columns, and each
     owner answers for its own; every other question is about columns of one owner. The server reads these answers.
 
-    Exact answers count as not protected, and two of them can differ by one row.
+    Exact answers count as not protected, and two of them can differ by one row. Past one machine the owners agree on
+    each question beforehand: ``fl.flower.export(federation, questions, folder)``.
     """
 
     _name = "This frame"
 
     def align(self) -> Alignment:
         """Which rows all owners have: they look for them once."""
-        with self._source.federation.in_use():
-            return align(self._source.federation)
+        return common.align(self._source)
 
     @property
     def training(self) -> VerticalFrame:
@@ -51,10 +50,7 @@ class VerticalFrame(PrivateFrame):
 
     def of(self, owner: str) -> PrivateFrame:
         """The columns of one owner, over the rows that all owners have: for all questions that need no other owner."""
-        made = PrivateFrame(self._source.federation, owner=owner)
-        kept = {name: self._source.columns[name] for name in made._source.columns if name in self._source.columns}  # noqa: SLF001
-        source = replace(made._source, columns=kept)  # noqa: SLF001 - one frame, two files
-        return PrivateFrame._of(Training.of(source) if isinstance(self._source, Training) else source)  # noqa: SLF001
+        return PrivateFrame._of(side_of(self._source, owner))  # noqa: SLF001 - one frame, two files
 
     def owner_of(self, column: str) -> str:
         """Who holds a column."""
@@ -73,12 +69,7 @@ class VerticalFrame(PrivateFrame):
 
     def count(self, *, epsilon: float | None = None) -> Number:
         """How many rows all owners have."""
-        self._source.price(epsilon)
-        with self._source.federation.in_use():
-            found = rows_asked(self._source)
-        left = "the number of ids that all owners have, found by their alignment"
-        facts = joint_facts(self._source, "the number of rows in common", found, left, "every owner, and the server")
-        return Number(float(found.rows), 0.0, facts)
+        return common.rows(self._source, epsilon)
 
     def corr(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
         """Pearson correlations within and across owners, each over the rows that have both values."""
@@ -90,7 +81,7 @@ class VerticalFrame(PrivateFrame):
         owners = [self.owner_of(name) for name in names]
         if owners[0] == owners[1]:
             return self.of(owners[0]).crosstab(*names, epsilon=epsilon)
-        return tables.crosstab(self._source, (self._side(owners[0]), self._side(owners[1])), names, epsilon)
+        return tables.crosstab(self._source, names, epsilon)
 
     def woe(
         self, target: str, event: object, bins: int = 10, names: Names = None, *, epsilon: float | None = None
@@ -98,7 +89,7 @@ class VerticalFrame(PrivateFrame):
         """Weight of evidence of each bin of every owner's columns, for one owner's ``target`` being ``event``."""
         outcome = self._source.outcome(target, event, "event")
         wanted = [name for name in self._source.named(names) if name != outcome.column]
-        return evidence.weigh(self._source, self._sides(), outcome, wanted, bins, epsilon)
+        return evidence.weigh(self._source, outcome, wanted, bins, epsilon)
 
     def iv(
         self, target: str, event: object, bins: int = 10, names: Names = None, *, epsilon: float | None = None
@@ -124,11 +115,9 @@ class VerticalFrame(PrivateFrame):
         model is to be scored on held-out rows.
         """
         selection.check_limits(iv, vif)
-        weights = self.woe(target, event, bins, names)
-        asked = [str(name) for name in weights.index.unique("column")]
-        numeric = [name for name in asked if self._source.column(name).kind == "numeric"]
-        owners = {name: self.owner_of(name) for name in asked}
-        return selection.selected(weights, owners, numeric, iv, vif, self.corr)
+        outcome = self._source.outcome(target, event, "event")
+        wanted = [name for name in self._source.named(names) if name != outcome.column]
+        return selection.select(self._source, outcome, wanted, bins, iv, vif)
 
     def describe(self, names: Names = None, *, epsilon: float | None = None) -> Answer:
         """Count, mean, standard deviation and quartiles of numeric columns, each of them as its owner answers."""
@@ -203,12 +192,6 @@ class VerticalFrame(PrivateFrame):
             "It compares how one and the same column is distributed at different owners, and here each has one owner.",
             f"{self._ask_one()}, for example its histogram().",
         )
-
-    def _sides(self) -> Mapping[str, Source]:
-        return {name: self._side(name) for name in self._source.federation.names}
-
-    def _side(self, owner: str) -> Source:
-        return self.of(owner)._source  # noqa: SLF001 - one frame, two files
 
     def _only(self, names: Names, asked: str) -> PrivateFrame:
         """The frame of the one owner of these columns."""

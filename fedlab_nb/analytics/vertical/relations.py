@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from fedlab_nb.analytics.answers import Answer
+from fedlab_nb.analytics.apart import came
+from fedlab_nb.analytics.apart.asked import question
+from fedlab_nb.analytics.apart.sides import held
 from fedlab_nb.analytics.questions.question import Floats
 from fedlab_nb.analytics.questions.small import MIN_COUNT
 from fedlab_nb.analytics.source import Source, table_of
-from fedlab_nb.analytics.vertical.asking import Joint, ask_jointly, check_joint, joint_answer, owner_of
+from fedlab_nb.analytics.vertical.asking import SERVER, Joint, ask_jointly, check_joint, joint_answer
+from fedlab_nb.crypto.seal import KEY_HOLDER
 from fedlab_nb.data.columns import as_numbers
+from fedlab_nb.errors import RoundError
 from fedlab_nb.parties import Rows
+from fedlab_nb.parties.columns.road import own, send
+from fedlab_nb.places import here
 from fedlab_nb.vertical import Factor
 
 _ALMOST = 1e-3
@@ -22,39 +29,89 @@ KIND = "correlation"
 NOTE = "Each over the rows in common that have both values."
 
 
+@question("correlations across owners")
 def correlation(source: Source, columns: Sequence[str], epsilon: float | None) -> Answer:
     """Pearson correlations (c, c), each over the rows that have both values, as pandas computes them.
 
     Within one owner's columns the owner computes them itself. Between two owners, the key holder computes them from
     sums of products of standardised values, and tells nothing else; where values are missing, of their indicators and
-    squares too. Columns that do not vary have none (NaN).
+    squares too: the server tells who has a part in it at which owners some are. Columns that do not vary have none
+    (NaN).
     """
-    held: dict[str, list[str]] = {}
-    for name in columns:
-        held.setdefault(owner_of(source, name), []).append(name)
+    by_owner = held(source, columns)
     source.price(epsilon)
     purpose = "correlations of the columns"
-    if len(held) > 1:
+    if len(by_owner) > 1:
         check_joint(source, purpose, epsilon)
-    with ask_jointly(source, purpose, columns) as joint:
-        table = pd.DataFrame(np.nan, index=list(columns), columns=list(columns))
-        complete = {}
-        for owner, names in held.items():
-            own = joint.own(f"own {KIND}", owner, partial(_own, names=names))
-            table.loc[names, names] = own[:-1].reshape(len(names), len(names))
-            complete[owner] = bool(own[-1])
+    with ask_jointly(source, purpose, columns, multiplied=len(by_owner) > 1) as joint:
+        within = {
+            owner: joint.own(f"own {KIND}", owner, partial(_own, names=names), len(names) ** 2 + 1)
+            for owner, names in by_owner.items()
+        }
+        owners = list(by_owner)
+        complete = _complete(joint, within, by_owner) if len(owners) > 1 else {}
         joint.hidden = 0
-        owners = list(held)
-        for first, left in enumerate(owners):
-            for right in owners[first + 1 :]:
-                whole = complete[left] and complete[right]
-                between = _between(joint, (left, held[left]), (right, held[right]), whole=whole)
-                # A column that does not vary has no correlation with itself either.
-                between[np.isnan(np.diag(table.loc[held[left], held[left]]))] = np.nan
-                between[:, np.isnan(np.diag(table.loc[held[right], held[right]]))] = np.nan
-                table.loc[held[left], held[right]] = between
-                table.loc[held[right], held[left]] = between.T
-        return joint_answer(table, joint, "matrix", NOTE)
+        between = {
+            (left, right): _between(joint, (left, by_owner[left]), (right, by_owner[right]), complete)
+            for first, left in enumerate(owners)
+            for right in owners[first + 1 :]
+        }
+        return joint.answer(lambda: joint_answer(_table(columns, by_owner, within, between), joint, "matrix", NOTE))
+
+
+def _table(
+    columns: Sequence[str],
+    by_owner: Mapping[str, list[str]],
+    within: Mapping[str, Floats],
+    between: Mapping[tuple[str, str], Floats],
+) -> pd.DataFrame:
+    """The matrix (c, c) of what owners told of their own columns, and what the key holder told between two."""
+    table = pd.DataFrame(np.nan, index=list(columns), columns=list(columns))
+    for owner, names in by_owner.items():
+        table.loc[names, names] = within[owner][:-1].reshape(len(names), len(names))
+    for (left, right), found in between.items():
+        rows, cells = by_owner[left], by_owner[right]
+        # A column that does not vary has no correlation with itself either.
+        found[np.isnan(np.diag(table.loc[rows, rows]))] = np.nan
+        found[:, np.isnan(np.diag(table.loc[cells, cells]))] = np.nan
+        table.loc[rows, cells] = found
+        table.loc[cells, rows] = found.T
+    return table
+
+
+def _complete(joint: Joint, within: Mapping[str, Floats], by_owner: Mapping[str, list[str]]) -> dict[str, bool]:
+    """By owner whether none of its values is missing, as the server tells the owners and the key holder; {} elsewhere.
+
+    Raises:
+        RoundError: an owner is told something else of its own columns than is true.
+    """
+    federation, kind, owners = joint.source.federation, "which columns are complete", list(by_owner)
+
+    def flags(_: None) -> Floats:
+        return np.array([float(within[owner][-1] == 1.0) for owner in owners])
+
+    def read(_: Rows | None, told: Floats) -> dict[str, bool]:
+        return dict(zip(owners, map(bool, came.numbers(SERVER, told, (len(owners),))), strict=True))
+
+    def check(rows: Rows, told: Floats, owner: str) -> dict[str, bool]:
+        found = read(rows, told)
+        if found[owner] != bool(_own(joint.alignment.of(rows), by_owner[owner])[-1]):
+            raise RoundError(
+                SERVER,
+                kind,
+                f"The server told {owner!r} that its columns are {'' if found[owner] else 'not '}complete, and they "
+                f"are{' not' if found[owner] else ''}.",
+                "Sums would be made of other numbers than the other parties take them for.",
+                "Nothing of it was sent; ask who runs the server which code it runs.",
+            )
+        return found
+
+    known = [own(federation, kind, lambda _: read(None, flags(None)), at=SERVER)]
+    for party in (*owners, KEY_HOLDER):
+        told = send(federation, kind, flags, number=joint.number, sender=SERVER, to=party)
+        taken = partial(check, owner=party) if party in owners else read
+        known.append(own(federation, kind, partial(taken, told=told), at=party))
+    return here(known, {})
 
 
 def inflation(correlations: Answer) -> Answer:
@@ -80,19 +137,27 @@ def inflation(correlations: Answer) -> Answer:
 Side = tuple[str, list[str]]
 
 
-def _between(joint: Joint, left: Side, right: Side, *, whole: bool) -> Floats:
-    """The correlations (p, q) of one owner's columns with another's."""
+def _between(joint: Joint, left: Side, right: Side, complete: Mapping[str, bool]) -> Floats:
+    """At the server: the correlations (p, q) of one owner's columns with another's.
+
+    Who has a part in none of them, and so is not told what is ``complete``, passes both of the ways alike.
+    """
     p, q = len(left[1]), len(right[1])
-    if whole:
+    if all(complete.get(owner, True) for owner, _ in (left, right)):
         sides = [Factor(owner, len(names), partial(_numbers, names=names)) for owner, names in (left, right)]
         rows = joint.alignment.rows
-        return joint.products(KIND, sides[0], sides[1], lambda sums: np.clip(sums / rows, -1.0, 1.0))
+        return joint.products(KIND, sides[0], sides[1], lambda sums: np.clip(sums / rows, -1.0, 1.0), lambda: (p, q))
     exponents = [
-        joint.own("scale", owner, partial(_exponents, names=names), to="key holder") for owner, names in (left, right)
+        joint.own("scale", owner, partial(_exponents, names=names), len(names), to=KEY_HOLDER)
+        for owner, names in (left, right)
     ]
     sides = [Factor(owner, 3 * len(names), partial(_moments, names=names)) for owner, names in (left, right)]
-    scale = [np.append(np.ones(2 * len(own)), 2.0**own) for own in exponents]
-    return joint.products(KIND, sides[0], sides[1], lambda sums: _read(sums * np.outer(scale[0], scale[1]), p, q))
+
+    def read(sums: Floats) -> Floats:
+        scale = [np.append(np.ones(2 * len(each)), 2.0**each) for each in exponents]
+        return _read(sums * np.outer(scale[0], scale[1]), p, q)
+
+    return joint.products(KIND, sides[0], sides[1], read, lambda: (p, q))
 
 
 def _numbers(rows: Rows, names: Sequence[str]) -> Floats:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from fedlab_nb.analytics.answers import Answer
+from fedlab_nb.analytics.apart import came
+from fedlab_nb.analytics.apart.asked import question
+from fedlab_nb.analytics.apart.sides import held, owner_of
+from fedlab_nb.analytics.questions.cells import Outcome
 from fedlab_nb.analytics.questions.question import Floats
+from fedlab_nb.analytics.source import Source
+from fedlab_nb.analytics.vertical import evidence, relations
+from fedlab_nb.analytics.vertical.asking import SERVER
+from fedlab_nb.crypto.seal import KEY_HOLDER
+from fedlab_nb.parties.columns.road import own, send
+from fedlab_nb.places import here
 from fedlab_nb.settings import check_setting, is_real
 from fedlab_nb.units import number
 
@@ -44,27 +55,65 @@ def check_limits(iv: object, vif: object) -> None:
                   why="Columns that the others foretell so well are left out.", example="10")  # fmt: skip
 
 
-def selected(
-    weights: Answer,
-    owners: Mapping[str, str],
-    numeric: Sequence[str],
-    iv: float,
-    vif: float | None,
-    correlate: Callable[[list[str]], Answer],
+@question("selection of columns")
+def select(
+    source: Source, outcome: Outcome, columns: Sequence[str], bins: int, iv: float, vif: float | None
 ) -> Selection:
-    """The columns of ``weights`` of an information value of ``iv`` or more, none of them inflated beyond ``vif``.
+    """The columns of an information value of ``iv`` or more, none of them inflated beyond ``vif``.
 
-    ``correlate`` asks for the correlations of those of the ``numeric`` columns that are left after the first step.
+    Weights of evidence are asked, and where there is a ``vif`` the correlations of those numeric columns that they
+    leave: the server tells all owners, and the key holder, which these are.
     """
-    values = weights["iv"].groupby(level="column", sort=False).first().sort_values(ascending=False, na_position="last")
-    outcome = {
-        str(name): KEPT if value >= iv else f"IV below {iv:g}" if value < iv else "IV not known: too few rows in bins"
-        for name, value in values.items()
-    }
-    table = pd.DataFrame({"iv": values, "owner": [owners[str(name)] for name in values.index]})
+    weights = evidence.weigh(source, outcome, columns, bins, None)
+    federation, correlations = source.federation, None
     if vif is not None:
-        left = [name for name, found in outcome.items() if found == KEPT and name in numeric]
-        factors, gone = inflated(correlate(left), vif) if len(left) > 1 else (dict.fromkeys(left, 1.0), set())
+        numeric = [name for name in columns if source.column(name).kind == "numeric"]
+        left = _left(source, numeric, weights, iv)
+        correlations = relations.correlation(source, left, None) if len(left) > 1 else None
+    return own(federation, "answer", lambda _: _selected(source, weights, iv, vif, correlations), at=SERVER)
+
+
+def _left(source: Source, numeric: Sequence[str], weights: Answer, iv: float) -> list[str]:
+    """Those of the ``numeric`` columns whose information value is high enough, as the server tells it."""
+    federation, kind = source.federation, "which columns are left"
+    with federation.in_use():
+        number = federation.turn()
+
+        def chosen(_: None) -> Floats:
+            found = _by_value(weights, iv)
+            return np.array([float(place) for place, name in enumerate(numeric) if found[name] == KEPT])
+
+        def read(_: object, told: Floats) -> list[str]:
+            return [numeric[place] for place in came.places(SERVER, told, len(numeric))]
+
+        known = [own(federation, kind, lambda _: read(None, chosen(None)), at=SERVER)]
+        opens = [KEY_HOLDER] if len(held(source, numeric)) > 1 else []
+        for party in (*federation.names, *opens):
+            told = send(federation, kind, chosen, number=number, sender=SERVER, to=party)
+            known.append(own(federation, kind, partial(read, told=told), at=party))
+    return here(known, [])
+
+
+def _by_value(weights: Answer, iv: float) -> dict[str, str]:
+    """What becomes of each column by its information value, the highest first."""
+    return {
+        str(name): KEPT if value >= iv else f"IV below {iv:g}" if value < iv else "IV not known: too few rows in bins"
+        for name, value in _values(weights).items()
+    }
+
+
+def _values(weights: Answer) -> pd.Series[float]:
+    return weights["iv"].groupby(level="column", sort=False).first().sort_values(ascending=False, na_position="last")
+
+
+def _selected(source: Source, weights: Answer, iv: float, vif: float | None, correlations: Answer | None) -> Selection:
+    """What becomes of the columns of ``weights``; ``correlations`` are of those that IV leaves, if several."""
+    values, outcome = _values(weights), _by_value(weights, iv)
+    table = pd.DataFrame({"iv": values, "owner": [owner_of(source, str(name)) for name in values.index]})
+    if vif is not None:
+        left = [name for name, found in outcome.items() if found == KEPT and source.column(name).kind == "numeric"]
+        alone = (dict.fromkeys(left, 1.0), set[str]())
+        factors, gone = alone if correlations is None else inflated(correlations.loc[left, left], vif)
         outcome |= {name: f"VIF {number(factors[name])}, above {vif:g}" for name in gone}
         table["vif"] = pd.Series(factors, dtype=np.float64).reindex(table.index)
     table["outcome"] = pd.Series(outcome).reindex(table.index)
@@ -72,10 +121,10 @@ def selected(
     limits = f"IV of {iv:g} or more" + ("" if vif is None else f", and then VIF of {vif:g} or less")
     note = f"Kept: {len(made.kept)} of {len(made)} columns, by {limits}."
     question = str(weights.attrs["question"]).replace("Weight of evidence", "Selection of columns by evidence")
-    evidence: Evidence = weights.attrs["evidence"]
-    kept = tuple(column for column in evidence.columns if column.name in made.kept)
+    told: Evidence = weights.attrs["evidence"]
+    kept = tuple(column for column in told.columns if column.name in made.kept)
     made.attrs.update(weights.attrs)
-    made.attrs.update(question=question, figure="bars", note=note, evidence=replace(evidence, columns=kept))
+    made.attrs.update(question=question, figure="bars", note=note, evidence=replace(told, columns=kept))
     made.attrs["hidden cells"] = 0
     return made
 

@@ -38,9 +38,20 @@ class Partner:
         return self.__identity.public
 
     def meet(self, other: str, public: bytes) -> None:
-        """Agree with the owner ``other`` on how to seal; whoever passes ``public`` on could put in its own."""
+        """Agree with the owner ``other`` on how to seal; whoever passes ``public`` on could put in its own.
+
+        Raises:
+            EncryptionError: naming ``other``, if ``public`` is no public identity.
+        """
         self.other = other
-        self.__box = self.__identity.secret_with(public, f"linkage of {sorted((self.name, other))!r}")
+        try:
+            self.__box = self.__identity.secret_with(public, f"linkage of {sorted((self.name, other))!r}")
+        except EncryptionError as error:
+            raise EncryptionError(
+                f"What came to {self.name!r} as the identity of {other!r} is none.",
+                "By it the two owners seal their halves of the key, which the server must not read.",
+                f"Nothing was released: link again, and find out what {other!r} sends.",
+            ) from error
 
     def half(self, content: bytes) -> bytes:
         """This owner's half of the key, sealed for the other; it follows from ``content``, which only this one has."""

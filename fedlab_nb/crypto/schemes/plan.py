@@ -186,13 +186,14 @@ class Plan:
         step = self.held or max(vector.size, 1)
         return [vector[start : start + step] for start in range(0, vector.size, step)]
 
-    def grid(self, values: ArrayLike) -> NDArray[np.float64]:
+    def grid(self, values: ArrayLike, out: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         """Round ``values`` (any shape) to multiples of 2**-grid_bits, with one zero only (no -0.0).
 
-        Owners call it with and without encryption, so that both roads give equal bits.
+        Owners call it with and without encryption, so that both roads give equal bits. They are written to ``out``
+        (which may be ``values``), or to an array of their own.
         """
         # A product with a power of two is exact, and many times as fast as ldexp; in place, so that little is touched.
-        steps = np.asarray(np.multiply(values, math.ldexp(1.0, self.grid_bits), dtype=np.float64))
+        steps = np.asarray(np.multiply(values, math.ldexp(1.0, self.grid_bits), out=out, dtype=np.float64))
         np.rint(steps, out=steps)
         steps *= math.ldexp(1.0, -self.grid_bits)
         steps += 0.0

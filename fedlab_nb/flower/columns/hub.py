@@ -14,6 +14,7 @@ import numpy as np
 
 from fedlab_nb.channel import Opaque
 from fedlab_nb.crypto import Identity
+from fedlab_nb.crypto.linkage import Filters
 from fedlab_nb.crypto.seal import SERVER
 from fedlab_nb.errors import FedLabError, RoundError
 from fedlab_nb.flower.columns.parcel import Parcel, Seals
@@ -28,11 +29,15 @@ T = TypeVar("T")
 # As what the server reads messages: of another kind of thing its own lines, which are no party's, would fail.
 _READS: dict[str, type] = {
     "masked ids": Opaque,
+    "filters of rows": Filters,
     "identity": bytes,
     "task": str,
     "number of inputs": np.ndarray,
     "score": np.ndarray,
 }
+# How many messages, or signatures of keys, a party may send before it hears again, and how many of them may wait for
+# the server: a protocol sends a few to each of the others for each output of the model.
+MOST_MESSAGES = 10_000
 
 
 class Hub:
@@ -80,6 +85,10 @@ class Hub:
             raise _out_of_step(sender, to, f"a {type(found).__name__} as {kind!r}")
         self.ledger.post(number, sender, to, kind, found)
         return cast("T", found)
+
+    def within(self, work: Callable[[], T], *, by: tuple[str, ...]) -> T:
+        """What ``work`` gives, if the server is one of those who go through it."""
+        return work() if SERVER in by else _elsewhere(*by)
 
     def token(self) -> str:
         """The same at all parties: they count alike."""
@@ -182,6 +191,8 @@ class Hub:
         if back.error is None and back.serial != self._serial[name]:
             raise other_trip(name, back.serial, self._serial[name])
         self._process[name] = back.process
+        _check_amount(name, len(back.parcels))
+        _check_amount(name, len(back.vouched))
         for digest, said in back.vouched.items():
             if said[:1] == (name,):  # nobody signs for another
                 self._vouched.setdefault(digest, said)
@@ -198,9 +209,21 @@ class Hub:
         self._counted[name, facts.to] = index
         if facts.to == SERVER:
             self._arrived.setdefault(name, deque()).append(parcel)
+            _check_amount(name, len(self._arrived[name]))
             return
         self.ledger.note(facts.number, name, facts.to, facts.kind, facts.crossing(parcel.body))
         self._pending[facts.to].append(parcel)
+
+
+def _check_amount(name: str, amount: int) -> None:
+    if amount > MOST_MESSAGES:
+        raise RoundError(
+            name,
+            "protocol",
+            f"{name!r} sent {amount:,} messages or signatures that nobody has asked for yet.",
+            f"No protocol sends more than {MOST_MESSAGES:,}: they would fill the memory of the server and of others.",
+            "Use the same version at all parties; if it is the same, ask who runs that site which code it runs.",
+        )
 
 
 def _of(name: str, error: Exception) -> Exception:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from fedlab_nb.channel import Opaque
 from fedlab_nb.crypto import Identity, Sealed
 from fedlab_nb.crypto.envelope import read_header
+from fedlab_nb.crypto.linkage import Filters
 from fedlab_nb.crypto.seal import SERVER
 from fedlab_nb.errors import EncryptionError, FedLabError
 from fedlab_nb.flower.codec import Allowed, decode, encode
@@ -24,7 +25,7 @@ from fedlab_nb.records import Peek
 
 # Payloads are data alone.
 _DATA = Allowed(work=frozenset(), helpers=frozenset())
-_PAYLOADS = (np.ndarray, str, bytes, Opaque, Sealed)
+_PAYLOADS = (np.ndarray, str, bytes, Opaque, Sealed, Filters)
 _NONCE = 12
 
 

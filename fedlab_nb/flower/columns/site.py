@@ -32,7 +32,7 @@ from fedlab_nb.flower.orders.trust import Trust
 from fedlab_nb.parties import DataOwner, Federation
 from fedlab_nb.parties.absent import absent_owner
 from fedlab_nb.parties.books import Books
-from fedlab_nb.parties.columns.road import go_by
+from fedlab_nb.parties.columns.road import go_by, link_by
 from fedlab_nb.parties.house import House
 from fedlab_nb.privacy import Vault
 from fedlab_nb.records import PrivacyEvent
@@ -168,6 +168,7 @@ class ColumnsSite:
         guests = [by_name[name] for name in agreed.names]
         federation = OneParty(self.name, self._owner, guests, agreed.house, self._vault)
         go_by(federation, wire)
+        link_by(federation, agreed.linkage)
         threading.Thread(target=self._play, args=(federation, wire), daemon=True).start()
         return wire
 

@@ -58,6 +58,10 @@ class Wire:
             return payload
         return cast("T", self._take(number, sender, kind) if to == self.name else _elsewhere(sender, to))
 
+    def within(self, work: Callable[[], T], *, by: tuple[str, ...]) -> T:
+        """What ``work`` gives, if this party is one of those who go through it."""
+        return work() if self.name in by else _elsewhere(*by)
+
     def token(self) -> str:
         """The same at all parties: they count alike."""
         self._tokens += 1

@@ -59,7 +59,7 @@ class Console:
         try:
             said, complaints = asked.communicate(timeout=_PATIENCE)
         except subprocess.TimeoutExpired:
-            said, complaints = "", f"no answer within {_PATIENCE:g} seconds"
+            said, complaints = "", f"no answer within {_PATIENCE:g} seconds, and it may be done all the same"
         finally:
             if asked.poll() is None:
                 asked.kill()

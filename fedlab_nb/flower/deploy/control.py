@@ -19,6 +19,10 @@ from fedlab_nb.flower.deploy.refusals import unreachable
 from fedlab_nb.flower.deploy.settings import Setting, write_settings
 
 _AGAIN = 1.0
+_BEGUN_ALL_THE_SAME = (
+    "The SuperLink may have begun this run all the same: control.runs() lists the runs there, the latest first, and "
+    "control.stop(number) ends one; fl.flower.attach(project, control, number) watches it."
+)
 
 
 @dataclass(frozen=True)
@@ -95,15 +99,28 @@ class Control:
     def run(self, app: str | Path, settings: Mapping[str, Setting] | None = None) -> int:
         """Start the app in the folder ``app`` with ``settings`` and return the number of the run.
 
-        The settings' names must stand under ``[tool.flwr.app.config]`` in the app's pyproject.toml.
+        The settings' names must stand under ``[tool.flwr.app.config]`` in the app's pyproject.toml. An interruption
+        comes before the number: a run that began all the same is the first of ``runs()``.
 
         Raises:
             DeploymentError: the SuperLink cannot be reached or refuses, or the folder holds no app.
         """
         with tempfile.TemporaryDirectory(prefix="fedlab-run-") as folder:
             more = ["--run-config", str(write_settings(Path(folder) / "run.toml", settings))] if settings else []
-            said = self._ask("starting a run", "run", str(_path(app, "app").absolute()), "SUPERLINK", *more)
+            try:
+                said = self._ask("starting a run", "run", str(_path(app, "app").absolute()), "SUPERLINK", *more)
+            except KeyboardInterrupt as error:
+                error.add_note(_BEGUN_ALL_THE_SAME)
+                raise
         return int(said["run-id"])
+
+    def runs(self) -> tuple[RunStatus, ...]:
+        """All runs that the SuperLink knows, the one that was started last first.
+
+        Raises:
+            DeploymentError: the SuperLink cannot be reached.
+        """
+        return tuple(map(_run_status, self._ask("listing the runs", "list", "SUPERLINK")["runs"]))
 
     def status(self, run: int) -> RunStatus:
         """Where the run stands; a ServerApp that failed is "failed" here, whatever commands returned.
@@ -173,17 +190,7 @@ class Control:
             time.sleep(_AGAIN)
 
     def _status(self, run: int) -> RunStatus:
-        entry = self._console.ask("asking for a run", "list", "SUPERLINK", "--run-id", str(run))["runs"][0]
-        traffic = entry.get("network-traffic", {})
-        details = str(entry.get("status-details", ""))
-        return RunStatus(
-            run,
-            str(entry["status"]).rpartition(":")[2],
-            "" if details == "N/A" else details,
-            float(entry.get("elapsed", 0.0)),
-            int(traffic.get("inbound-bytes", 0)),
-            int(traffic.get("outbound-bytes", 0)),
-        )
+        return _run_status(self._console.ask("asking for a run", "list", "SUPERLINK", "--run-id", str(run))["runs"][0])
 
     def _ask(self, doing: str, *arguments: str) -> dict[str, Any]:
         with self._reaching():
@@ -195,6 +202,19 @@ class Control:
             yield
         except ConnectionError as error:
             raise unreachable(self.address, self.root_certificate) from error
+
+
+def _run_status(entry: Mapping[str, Any]) -> RunStatus:
+    traffic = entry.get("network-traffic", {})
+    details = str(entry.get("status-details", ""))
+    return RunStatus(
+        int(entry["run-id"]),
+        str(entry["status"]).rpartition(":")[2],
+        "" if details == "N/A" else details,
+        float(entry.get("elapsed", 0.0)),
+        int(traffic.get("inbound-bytes", 0)),
+        int(traffic.get("outbound-bytes", 0)),
+    )
 
 
 def _path(given: object, name: str) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fedlab_nb.errors import SettingError
+from fedlab_nb.parties.rules import is_number
 
 Setting = str | int | float | bool
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -23,6 +24,23 @@ def write_settings(path: Path, settings: Mapping[str, Setting]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{_name(name)} = {_value(name, value)}\n" for name, value in settings.items()), "utf-8")
     return path
+
+
+def check_seconds(config: Mapping[str, object]) -> None:
+    """Refuse seconds to wait, and of patience, that nobody could wait; what is not in ``config`` is left as it is.
+
+    Raises:
+        SettingError.
+    """
+    for name in ("wait", "patience"):
+        value = config.get(name, 1.0)
+        if not (is_number(value) and 0 < value < math.inf):  # type: ignore[operator]
+            raise SettingError(
+                f"{name}={value!r} was asked for.",
+                "It is a number of seconds, larger than 0: no party comes or answers in less.",
+                "For example fl.flower.run(project, control, wait=300, patience=120), or on the command line "
+                'flwr run . lab --run-config "wait=300 patience=120".',
+            )
 
 
 def text(value: str) -> str:

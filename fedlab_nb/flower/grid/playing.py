@@ -1,11 +1,11 @@
-"""What the server does with the parties that have met: the rounds of a training, or the questions of a survey."""
+"""What the server does with the parties that have met: a training's rounds, a survey's questions, a prediction."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
@@ -15,11 +15,19 @@ from fedlab_nb.flower.driving.asking import Asking
 from fedlab_nb.flower.federation import RemoteFederation
 from fedlab_nb.flower.orders.hooks import ServersWriting
 from fedlab_nb.flower.orders.sites import Exchange, Sites
+from fedlab_nb.flower.predicting.serving import predicted
 from fedlab_nb.flower.sums.going_on import rounds_that_go_on
+from fedlab_nb.flower.sums.scoring import RoundsAhead, ScoredRounds, scores_ride
 from fedlab_nb.flower.survey.asking import asked, spent_of
 from fedlab_nb.flower.survey.federation import AskedFederation
 from fedlab_nb.flower.survey.questions import Questions
-from fedlab_nb.records import Message
+from fedlab_nb.ledger import Ledger
+from fedlab_nb.parties.columns.alignment import Doubts
+from fedlab_nb.parties.columns.road import alignment_of
+from fedlab_nb.records import Message, Round
+from fedlab_nb.vertical import JointPrediction
+
+T = TypeVar("T")
 
 
 def federation_of(
@@ -27,7 +35,8 @@ def federation_of(
 ) -> RemoteFederation | ColumnsFederation:
     """The owners as the server reaches them: it orders steps of those who have the same columns; others run them."""
     if agreement.vertical:
-        return ColumnsFederation(Hub(agreement.names, identities, exchange, agreement.digest), agreement.house)
+        hub = Hub(agreement.names, identities, exchange, agreement.digest)
+        return ColumnsFederation(hub, agreement.house, agreement.linkage)
     writing = ServersWriting(agreement.strategy, agreement.allowed)
     sites = Sites(identities, exchange, writing)
     kind = AskedFederation if isinstance(agreement.strategy, Questions) else RemoteFederation
@@ -36,12 +45,47 @@ def federation_of(
 
 def doings(
     federation: RemoteFederation | ColumnsFederation, agreement: Agreement, app: Path, asking: Asking | None
-) -> Generator[news.Played | news.Answered, None, Exception | None]:
+) -> Generator[news.Played | news.Answered | news.Predicted, None, Exception | None]:
     """What was agreed on, step by step; gives why it came to no good end. ``app`` is the folder with the agreement."""
     if isinstance(agreement.strategy, Questions):
-        yield from asked(federation, agreement.strategy.function(app))
+        yield from asked(federation, agreement.strategy, app)
+        return None
+    if isinstance(agreement.strategy, JointPrediction) and isinstance(federation, ColumnsFederation):
+        yield from predicted(federation, agreement.strategy)
         return None
     return (yield from _played(federation, agreement, asking))
+
+
+def with_links(
+    federation: RemoteFederation | ColumnsFederation, doing: Generator[T, None, Exception | None]
+) -> Generator[T | news.Linked, None, Exception | None]:
+    """The same, and how sure the links are of rows that were linked for it, before what was done with them."""
+    told = False
+    while True:
+        try:
+            said = next(doing)
+        except StopIteration as end:
+            return cast("Exception | None", end.value)
+        found = alignment_of(federation)
+        if not told and found is not None and isinstance(found.doubts, Doubts):
+            told = True
+            yield news.Linked(found)
+        yield said
+
+
+def way_to_play(
+    federation: RemoteFederation | ColumnsFederation, strategy: Any, asking: Asking | None = None
+) -> tuple[Callable[..., Iterator[Round]], Ledger]:
+    """How rounds are played: as the notebook at the wheel wishes, or scored on the way; and where messages are told."""
+    if asking is not None:
+        return asking.rounds, federation.ledger
+    if isinstance(federation, ColumnsFederation):
+        ahead = RoundsAhead()
+        return ahead.rounds, ahead.ledger
+    if scores_ride(federation.house, strategy, len(federation.names)):
+        scored = ScoredRounds()
+        return scored.rounds, scored.ledger
+    return rounds_that_go_on, federation.ledger
 
 
 def _played(
@@ -51,9 +95,9 @@ def _played(
     error: Exception | None = None
     seen, known = 0, None
     facts: dict[str, Any] = {"num_rounds": agreement.num_rounds, "seed": agreement.seed}
-    play = rounds_that_go_on if asking is None else asking.rounds
+    play, ledger = way_to_play(federation, agreement.strategy, asking)
     for record in play(federation, agreement.strategy, **facts):
-        messages = tuple(map(Message.without_payload, federation.ledger.messages[seen:]))
+        messages = tuple(map(Message.without_payload, ledger.messages[seen:]))
         seen += len(messages)
         context = record.state.context
         bare = replace(record, state=replace(record.state, context=None))

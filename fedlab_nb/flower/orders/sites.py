@@ -21,6 +21,7 @@ from fedlab_nb.flower.orders.arrived import (
     unreadable,
 )
 from fedlab_nb.flower.orders.line import MAKES, Order, Ref, Reply, Request
+from fedlab_nb.flower.sums.riding import Riders
 from fedlab_nb.places import Away
 
 # What a party gives with these steps, a sum that it is in may be opened with.
@@ -118,6 +119,7 @@ class Sites:
         # Those who have begun anew since keys were handed out.
         self.anew: set[str] = set()
         self.trips = 0
+        self.riders = Riders(self._brought)
         self.sum = OnTheWay()
         # What becomes of losses in a protocol that needs so many: it raises where nobody may be missing.
         self.bear: Callable[[Mapping[str, FedLabError], int], None] = _not_borne
@@ -160,7 +162,10 @@ class Sites:
         return {name: value for name, value in zip(made, found, strict=True) if name not in errors}
 
     def try_to_bring(self, stubs: Sequence[Stub]) -> tuple[list[Any], dict[str, FedLabError]]:
-        """The values of these, None from a party that failed; and why it did."""
+        """The values of these, None from a party that failed; and why it did. What riders want comes along."""
+        return self.riders.bring(stubs)
+
+    def _brought(self, stubs: Sequence[Stub]) -> tuple[list[Any], dict[str, FedLabError]]:
         wanted: dict[str, list[Ref]] = {}
         for stub in stubs:
             wanted.setdefault(stub.party_, []).append(stub.ref_)

@@ -52,6 +52,7 @@ class Trust:
         self.name, self._identity, self._occasion = name, identity, occasion
         self._parties, self._makers, self._known = frozenset(parties), tuple(makers), dict(known or {})
         self._publics: dict[str, bytes] = {}
+        self._said_of: set[str] = set()
         self._vouched: dict[str, tuple[str, bytes]] = {}
 
     @property
@@ -82,10 +83,15 @@ class Trust:
                 )
             self._publics[name] = public
 
-    @property
-    def unknown(self) -> tuple[str, ...]:
-        """Whose fingerprint nobody noted beforehand."""
-        return tuple(name for name in self._publics if name not in self._known and name != self.name)
+    def take_words(self) -> list[str]:
+        """What the site's own log is to say of those whose fingerprint nobody noted beforehand; of each once."""
+        new = [name for name in self._publics if name not in {*self._known, *self._said_of, self.name}]
+        self._said_of.update(new)
+        return [
+            f"{self.name!r} had not noted the fingerprint of {name!r} and took the one that the server showed, "
+            f"{fingerprint_of(self._publics[name])}. Compare it by telephone, and note it under [known] in site.toml."
+            for name in new
+        ]
 
     def signed(self, value: Any) -> dict[str, tuple[str, bytes]]:
         """This party's signature of a key that leaves it, as others are told of it."""

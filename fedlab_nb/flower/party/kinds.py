@@ -47,7 +47,7 @@ def _is_budget(value: object) -> bool:
 _TEXT = _is_text, "a text"
 _NUMBER = _is_number, "a number"
 KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
-    **dict.fromkeys(("name", "role", "data", "target", "vault", "part", "agreement", "identity"), _TEXT),
+    **dict.fromkeys(("name", "role", "data", "target", "vault", "part", "predictions", "agreement", "identity"), _TEXT),
     **dict.fromkeys(("held_out", "idle_minutes"), _NUMBER),
     "sql": (_is_sql, "a table with the texts url and query (and password_from)"),
     "id": (_is_id, "a text or a list of texts"),

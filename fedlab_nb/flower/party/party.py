@@ -18,6 +18,10 @@ from fedlab_nb.flower.orders.site import Site
 from fedlab_nb.flower.orders.trust import Trust
 from fedlab_nb.flower.party.place import ORDERS, flower_version
 from fedlab_nb.flower.party.settings import KEY_HOLDER, SiteSettings
+from fedlab_nb.flower.predicting.site import of_prediction
+from fedlab_nb.flower.survey.agreed import answering
+from fedlab_nb.flower.survey.questions import Questions
+from fedlab_nb.vertical import JointPrediction
 
 
 class Party:
@@ -75,6 +79,13 @@ class Party:
 
 def _of_columns(settings: SiteSettings, agreement: Agreement, trust: Trust) -> ColumnsSite:
     """A party of owners with different columns, who keeps its part of the model if its settings name a file for it."""
+    if isinstance(agreement.strategy, JointPrediction):
+        return of_prediction(settings, agreement, trust)
+    if isinstance(agreement.strategy, Questions):
+        steps = answering(agreement.strategy.agreed)
+        if settings.role == KEY_HOLDER:
+            return ColumnsSite(settings.name, agreement, trust, steps=steps)
+        return ColumnsSite(settings.name, agreement, trust, settings.owner(), settings.open_vault(), steps)
     if settings.role == KEY_HOLDER:
         return ColumnsSite(settings.name, agreement, trust)
     path = settings.folder / settings.part if settings.part else None

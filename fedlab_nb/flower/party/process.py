@@ -33,7 +33,9 @@ def main(settings: str, run: str, app: str, supernode: str) -> None:
             with suppress(EOFError, OSError), listener.accept() as connection:
                 data = connection.recv_bytes()
                 seen[0] = float("inf")  # while it works it is not idle
-                connection.send_bytes(party.reply(data))
+                reply = party.reply(data)
+                connection.send_bytes("\n".join(party.take_words()).encode())
+                connection.send_bytes(reply)
                 seen[0] = time.monotonic()
                 if data[:1] == END:
                     break

@@ -23,6 +23,7 @@ _TICK = 0.05
 def handed_over(place: Place, app: Path, data: bytes) -> bytes:
     """The reply of the party's process to ``data``, which is started if it is not there.
 
+    What the process has to say to who runs the site is printed: Flower passes it on to the log of the SuperNode.
     ``app`` is the folder of the app, with the agreement in it.
 
     Raises:
@@ -33,13 +34,16 @@ def handed_over(place: Place, app: Path, data: bytes) -> bytes:
     with connection:
         try:
             connection.send_bytes(data)
-            return connection.recv_bytes()
+            words, reply = connection.recv_bytes().decode(), connection.recv_bytes()
         except (EOFError, ConnectionError):
             raise DeploymentError(
                 "The process of this party ended while it worked.",
                 "What it was asked for may be done or not, and its keys of this run are gone.",
                 "Look whether this machine has enough memory; the next message starts a new process.",
             ) from None
+    if words:
+        print(words, flush=True)  # noqa: T201
+    return reply
 
 
 def connected(place: Place) -> Connection | None:

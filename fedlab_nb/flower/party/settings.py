@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fedlab_nb.crypto import Identity
+from fedlab_nb.data.intake import load
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.party.kinds import KINDS
+from fedlab_nb.flower.predicting.site import check_site
 from fedlab_nb.parties import DataOwner
 from fedlab_nb.privacy import Budget, Vault
 
@@ -46,7 +48,9 @@ class SiteSettings:
         budget: ``epsilon`` and ``delta`` that this owner spends at most, whatever the federation agrees on.
         vault: the file that keeps what its data has given away, relative to this one; needed with a budget.
         part: the file, relative to this one, that keeps this owner's part of the model after every round, where owners
-            have different columns.
+            have different columns; and from which it is read where they predict together.
+        predictions: the .csv or .parquet file, relative to this one, to which joint predictions go; at the owner of the
+            labels alone.
         identity: the file with the secret of this party's lasting identity, relative to this one; made if absent.
         known: by party, the fingerprint of its identity, as it told it by telephone or on paper. Of those left out the
             first one that the server shows is taken.
@@ -66,6 +70,7 @@ class SiteSettings:
     budget: dict[str, float] = field(default_factory=dict)
     vault: str = ""
     part: str = ""
+    predictions: str = ""
     identity: str = "identity.key"
     known: dict[str, str] = field(default_factory=dict)
     agreement: str = ""
@@ -146,6 +151,7 @@ class SiteSettings:
             )
         if self.role == OWNER:
             self._check_owner(agreement)
+        check_site(self, agreement)
 
     def _check_owner(self, agreement: Agreement) -> None:
         if self.name not in agreement.names:
@@ -153,6 +159,16 @@ class SiteSettings:
                 f"{self.name!r} is not among the owners of the agreement: {', '.join(agreement.names)}.",
                 "Its part in sums, noise and checks follows from its place among them.",
                 "Give this site one of these names in site.toml, or export the project with its name.",
+            )
+        several, linked = isinstance(self.id, list), agreement.linkage is not None
+        if agreement.vertical and self.id is not None and several != linked:
+            raise SettingError(
+                f"{self.name!r} tells its rows apart by id = {self.id!r}, and the parties agreed "
+                + ("to link rows that are alike." if linked else "to find rows by an id that no two of them share."),
+                "Rows would be looked for by other columns than the other owners look by.",
+                'Name the columns to link by in site.toml, id = ["name", "born"].'
+                if linked
+                else 'Name the one column in site.toml, id = "customer"; or export owners whose id is a list.',
             )
         if agreement.house.budget is not None and not self.vault:
             raise SettingError(
@@ -179,8 +195,8 @@ class SiteSettings:
             raise _unreadable(path, f"holds {len(seed)} bytes where an identity has {_SEED}")
         return Identity(seed)
 
-    def owner(self) -> DataOwner:
-        """The owner of these rows, loaded now.
+    def owner(self, *, without: str = "") -> DataOwner:
+        """The owner of these rows, loaded now; a column that is called as ``without`` says is left out.
 
         Raises:
             SettingError, SchemaError: what of it cannot work; no row is quoted.
@@ -192,7 +208,10 @@ class SiteSettings:
                 "Correct data in site.toml: the path counts from the folder in which site.toml lies.",
             )
         rows: pd.DataFrame | Path = self._query() if self.sql else self.folder / self.data
-        bounds = {name: (low, high) for name, (low, high) in self.bounds.items()}
+        if without:
+            rows = load(rows).drop(columns=without, errors="ignore")
+        bounds = {name: (low, high) for name, (low, high) in self.bounds.items() if name != without}
+        categories = {name: values for name, values in self.categories.items() if name != without}
         budget = Budget(**self.budget) if self.budget else None
         return DataOwner(
             self.name,
@@ -201,7 +220,7 @@ class SiteSettings:
             id=self.id,
             held_out=self.held_out,
             bounds=bounds or None,
-            categories=self.categories or None,
+            categories=categories or None,
             budget=budget,
         )
 

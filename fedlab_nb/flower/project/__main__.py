@@ -64,10 +64,12 @@ def _show(asked: argparse.Namespace) -> list[str]:
     app = asked.project / APP
     agreement = Agreement.read(app)
     said = json.loads((app / FILE).read_text(encoding="utf-8"))
+    listed = [f"  {number}. {text}" for number, text in enumerate(said.pop("asked", []), 1)]
     facts = [f"{name}: {value}" for name, value in said.items() if name not in ("exactly", "functions", "modules")]
     check_no_secrets(asked.project)
     own = ["It brings code of its own: read fedlab_app/task.py."] if agreement.modules else []
     own += ["It asks questions: read fedlab_app/task.py."] if isinstance(agreement.strategy, Questions) else []
+    own += ["Each site answers these, once, in this order, and no others:", *listed] if listed else []
     return [*facts, *own, f"digest: {agreement.digest}", "The code here is the code that it was made with."]
 
 

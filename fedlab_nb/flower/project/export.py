@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -14,18 +14,20 @@ from fedlab_nb.errors import SettingError
 from fedlab_nb.flower import task as own_module
 from fedlab_nb.flower.agreement import FILE, Agreement
 from fedlab_nb.flower.driving.page import SITE_FILE, check_drivable, guide_section, site_file
+from fedlab_nb.flower.predicting.exporting import check_prediction
 from fedlab_nb.flower.project import root_rows
 from fedlab_nb.flower.project.exportable import check_exportable
 from fedlab_nb.flower.project.folder import APP, check_folder, write
 from fedlab_nb.flower.project.own import definitions, rebound, source_of
-from fedlab_nb.flower.project.pages import app_files, certificates_page, readme, site_files
+from fedlab_nb.flower.project.pages import app_files, certificates_page, readme, services_page, site_files
 from fedlab_nb.flower.project.parties import HouseSettings, Parties, parties_of
 from fedlab_nb.flower.survey.questions import Questions, asks, check_questions
-from fedlab_nb.flower.survey.trial import tried
+from fedlab_nb.flower.survey.trial import agreed_on, tried
 from fedlab_nb.parties import Federation
-from fedlab_nb.parties.columns.fitting import check_exact, check_strategy_columns, is_vertical
+from fedlab_nb.parties.columns.fitting import check_strategy_columns
 from fedlab_nb.parties.rules import is_number, is_seed
 from fedlab_nb.units import counted
+from fedlab_nb.vertical import JointPrediction
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def export(
     num_rounds: int | None = None,
     seed: int | None = None,
     target: str = "",
+    linkage: float | None = None,
     task: str | Path | None = None,
     driven: bool = False,
     overwrite: bool = False,
@@ -93,16 +96,21 @@ def export(
     Code of your own travels as it stands, with its constants and comments: write no password into it. The rows of the
     notebook's federation are not looked at: each site loads its own. Root rows of ``fl.aggregate.FLTrust`` are the
     server's: they are written to a folder of their own, beside the project's. Questions are tried on invented rows
-    first, where the columns and their values are known here.
+    first, where the columns and their values are known here; owners of different columns agree on each that is asked
+    then, in its order, and answer no other.
 
     Args:
         parties: a federation, whose settings and declared columns are taken over; or the names of owners whose rows
             nobody here has, with ``settings`` as for ``fl.Federation`` and the column to predict as ``target``.
-        what: a strategy, as for ``fl.train``; or a function that asks questions, and yields name and answer of each.
+        what: a strategy, as for ``fl.train``; a function that asks questions, and yields name and answer of each; or an
+            ``fl.vertical.JointPrediction``, which owners make with the parts of a model that they keep.
         folder: a new folder; its name becomes the app's (letters, digits, hyphens).
         num_rounds: as for ``fl.train``; left out, 10. Questions have no rounds.
         seed: as for ``fl.train``; left out, 0. Questions have none.
         target: the column to predict, where ``parties`` are names.
+        linkage: where ``parties`` are the names of two owners of different columns without a common id, the threshold
+            by which their rows are linked, as for ``fl.vertical.link``. A federation's is the one by which its rows
+            are linked in the notebook, or 0.85.
         task: a file of Python with models, strategies or questions of your own. Left out, those that were typed in the
             notebook are cut from their cells.
         driven: a notebook may hold, change and end the run between rounds; it is a node of its own (see the README of
@@ -130,18 +138,24 @@ def export(
         >>> fl.flower.export(names, questions, "survey", target="ill", budget=budget)  # doctest: +SKIP
     """
     place, given = _path("folder", folder).absolute(), None if task is None else _path("task", task)
-    taking = parties_of(parties, target, settings, what)
-    rounds, start = _check_work(what, taking, num_rounds, seed)
+    taking = parties_of(parties, target, settings, what, linkage)
+    if isinstance(what, JointPrediction):
+        check_prediction(what, taking, target=target, num_rounds=num_rounds, seed=seed, driven=driven)
+        rounds, start = 0, 0
+    else:
+        rounds, start = _check_work(what, taking, num_rounds, seed)
     if driven:
         check_drivable(taking.names, has_rounds=rounds > 0)
-    cost = tried(what, taking) if asks(what) else None
+    agreed = agreed_on(what, taking) if asks(what) and taking.of_columns else ()
+    cost = tried(what, taking) if asks(what) and not taking.of_columns else None
     check_folder(place, overwrite=overwrite)
     rows = root_rows.place_of(what, place, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as draft:
         shown = root_rows.parted(what, rows, Path(draft))
         own = _own_code(shown, given, Path(draft))
-        facts = taking.names, taking.house, own.strategy, rounds, start, own.names, own.defined
-        agreement = Agreement(*facts, driven=driven)
+        strategy = replace(own.strategy, agreed=agreed) if agreed else own.strategy
+        facts = taking.names, taking.house, strategy, rounds, start, own.names, own.defined
+        agreement = Agreement(*facts, driven=driven, linkage=taking.linkage)
         files, digest = _files(place.name, taking, agreement, own.source, cost), agreement.digest
         write(place, files)
         root_rows.keep(rows, Path(draft))
@@ -153,15 +167,12 @@ def export(
 def _check_work(what: Any, taking: Parties, num_rounds: int | None, seed: int | None) -> tuple[int, int]:
     """Refuse what cannot leave the notebook; how many rounds there are, and the seed."""
     if asks(what):
-        vertical = is_vertical(taking.without_rows.schema)
-        check_questions(what, taking.house, vertical=vertical, num_rounds=num_rounds, seed=seed)
+        check_questions(what, taking.house, num_rounds=num_rounds, seed=seed)
         return 0, 0
     num_rounds, seed = 10 if num_rounds is None else num_rounds, 0 if seed is None else seed
     schema = taking.without_rows.schema
     check_exportable(taking.house, what)
     check_strategy_columns(what, schema)
-    if is_vertical(schema):
-        check_exact(schema, type(what).__name__)
     _check_rounds(num_rounds, seed)
     # Owners without rows: a budget that the notebook's owners have spent is no question of the sites'.
     root_rows.known_columns(what, taking).check(taking.without_rows, num_rounds, seed=seed)
@@ -177,8 +188,9 @@ def _files(
         **app_files(name),
         "README.md": readme(name, parties, agreement, cost) + driving,
         "CERTIFICATES.md": certificates_page(parties),
+        "SERVICES.md": services_page(),
         f"{APP}/{FILE}": agreement.text,
-        **site_files(parties, digest),
+        **site_files(parties, digest, predicts=isinstance(agreement.strategy, JointPrediction)),
     }
     if agreement.driven:
         texts[SITE_FILE] = site_file(digest)

@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from fedlab_nb.channel.opening import Encryption
-from fedlab_nb.errors import SettingError
+from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.absent import absent_owner
+from fedlab_nb.parties.columns.alignment import Doubts
+from fedlab_nb.parties.columns.fitting import USUAL_THRESHOLD, check_threshold, is_vertical
 from fedlab_nb.parties.columns.intake import check_settings
+from fedlab_nb.parties.columns.road import alignment_of
 from fedlab_nb.parties.house import House
 from fedlab_nb.privacy import Budget
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
@@ -22,6 +25,9 @@ from fedlab_nb.records.schema import NO_TARGET
 
 # So many columns an owner is taken to have that said nothing of them.
 _SOME = 16
+# And these to tell rows apart, where rows are linked.
+_LINKED_BY = Column("NAME", "category", "object"), Column("BORN", "category", "object")
+_LINKED = Column("NAME + BORN", "category", "linked")
 
 
 class HouseSettings(TypedDict, total=False):
@@ -55,7 +61,7 @@ class Parties:
     """All owners, in order, and the settings that they agree on; ``target`` is "" where nobody said what it is.
 
     ``labels_at`` names the owner that has it, where owners have different columns; ``openers`` are then who else opens
-    sums.
+    sums, and ``linkage`` is the threshold by which rows are linked, where they have no id.
     """
 
     owners: tuple[Taking, ...]
@@ -63,11 +69,17 @@ class Parties:
     target: str
     labels_at: str = ""
     openers: tuple[str, ...] = ()
+    linkage: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The owners' names."""
         return tuple(owner.name for owner in self.owners)
+
+    @property
+    def of_columns(self) -> bool:
+        """True if owners hold different columns of the same rows."""
+        return bool(self.labels_at) or any(o.schema is not None and is_vertical(o.schema) for o in self.owners)
 
     @property
     def has_key_holder(self) -> bool:
@@ -77,11 +89,13 @@ class Parties:
     @property
     def without_rows(self) -> Federation:
         """A federation of these owners in which nobody has rows: for what follows from names and settings alone."""
-        return _without_rows(self.owners, self.house, self.target, self.labels_at)
+        return _without_rows(self.owners, self.house, self.target, self.labels_at, linked=self.linkage is not None)
 
 
-def parties_of(given: Federation | Sequence[str], target: str, settings: Mapping[str, Any], what: object) -> Parties:
-    """Who takes part in ``what``.
+def parties_of(
+    given: Federation | Sequence[str], target: str, settings: Mapping[str, Any], what: object, linkage: float | None
+) -> Parties:
+    """Who takes part in ``what``; ``linkage`` is the threshold by which owners of whom only names are known link rows.
 
     Raises:
         SettingError: neither a federation nor names, or settings given twice.
@@ -89,7 +103,7 @@ def parties_of(given: Federation | Sequence[str], target: str, settings: Mapping
     """
     if isinstance(given, Federation):
         _check_printed(*given.names)
-        return _of_federation(given, target, settings, what)
+        return _of_federation(given, target, settings, what, linkage)
     names = [*given] if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     for name in names:
         check_settings(name, target or "the target", None, 0.2, None)
@@ -103,9 +117,10 @@ def parties_of(given: Federation | Sequence[str], target: str, settings: Mapping
         )
     owners = tuple(Taking(name, file) for name, file in zip(names, _files(names), strict=True))
     # Making it checks names and settings, and fills in what was left out.
-    labels_at, openers = _columns(what)
-    federation = _without_rows(owners, House(**settings), target, labels_at)
-    return Parties(owners, federation.house, target, labels_at, openers)
+    labels_at, openers = _columns(what, len(owners))
+    _check_linkage(linkage, labels_at, what)
+    federation = _without_rows(owners, House(**settings), target, labels_at, linked=linkage is not None)
+    return Parties(owners, federation.house, target, labels_at, openers, linkage)
 
 
 def _check_printed(*names: str) -> None:
@@ -120,12 +135,42 @@ def _check_printed(*names: str) -> None:
             )
 
 
-def _columns(what: object) -> tuple[str, tuple[str, ...]]:
-    """Who has the labels, and who else opens sums, where owners are to have different columns."""
-    return getattr(what, "labels_at", ""), getattr(what, "openers", ())
+def _columns(what: Any, owners: int) -> tuple[str, tuple[str, ...]]:
+    """Who has the labels, and who else takes part, where owners are to have different columns."""
+    labels_at: str = getattr(what, "labels_at", "")
+    return labels_at, what.openers_among(owners) if labels_at else ()
 
 
-def _of_federation(federation: Federation, target: str, settings: Mapping[str, Any], what: object) -> Parties:
+def _check_linkage(linkage: object, labels_at: str, what: object) -> None:
+    """Refuse a threshold by which nothing can be linked, or where there is nothing to be linked."""
+    if linkage is None:
+        return
+    check_threshold(linkage, "linkage")
+    if not labels_at:
+        raise RuleError(
+            f"linkage={linkage!r} was given for a {type(what).__name__}, whose owners have the same columns.",
+            "Rows are linked where two owners hold different columns about the same people; here no row is at two.",
+            "Leave linkage= out, or export a strategy of fl.vertical.",
+        )
+
+
+def _threshold_of(federation: Federation) -> float | None:
+    """By how much rows must be alike that this federation links, or has linked; None where owners have an id."""
+    if not federation.schema.linked_by:
+        return None
+    known = alignment_of(federation)
+    return known.doubts.threshold if known is not None and isinstance(known.doubts, Doubts) else USUAL_THRESHOLD
+
+
+def _of_federation(
+    federation: Federation, target: str, settings: Mapping[str, Any], what: object, linkage: float | None
+) -> Parties:
+    if linkage is not None:
+        raise SettingError(
+            f"export() was given a federation and linkage={linkage!r} besides.",
+            "How rows are found is the federation's: by the id of its owners, or by the threshold of their linkage.",
+            "Leave linkage= out; for another threshold link first: fl.vertical.link(federation, threshold=0.9).",
+        )
     if settings or target:
         raise SettingError(
             f"export() was given a federation and {next(iter(settings), 'target')!r} besides.",
@@ -139,13 +184,15 @@ def _of_federation(federation: Federation, target: str, settings: Mapping[str, A
     )
     # Where ciphertexts are added is no question here: always in the server's process, which never has a key.
     house = replace(federation.house, server="kernel")
-    return Parties(owners, house, federation.schema.target.name, *_columns(what))
+    taken = owners, house, federation.schema.target.name, *_columns(what, len(owners))
+    return Parties(*taken, _threshold_of(federation))
 
 
-def _without_rows(owners: Sequence[Taking], house: House, target: str, labels_at: str) -> Federation:
+def _without_rows(owners: Sequence[Taking], house: House, target: str, labels_at: str, *, linked: bool) -> Federation:
     stand_ins = []
     for place, owner in enumerate(owners):
         unknown = _unknown(place, target, labelled=owner.name == labels_at) if labels_at else _unknown(None, target)
+        unknown = replace(unknown, id=_LINKED, linked_by=_LINKED_BY) if linked else unknown
         facts = owner.schema or unknown, owner.held_out, owner.budget, owner.name.encode()
         stand_ins.append(absent_owner(owner.name, *facts))
     return Federation(

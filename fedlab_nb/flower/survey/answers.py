@@ -37,7 +37,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a ``kind`` (Answer, DataFrame, Standardiser), or a Series, which has one column."""
+    """A table of a ``kind`` (Answer, Selection, DataFrame, Standardiser), or a Series, which has one column."""
 
     kind: str
     index: Labels
@@ -90,20 +90,25 @@ def apart(name: str, value: Any) -> Any:
     import pandas as pd
 
     from fedlab_nb.analytics.answers import Answer, Number, Standardiser
+    from fedlab_nb.analytics.vertical.selection import Selection
+    from fedlab_nb.vertical.scorecard.evidence import Evidence
 
     if isinstance(value, Number):
         return Figure(float(value), value.noise_se, _mapping(name, value.attrs))
     if isinstance(value, Standardiser):
         return _table(name, "Standardiser", value.table)
     if isinstance(value, pd.DataFrame):
-        return _table(name, "Answer" if isinstance(value, Answer) else "DataFrame", value)
+        kind = "Selection" if isinstance(value, Selection) else "Answer" if isinstance(value, Answer) else "DataFrame"
+        return _table(name, kind, value)
     if isinstance(value, pd.Series):
         return _table(name, "Series", value.to_frame(value.name))
     if type(value) in (list, tuple):
         return type(value)([apart(name, part) for part in value])
     if type(value) is dict:
         return _mapping(name, value)
-    if type(value) in _PLAIN or (isinstance(value, np.generic | np.ndarray) and value.dtype.kind in _NUMBERS):
+    if type(value) in (*_PLAIN, Evidence) or (
+        isinstance(value, np.generic | np.ndarray) and value.dtype.kind in _NUMBERS
+    ):
         return value
     raise SettingError(
         f"The answer {name!r} is or holds an object of type {type(value).__name__}.",
@@ -166,6 +171,7 @@ def _whole(sent: Table) -> Any:
     import pandas as pd
 
     from fedlab_nb.analytics.answers import Answer, Standardiser
+    from fedlab_nb.analytics.vertical.selection import Selection
 
     index, columns = _index(sent.index), _index(sent.columns)
     parts = {place: _series(part) for place, part in enumerate(sent.parts)}
@@ -173,6 +179,8 @@ def _whole(sent: Table) -> Any:
     frame.index, frame.columns = index, columns
     if sent.kind in ("Answer", "Standardiser"):
         frame = Answer(frame)
+    if sent.kind == "Selection":
+        frame = Selection(frame)
     frame.attrs.update(together(sent.attrs))
     if sent.kind == "Standardiser":
         return Standardiser(frame)  # type: ignore[arg-type]

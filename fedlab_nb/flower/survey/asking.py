@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import linecache
-import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlab_nb.analytics import PrivateFrame
+from fedlab_nb.analytics.apart.asked import listen
 from fedlab_nb.errors import FedLabError, RoundError, SettingError
 from fedlab_nb.flower import news, task
+from fedlab_nb.flower.columns.federation import ColumnsFederation
+from fedlab_nb.flower.survey.agreed import InOrder
 from fedlab_nb.flower.survey.answers import answers_of
+from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.parties import Federation
 from fedlab_nb.records import Message
 
 if TYPE_CHECKING:
-    from fedlab_nb.flower.columns.federation import ColumnsFederation
     from fedlab_nb.flower.federation import RemoteFederation
 
-_DECLARED_HERE = re.compile(r"fl\.PrivateFrame\(federation, (?=bounds=|categories=)")
 
-
-def asked(federation: RemoteFederation | ColumnsFederation, function: Callable[[Any], Any]) -> Iterator[news.Answered]:
+def asked(federation: RemoteFederation | ColumnsFederation, questions: Questions, app: Path) -> Iterator[news.Answered]:
     """Each answer, with what crossed for it and what each owner's data has given away by then.
+
+    ``app`` is the folder with the function. Owners of different columns are asked what they agreed on, in its order.
 
     Raises:
         FedLabError: why a question was not answered, naming it; what crossed for it is told before.
     """
     seen, failure = 0, None
-    answers = answers_of(function, PrivateFrame(federation))
+    answers = _answers(federation, questions, app)
     while True:
         name, answer = None, None
         try:
@@ -46,6 +49,15 @@ def asked(federation: RemoteFederation | ColumnsFederation, function: Callable[[
             raise failure
         if name is None:
             return
+
+
+def _answers(federation: Federation, questions: Questions, app: Path) -> Iterator[tuple[str, Any]]:
+    function = questions.function(app)
+    if isinstance(federation, ColumnsFederation):
+        listen(federation, InOrder(questions.agreed))
+    yield from answers_of(function, PrivateFrame(federation))
+    if isinstance(federation, ColumnsFederation):
+        federation.sites.flush()
 
 
 def spent_of(federation: Federation) -> news.Spent:
@@ -65,19 +77,11 @@ def _place(error: BaseException) -> str:
     return ""
 
 
-def advice(error: FedLabError) -> str:
-    """What to do about a refused question, elsewhere: its function is handed a frame, to which only owners declare."""
-    found = _DECLARED_HERE.sub("fl.DataOwner(..., ", error.do)
-    if found == error.do:
-        return found
-    return f"{found} At a site they stand in its site.toml, under [bounds] and [categories]."
-
-
 def _unanswered(error: FedLabError, question: str) -> FedLabError:
     what = f"A question was not answered: {question}. {error.what}" if question else error.what
     if isinstance(error, RoundError):
-        return RoundError(error.party, error.stage, what, error.why, advice(error))
-    return type(error)(what, error.why, advice(error))
+        return RoundError(error.party, error.stage, what, error.why, error.do)
+    return type(error)(what, error.why, error.do)
 
 
 def _failed(error: Exception, question: str) -> SettingError:

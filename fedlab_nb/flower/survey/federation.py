@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlab_nb.analytics.asking import MOST_CATEGORIES
-from fedlab_nb.errors import RoundError
+from fedlab_nb.errors import RuleError
 from fedlab_nb.flower.federation import RemoteFederation
 from fedlab_nb.flower.orders.hooks import ServersWriting
 from fedlab_nb.flower.orders.sites import Sites
+from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.parties.house import House
-from fedlab_nb.records import PrivacyEvent, Update
+from fedlab_nb.records import PrivacyEvent, Schema, Update
 
 Floats = NDArray[np.float64]
 Debits = Mapping[str, Sequence[PrivacyEvent]]
 
 
 class AskedFederation(RemoteFederation):
-    """As RemoteFederation; a question that was released under noise is known as long as the server's process lasts."""
+    """As RemoteFederation; a question that was released under noise is known as long as the server's process lasts.
+
+    Raises:
+        RuleError: its owners have ids, and so different columns.
+    """
 
     def __init__(self, names: Sequence[str], house: House, sites: Sites, writing: ServersWriting) -> None:
         super().__init__(names, house, sites, writing)
+        _check_same_columns(self.schema)
         self._sums: dict[str, Update] = {}
         self._said: dict[str, Floats | str] = {}
 
@@ -50,50 +54,22 @@ class AskedFederation(RemoteFederation):
         to: Sequence[str] | None = None,
         asked: str = "",
     ) -> dict[str, Floats | str]:
-        """As ``Federation.hear``: what an owner said to an equal question is known.
-
-        Raises:
-            RoundError: naming an owner that answered with something else than was asked for.
-        """
+        """As ``Federation.hear``: what an owner said to an equal question is known."""
         names = self.names if to is None else tuple(to)
         questions = {name: self.books.question(self.house, kind, [name], asked, debits[name]) for name in names}
         new = [name for name in names if questions[name] not in self._said]
         answers = super().hear(kind, work, number=number, debits=debits, to=new, asked=asked) if new else {}
         for name, answer in answers.items():
-            _check(name, work, answer)
             if questions[name]:
                 self._said[questions[name]] = answer
         return {name: answers[name] if name in answers else self._said[questions[name]] for name in names}
 
 
-def _check(name: str, work: Any, answer: Floats | str) -> None:
-    """Refuse an answer of another kind or length than the question has, or with what is no number."""
-    inside = dict(zip(work.__code__.co_freevars, work.__closure__ or (), strict=True))
-    if "question" in inside:
-        size = inside["question"].cell_contents.scale.size
-        numbers = isinstance(answer, np.ndarray) and answer.dtype == np.float64 and answer.shape == (size,)
-        fits = numbers and bool(np.isfinite(answer).all())
-        wanted = f"{size:,} finite numbers"
-    else:
-        fits = isinstance(answer, str) and _is_list(answer, inside["columns"].cell_contents)
-        wanted = "the values of some columns"
-    if not fits:
-        raise RoundError(
-            name,
-            "answer",
-            f"{name!r} answered with something else than {wanted}.",
-            "It would have spoilt the answer, or ended the run without a word of who it was.",
-            "Nothing of it is used: ask who runs that site which code it runs.",
+def _check_same_columns(schema: Schema) -> None:
+    if is_vertical(schema):
+        raise RuleError(
+            "The owners that came have an id, and so different columns; the questions are for owners of the same ones.",
+            "Owners of different columns carry out what they agreed on beforehand, question by question, and here "
+            "nobody wrote these down: nothing was known of the columns when the questions were exported.",
+            "Export with a federation in place of names; its owners may hold invented rows with the same columns.",
         )
-
-
-def _is_list(answer: str, columns: Sequence[str]) -> bool:
-    try:
-        named = json.loads(answer)
-    except ValueError:
-        return False
-    if not isinstance(named, dict) or [*named] != [*columns]:
-        return False
-    lists = [*named.values()]
-    short = all(isinstance(values, list) and len(values) <= MOST_CATEGORIES + 1 for values in lists)
-    return short and all(isinstance(value, str | int | float) for values in lists for value in values)

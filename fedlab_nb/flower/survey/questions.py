@@ -5,7 +5,8 @@
         yield "by ward", frame.groupby("ward").size(epsilon=0.2)
 
 In the notebook ``dict(questions(fl.PrivateFrame(federation)))`` answers them. Exported, its source travels as the app's
-``task.py``. The server runs it, and nobody else: sites read it, and answer what it comes to ask.
+``task.py``. The server runs it, and nobody else: sites read it, and answer what it comes to ask. Owners of different
+columns agree on each question beforehand (agreed.py), and answer those and no others.
 """
 
 from __future__ import annotations
@@ -18,23 +19,37 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+from fedlab_nb.analytics.apart.asked import Asked
 from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.flower import task
 from fedlab_nb.parties.house import House
 from fedlab_nb.protect import OwnerLevelDP
 
+SELECTION = "selection of columns"
+# Those in which one owner's columns may be multiplied with another's.
+ACROSS = ("correlations across owners", "cross table across owners", "weights of evidence across owners", SELECTION)
+
 
 @dataclass(frozen=True, repr=False)
 class Questions:
-    """What an agreement says of them: the function's ``name``, and the SHA-256 of the file that it is in, in hex."""
+    """What an agreement says of them: the function's ``name``, and the SHA-256 of the file that it is in, in hex.
+
+    ``agreed`` are the questions one by one, where owners hold different columns; () where they have the same ones.
+    """
 
     name: str
     source: str
+    agreed: tuple[Asked, ...] = ()
 
     @classmethod
-    def of(cls, name: str, source: bytes) -> Questions:
+    def of(cls, name: str, source: bytes, agreed: tuple[Asked, ...] = ()) -> Questions:
         """Those that the function ``name`` in a file with this ``source`` asks."""
-        return cls(name, hashlib.sha256(source).hexdigest())
+        return cls(name, hashlib.sha256(source).hexdigest(), agreed)
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether some question may multiply one owner's sealed numbers with another's."""
+        return any(asked.kind in ACROSS for asked in self.agreed)
 
     def check(self, folder: Path) -> bytes:
         """The source, if the file in ``folder`` is the one that was agreed on; nothing of it is run.
@@ -79,9 +94,7 @@ def asks(what: object) -> bool:
     return isinstance(what, FunctionType)
 
 
-def check_questions(
-    function: FunctionType, house: House, *, vertical: bool, num_rounds: object = None, seed: object = None
-) -> None:
+def check_questions(function: FunctionType, house: House, *, num_rounds: object = None, seed: object = None) -> None:
     """Refuse what cannot be asked past one machine, and settings that questions do not have.
 
     Raises:
@@ -101,27 +114,20 @@ def check_questions(
             "A strategy was probably meant, or a function of your own.",
             "Export a strategy, such as fl.FedAvg(fl.models.mlp()), or a function with a yield for each answer.",
         )
-    _check_allowed(function, house, vertical=vertical)
+    _check_allowed(function, house)
 
 
 def _ours(module: str) -> bool:
     return module == "fedlab_nb" or module.startswith("fedlab_nb.")
 
 
-def _check_allowed(function: FunctionType, house: House, *, vertical: bool) -> None:
+def _check_allowed(function: FunctionType, house: House) -> None:
     if not inspect.isgeneratorfunction(function) or len(inspect.signature(function).parameters) != 1:
         raise SettingError(
             f"The function {function.__name__!r} does not yield its answers one by one, or has not one parameter.",
             "What was answered before a question is refused would be lost, and the budget for it spent.",
             'Write it so: def questions(frame): yield "mean age", frame["age"].mean(epsilon=0.5), and a yield for '
             "each further answer.",
-        )
-    if vertical:
-        raise SettingError(
-            "The questions to export are for owners of different columns.",
-            "Owners answer such questions by products that they send each other; in this version questions past one "
-            "machine are sums, of which owners send their parts to the server.",
-            "Ask them in the notebook, fl.PrivateFrame(federation), or export questions to owners of the same columns.",
         )
     if isinstance(house.protect, OwnerLevelDP):
         raise RuleError(

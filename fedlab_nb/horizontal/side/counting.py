@@ -14,6 +14,9 @@ from fedlab_nb.records import Update
 
 Floats = NDArray[np.float64]
 
+# Of all owners' counts so many numbers are read in one go.
+_AT_ONCE = 64_000
+
 
 class Counting:
     """Counts of the model ``weights`` (d,) on held-out rows, for one owner's rows or for those of several at once.
@@ -85,18 +88,24 @@ class OwnScores:
         if name not in self._scores:
             if name not in self._counting.counts:
                 self._counting(name, rows)
-            counts = self._counting.counts
-            lines = read_both(self._counting.card, np.array([*counts.values()]), self._setup)
-            self._scores = {of: np.array([*scores.values()]) for of, scores in zip(counts, lines, strict=True)}
+            self._read()
         return self._scores[name]
+
+    def _read(self) -> None:
+        """Read all owners' counts, so many at a time that what is made of them stays in a processor's cache."""
+        named, few = [*self._counting.counts.items()], max(1, _AT_ONCE // self._counting.size)
+        for first in range(0, len(named), few):
+            names, counts = zip(*named[first : first + few], strict=True)
+            lines = read_both(self._counting.card, np.array(counts), self._setup)
+            self._scores |= {of: np.array([*scores.values()]) for of, scores in zip(names, lines, strict=True)}
 
     def named(self, scores: Floats) -> dict[str, float]:
         """An owner's answer with the names of its scores."""
         names = EXACT["regression" if self._setup.encoding.task == "regression" else "classes"]
-        groups = self._counting.size // self._counting.card.size
-        told = np.reshape(scores, (groups, -1))
-        own = dict(zip(names, told[0].tolist(), strict=False))
-        return own | {f"personal_{n}": v for line in told[1:].tolist() for n, v in zip(names, line, strict=False)}
+        told = scores.tolist()
+        each = len(told) * self._counting.card.size // self._counting.size
+        own = dict(zip(names, told[:each], strict=False))
+        return own | {f"personal_{n}": v for n, v in zip(names, told[each:], strict=False)}
 
 
 # What exact counts of one owner tell, in this order; the last of it not always.

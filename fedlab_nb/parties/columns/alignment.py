@@ -11,6 +11,7 @@ from fedlab_nb.cards import card
 from fedlab_nb.errors import SettingError
 from fedlab_nb.parties.columns.ids import lots
 from fedlab_nb.parties.rows import Part, Rows
+from fedlab_nb.places import NotHere
 from fedlab_nb.units import counted, listed
 
 # What each party knows after an alignment, in words; who learns more than it must is named too.
@@ -54,13 +55,14 @@ class Alignment:
     """Which rows ``owners`` have in common, in the same order at each; where they are, every owner knows of its own.
 
     ``rows`` is their number. ``key`` is what the owners find their places under. ``doubts`` is there where rows are
-    linked that are alike, and None where they have the same id.
+    linked that are alike (``NotHere`` in the process of a party that was not told), and None where they have the same
+    id.
     """
 
     owners: tuple[str, ...]
     rows: int
     key: str = field(repr=False)
-    doubts: Doubts | None = None
+    doubts: Doubts | NotHere | None = None
 
     def note(self, rows: Rows, positions: list[int]) -> None:
         """One owner keeps, beside its rows, which of its ids (training rows first) are in common."""
@@ -101,7 +103,8 @@ class Alignment:
     def _repr_html_(self) -> str:
         rows = [("Owners", listed(self.owners)), ("Rows in common", f"{self.rows:,}")]
         if self.doubts is not None:
-            return card("Linkage by keyed Bloom filters", [*rows, *_doubtful(self.doubts), *LINKED], WARNING)
+            doubtful = _doubtful(self.doubts) if isinstance(self.doubts, Doubts) else []
+            return card("Linkage by keyed Bloom filters", [*rows, *doubtful, *LINKED], WARNING)
         note = "Ids crossed masked by every owner's secret number. Every later step shows that a row is in common."
         return card("Alignment by private set intersection", [*rows, *LEARNED], note)
 
@@ -111,6 +114,19 @@ WARNING = (
     "wrong or missing depends on the data, and nobody here can count them: try it on rows whose true pairs you know. "
     "Every later step shows that a row is in common."
 )
+
+
+def doubts_in_words(alignment: Alignment) -> str:
+    """How many rows are linked, and how sure that is, on one line of a log.
+
+    >>> doubts_in_words(Alignment(("bank", "shop"), 99, "key", Doubts(0.85, 0.05, 3, 1, 0)))
+    'Rows linked: 99, alike by 0.85 or more; barely 3 pairs; barely not 1 pair; not told apart 0 rows'
+    """
+    said, found = f"Rows linked: {alignment.rows:,}", alignment.doubts
+    if not isinstance(found, Doubts):
+        return said
+    near, missed, tied = counted(found.near, "pair"), counted(found.missed, "pair"), counted(found.tied, "row")
+    return f"{said}, alike by {found.threshold:g} or more; barely {near}; barely not {missed}; not told apart {tied}"
 
 
 def _doubtful(doubts: Doubts) -> list[tuple[str, object]]:

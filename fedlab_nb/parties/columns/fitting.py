@@ -15,6 +15,9 @@ from fedlab_nb.records.schema import NO_TARGET
 if TYPE_CHECKING:
     from fedlab_nb.parties.house import House
 
+# How alike rows are that are linked, unless it is said; those of different people are often alike by a half.
+USUAL_THRESHOLD, _LEAST_THRESHOLD = 0.85, 0.5
+
 
 def joined_schema(owners: Sequence[DataOwner]) -> Schema:
     """All owners' columns side by side, the target of the one owner that has one, and the id.
@@ -141,6 +144,22 @@ def check_linked_by(schema: Schema) -> None:
             "By equal ids rows are found without a threshold, without wrong links, and without showing pseudonyms.",
             "Use fl.vertical.align(federation); or name columns to link by at each owner, "
             'fl.DataOwner(..., id=["name", "born"]).',
+        )
+
+
+def check_threshold(threshold: object, name: str = "threshold") -> None:
+    """Refuse a threshold by which no rows can be linked; ``name`` is what it was given as.
+
+    Raises:
+        SettingError: it is no number above 0.5 and up to 1.
+    """
+    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if not number or not _LEAST_THRESHOLD < float(threshold) <= 1.0:  # type: ignore[arg-type]
+        raise SettingError(
+            f"{name}={threshold!r} was asked for.",
+            "It says how alike two rows must be to be linked: 1 for equal ones; rows of different people are often "
+            "alike by a half.",
+            "Choose a number above 0.5 and up to 1; 0.85 is usual.",
         )
 
 

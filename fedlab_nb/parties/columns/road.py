@@ -23,9 +23,11 @@ from fedlab_nb.records import PrivacyEvent
 
 T = TypeVar("T")
 
-# Beside the federation: what its owners found out together stays as long as it does; and how lines are carried out.
+# Beside the federation: what its owners found out together stays as long as it does; how lines are carried out; and how
+# alike rows must be that its parties agreed to link.
 _ALIGNED: WeakKeyDictionary[Federation, Alignment] = WeakKeyDictionary()
 _ROADS: WeakKeyDictionary[Federation, Road] = WeakKeyDictionary()
+_LINKAGES: WeakKeyDictionary[Federation, float] = WeakKeyDictionary()
 
 
 class Together:
@@ -43,6 +45,10 @@ class Together:
         payload = work()
         self._ledger.post(number, sender, to, kind, payload)  # type: ignore[arg-type]
         return payload
+
+    def within(self, work: Callable[[], T], *, by: tuple[str, ...]) -> T:  # noqa: ARG002 - every party is here
+        """What ``work`` gives."""
+        return work()
 
     def token(self) -> str:
         """A fresh one."""
@@ -113,3 +119,17 @@ def alignment_of(federation: Federation) -> Alignment | None:
 def keep_alignment(federation: Federation, alignment: Alignment) -> None:
     """From now on this is what the federation's owners have in common."""
     _ALIGNED[federation] = alignment
+
+
+def link_by(federation: Federation, threshold: float | None) -> None:
+    """From now on owners without a common id link their rows by this threshold when they first need them in common.
+
+    None where they have an id.
+    """
+    if threshold is not None:
+        _LINKAGES[federation] = threshold
+
+
+def linkage_of(federation: Federation) -> float | None:
+    """The threshold that the parties agreed on; None where they have an id, or nobody has said one."""
+    return _LINKAGES.get(federation)

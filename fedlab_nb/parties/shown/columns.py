@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.parties.federation import Federation
 from fedlab_nb.parties.shown.kinds import FOR_A_KEY, KINDS, family
@@ -91,6 +93,15 @@ _ONCE_CROSSED: dict[str, tuple[Threat, ...]] = {
             False,
         ),
     ),
+    "number of cells": (
+        Threat("another owner, of questions across owners", "into how many cells another's columns are cut", None),
+    ),
+    "which columns are complete": (
+        Threat("another owner, of correlations", "whether another's columns lack values", None),
+    ),
+    "which columns are left": (
+        Threat("another owner, of a selection", "which numeric columns, of all owners, have enough evidence", None),
+    ),
     "filters of rows": (
         Threat(
             "the server, of linked rows",
@@ -109,22 +120,40 @@ _ONCE_CROSSED: dict[str, tuple[Threat, ...]] = {
 }
 
 
+# What follows from how rows are found: by ids that all owners have, or by what is alike.
+_OF_IDS = (
+    Threat("another owner", "which of its own rows all owners have", None),
+    Threat(
+        "an owner that invents ids", "which of them all other owners have: nobody can check that ids are true", None
+    ),
+)
+_OF_LINKED = (
+    Threat("another owner", "which of its own rows this one has as well, or has one that is alike", None),
+    Threat(
+        "an owner that invents rows",
+        "which of them are like one of the other's: nobody can check that they are true",
+        None,
+    ),
+)
+
+
 def column_threats(federation: Federation) -> tuple[Threat, ...]:
     """What each party could learn, alone and with another, about ids and columns, if all follow the protocol or not."""
     crossed = crossings_of(federation)
     kinds = dict.fromkeys(family(c.kind) for c in crossed)
+    linked = bool(federation.schema.linked_by)
+    kinds = {"filters of rows": None, **kinds} if linked else kinds  # nothing goes without them
     told = dict.fromkeys(
         family(c.kind) for c in crossed if from_an_owner(c, federation) and c.receiver == "server" and not c.encrypted
     )
     answers = "".join(f", {KINDS.get(kind, f'{kind} of each owner')}" for kind in told if kind not in HANDSHAKE)
-    ids = "pseudonyms of rows" if "filters of rows" in kinds else "how many ids each owner has and how many are common"
+    ids = "pseudonyms of rows" if linked else "how many ids each owner has and how many are common"
     rest = "" if _told_more(federation) else "; nothing of another's columns"
+    found = _OF_LINKED if linked else _OF_IDS
     lines = [
         Threat("the server alone", f"{ids}{answers}", None),
-        Threat("another owner", f"which of its own rows all owners have{rest}", None),
-        Threat(
-            "an owner that invents ids", "which of them all other owners have: nobody can check that ids are true", None
-        ),
+        replace(found[0], could_read=found[0].could_read + rest),
+        *found[1:],
     ]
     if len(federation.names) > 2:
         what = "which of that owner's ids each of the others has"
@@ -140,9 +169,12 @@ def column_threats(federation: Federation) -> tuple[Threat, ...]:
 
 
 def _told_more(federation: Federation) -> bool:
-    """Whether some owner has told another something about its columns that this one can read."""
+    """Whether some owner was told something about another's columns, by it or by the server, that it can read."""
     return any(
-        {c.sender, c.receiver} <= set(federation.names) and not c.encrypted and family(c.kind) in _ONCE_CROSSED
+        c.sender in ("server", *federation.names)
+        and c.receiver in federation.names
+        and not c.encrypted
+        and family(c.kind) in _ONCE_CROSSED
         for c in crossings_of(federation)
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from importlib import import_module
 from typing import Any, cast
 
@@ -137,8 +137,9 @@ def _error(name: str, words: list[str]) -> Exception:
 
 def _instance(name: str, inside: dict[str, Any]) -> object:
     found = _known(name)
-    taken = {f.name for f in fields(cast("Any", found)) if f.init} if found is not None else set()
-    if found is None or not inside.keys() <= taken:
+    known = [f for f in fields(cast("Any", found)) if f.init] if found is not None else []
+    needed = {f.name for f in known if f.default is MISSING and f.default_factory is MISSING}
+    if found is None or not needed <= inside.keys() <= {f.name for f in known}:
         module, _, last = name.partition(":")
         raise SettingError(
             f"What is kept there holds a {last!r} of {module}"

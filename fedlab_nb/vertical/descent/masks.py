@@ -13,18 +13,20 @@ Source: Bonawitz et al. 2017, "Practical secure aggregation for privacy-preservi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedlab_nb.channel import Opaque
+from fedlab_nb.channel.products import ProductSession
 from fedlab_nb.parties.columns.fitting import check_products
 from fedlab_nb.parties.columns.road import product_session, road_of
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine
 
 Floats = NDArray[np.float64]
+Whole = NDArray[np.uint64]
 
 # Partial scores cross as whole numbers of this many bits after the point, modulo 2**64.
 _BITS = 24
@@ -45,7 +47,10 @@ def add_up_scores(at: Meeting, weights: Mapping[str, Floats], own: str) -> None:
     else:
         # Masks are used once: joint predictions between two rounds, or a round tried again, have other ones.
         purpose = f"mask of partial scores {at.number} {at.part} {road_of(at.federation).token()}"
-        masked = {name: partial(_masked, at=at, w=weights[name], purpose=purpose) for name in at.others}
+        scheme = check_products(at.federation.house.encrypt, "A sum of partial scores")
+        session = product_session(at.federation, scheme, at.number)  # which all parties begin, if there is none
+        masks = partial(_mask, session, purpose)
+        masked = {name: partial(_masked, at=at, w=weights[name], mask_of=masks) for name in at.others}
         came = [at.send("partial score, masked", work, sender=name, to=at.labels_at) for name, work in masked.items()]
 
     def add(mine: Mine) -> None:
@@ -60,13 +65,13 @@ def _partial(mine: Mine, at: Meeting, w: Floats) -> Floats:
     return np.asarray(mine.X @ _shaped(w, at))
 
 
-def _masked(mine: Mine, at: Meeting, w: Floats, purpose: str) -> Opaque:
+def _masked(mine: Mine, at: Meeting, w: Floats, mask_of: Callable[[str, str, int], Whole]) -> Opaque:
     """At one of the other owners: its partial scores on a grid, plus a mask shared with each of the others."""
     steps = np.rint(np.ldexp(mine.X @ _shaped(w, at), _BITS)).astype(np.int64).astype(np.uint64)
     place = at.others.index(mine.name)
     for where, other in enumerate(at.others):
         if where != place:
-            mask = _mask(at, mine.name, other, purpose, steps.size).reshape(steps.shape)
+            mask = mask_of(mine.name, other, steps.size).reshape(steps.shape)
             steps = steps + mask if where > place else steps - mask
     return Opaque(steps.tobytes(), "partial scores under masks that cancel in the sum", plain_nbytes=8 * steps.size)
 
@@ -82,8 +87,7 @@ def _unmasked(came: Sequence[Opaque], shape: tuple[int, ...]) -> Floats:
     return np.asarray(np.ldexp(total, -_BITS).reshape(shape))
 
 
-def _mask(at: Meeting, mine: str, other: str, purpose: str, count: int) -> NDArray[np.uint64]:
+def _mask(session: ProductSession, purpose: str, mine: str, other: str, count: int) -> Whole:
     """Numbers (count,) that only these two owners know, other ones for every purpose."""
-    scheme = check_products(at.federation.house.encrypt, "A sum of partial scores")
-    seed = product_session(at.federation, scheme, at.number).shared_secret(mine, other, purpose)
+    seed = session.shared_secret(mine, other, purpose)
     return np.frombuffer(hashlib.shake_256(seed).digest(8 * count), dtype="<u8").astype(np.uint64)

@@ -71,6 +71,7 @@ class LinearModel(VerticalStrategy):
     batch_size: int | None = None
     key_holder: bool = True
 
+    masks_scores: ClassVar[bool] = True
     learns: ClassVar[tuple[tuple[str, str], ...]] = (
         ("an owner", f"its own weights and gradient at every step: {_SUMS}; {_REACH}"),
         ("the owner of the labels", f"of held-out and predicted rows {_SCORES}"),

@@ -1,5 +1,8 @@
 """Predictions of new rows, which all owners make together: no owner's part of the model leaves it.
 
+Each owner first tells the owner of the labels, and is told by it, after which round of which run its part was kept:
+parts that do not belong together are refused before anybody looks at a row (same.py).
+
 Who learns what, if all follow the protocol:
     every owner, the server    what an alignment of these rows tells (align.py): which of its own ids all have.
     the owner of the labels    the score of each row in common; with its own part of the model, what the others' parts
@@ -29,6 +32,7 @@ from fedlab_nb.parties.rows import Part
 from fedlab_nb.records import Schema, State
 from fedlab_nb.units import counted, listed
 from fedlab_nb.vertical.align import align
+from fedlab_nb.vertical.model.same import check_same
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine, Setup
 from fedlab_nb.vertical.shared.strategy import SCORES, VerticalStrategy
 
@@ -52,13 +56,17 @@ class Joint(NamedTuple):
 def joint_scores(strategy: VerticalStrategy, state: State, federation: Federation) -> Joint:
     """The scores of all rows that the owners have in common, the held-out ones too.
 
+    They are there for the owner of the labels alone: in a process of its own every other party gets ``NotHere``.
+
     Raises:
-        SettingError, SchemaError, RuleError: other owners or columns than the model was trained with.
+        SettingError, SchemaError, RuleError: other owners or columns than the model was trained with, or parts of the
+            model that are of different runs or rounds.
         RoundError, EncryptionError: naming who failed; there is no prediction then.
     """
     setup: Setup = state.context  # type: ignore[assignment]
     check_fits(strategy, setup, federation)
     with federation.in_use():
+        check_same(federation, state)
         found = align(federation)
         number = federation.turn()
         charge(federation, PREDICTION, federation.names, number=number)
@@ -104,16 +112,15 @@ def _result(at: Meeting, federation: Federation) -> Joint:
         found: Floats = mine.memory.pop(SCORES)
         return found
 
-    def order(rows: Rows) -> tuple[NDArray[np.int64], pd.Series, list[bytes]]:
-        ids, mine = (at.alignment.of(rows).ids or ([], []))[1], at.alignment.of(rows).held_out[1]
+    def order(rows: Rows) -> Joint:
+        ids, target = (at.alignment.of(rows).ids or ([], []))[1], at.alignment.of(rows).held_out[1]
         place = {each: number for number, each in enumerate(one for side in rows.ids or () for one in side)}
         ordered = np.argsort(np.array([place[each] for each in ids], dtype=np.int64), kind="stable")
-        return ordered, mine.iloc[ordered], [ids[number] for number in ordered]
+        index = _index([ids[number] for number in ordered], schema)
+        return Joint(scores[ordered], target.iloc[ordered].set_axis(index), index)
 
     scores = at.own(PREDICTION, score, at=at.labels_at)
-    ordered, target, ids = own(federation, PREDICTION, order, at=at.labels_at)
-    index = _index(ids, schema)
-    return Joint(scores[ordered], target.set_axis(index), index)
+    return own(federation, PREDICTION, order, at=at.labels_at)
 
 
 def _index(ids: Sequence[bytes], schema: Schema) -> pd.Index:

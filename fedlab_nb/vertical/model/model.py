@@ -18,7 +18,7 @@ from fedlab_nb.records.schema import Task
 from fedlab_nb.units import listed
 from fedlab_nb.vertical.model.joint import Asked, Joint, federation_of, joint_scores
 from fedlab_nb.vertical.model.merged import MergedModel, merged
-from fedlab_nb.vertical.model.outcome import graded, probable, said
+from fedlab_nb.vertical.model.outcome import graded, probable, table
 from fedlab_nb.vertical.model.parts import ModelPart, parts_of, together
 from fedlab_nb.vertical.shared.meeting import Setup
 from fedlab_nb.vertical.shared.strategy import VerticalStrategy
@@ -103,13 +103,8 @@ class VerticalModel:
             SettingError, SchemaError, RuleError: other owners or columns than the model was trained with.
             RoundError, EncryptionError: naming who failed; there is no prediction then.
         """
-        import pandas as pd
-
         joint = self._joint(rows, frames)
-        table: dict[str, Any] = {"prediction": said(joint.scores, self.setup)}
-        chances = probable(joint.scores, self.setup)
-        table |= {f"probability of {name}": chances[:, place] for place, name in enumerate(self.classes)}
-        return pd.DataFrame(table, index=joint.ids)
+        return table(joint.scores, joint.ids, self.setup)
 
     def predict_proba(
         self, rows: Federation | Sequence[DataOwner] | None = None, /, **frames: pd.DataFrame

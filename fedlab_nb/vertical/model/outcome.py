@@ -29,6 +29,16 @@ def probable(scores: Floats, setup: Setup) -> Floats:
     return probabilities(scores) if setup.classes else np.zeros((len(scores), 0))
 
 
+def table(scores: Floats, ids: pd.Index, setup: Setup) -> pd.DataFrame:
+    """What scores (n, outputs) of the rows ``ids`` mean: "prediction", and of classes the "probability of" each."""
+    import pandas as pd
+
+    chances = probable(scores, setup)
+    found: dict[str, Any] = {"prediction": said(scores, setup)}
+    found |= {f"probability of {name}": chances[:, place] for place, name in enumerate(setup.classes)}
+    return pd.DataFrame(found, index=ids)
+
+
 def graded(scores: Floats, target: pd.Series, setup: Setup) -> dict[str, float]:
     """How good scores (n, outputs) are, on the rows with a label that was known in training.
 

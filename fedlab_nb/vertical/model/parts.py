@@ -17,8 +17,9 @@ from fedlab_nb.errors import SettingError
 from fedlab_nb.learn.export import FORM, contents, to_file
 from fedlab_nb.records import Schema, State
 from fedlab_nb.records.kept import put_together, taken_apart
+from fedlab_nb.records.schema import Task
 from fedlab_nb.units import bytes_text, counted, listed
-from fedlab_nb.vertical.shared.meeting import Setup, classes_of, task_of
+from fedlab_nb.vertical.shared.meeting import Setup
 from fedlab_nb.vertical.shared.strategy import COURSE, VerticalStrategy
 
 Floats = NDArray[np.float64]
@@ -33,7 +34,8 @@ class Origin:
     """Where a part comes from, which all owners of the run know: it tells whether parts belong together.
 
     ``course`` is the number of the round after which it was taken, and what tells that round from one of the same
-    number after a rewind. ``rows`` and ``held_out`` are how many rows all owners had in common.
+    number after a rewind. What is predicted (``task``) is predicted by ``outputs`` scores a row. ``rows`` and
+    ``held_out`` are how many rows all owners had in common.
     """
 
     run: str = field(repr=False)
@@ -42,6 +44,8 @@ class Origin:
     owners: tuple[str, ...]
     schema: Schema = field(repr=False)
     seed: int
+    task: Task
+    outputs: int
     rows: int
     held_out: int
 
@@ -121,9 +125,8 @@ def part_of(strategy: VerticalStrategy, state: State, name: str) -> ModelPart:
     """The part of one owner in this state."""
     setup: Setup = state.context  # type: ignore[assignment]
     course = tuple(float(each) for each in state.memory[COURSE])
-    origin = Origin(
-        setup.run, course, setup.labels_at, setup.owners, setup.schema, setup.seed, setup.rows, setup.held_out
-    )
+    origin = Origin(setup.run, course, setup.labels_at, setup.owners, setup.schema, setup.seed, setup.task,
+                    setup.outputs, setup.rows, setup.held_out)  # fmt: skip
     return ModelPart(
         name,
         strategy.kept_with_parts(),
@@ -148,12 +151,17 @@ def together(parts: Iterable[ModelPart]) -> tuple[VerticalStrategy, State]:
     origin, target = first.origin, by_name[first.origin.labels_at].target
     assert target is not None
     readings = {name: by_name[name].reading for name in origin.owners}
-    setup = Setup(origin.labels_at, origin.owners, origin.schema, origin.seed, *task_of(len(classes_of(target))),
-                  origin.rows, origin.held_out, target, readings, origin.run)  # fmt: skip
+    setup = setup_of(origin, target, readings)
     memory = {COURSE: np.array(origin.course)}
     for part in given:
         memory |= {key: value.copy() for key, value in part.memory.items()}
     return first.strategy, State({name: by_name[name].weights.copy() for name in origin.owners}, memory, setup)
+
+
+def setup_of(origin: Origin, target: CategoryCode | NumberCode, readings: Mapping[str, Any]) -> Setup:
+    """What was fixed before the first round of the run that parts come from."""
+    return Setup(origin.labels_at, origin.owners, origin.schema, origin.seed, origin.task, origin.outputs, origin.rows,
+                 origin.held_out, target, readings, origin.run)  # fmt: skip
 
 
 def _check(parts: Sequence[object]) -> None:

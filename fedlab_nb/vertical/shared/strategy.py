@@ -55,6 +55,7 @@ class VerticalStrategy(ABC):
     formula: ClassVar[str] = ""
     tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "regression")
     multiplies: ClassVar[bool] = True  # sealed numbers are multiplied, for which only one encryption has room
+    masks_scores: ClassVar[bool] = False  # scores of three owners or more are added up under masks, in its session
     learns: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Who learns what, leaks included: pairs of a party and what it learns, for the card."""
 
@@ -88,6 +89,10 @@ class VerticalStrategy(ABC):
     def openers(self) -> tuple[str, ...]:
         """Who else than owners opens sums: the key holder, or nobody."""
         return ()
+
+    def openers_among(self, owners: int, *, predicting: bool = False) -> tuple[str, ...]:
+        """Who else takes part where there are so many owners: in a training, or in joint predictions alone."""
+        return self.openers if not predicting or (self.masks_scores and owners > 2) else ()
 
     def kept_with_parts(self) -> VerticalStrategy:
         """The settings as every owner keeps them with its part: without what is about single owners' columns."""
@@ -195,10 +200,9 @@ class VerticalStrategy(ABC):
         """
         alignment = align(federation)
         setup: Setup = state.context  # type: ignore[assignment]
+        check = partial(_check_same, alignment=alignment, setup=setup)
         for name in federation.names:
-            own(
-                federation, "rows in common", partial(_check_same, alignment=alignment, setup=setup, name=name), at=name
-            )
+            own(federation, "rows in common", partial(check, name=name), at=name)
         return Meeting(federation, alignment, setup, number)
 
     def _setup(self, federation: Federation, alignment: Alignment, seed: int) -> Setup:

@@ -20,9 +20,10 @@ DEEP = fl.CKKS("deep")
 class ColumnsApart:
     """Owners and a key holder at sites of their own; ``crossed`` has all bytes, by party; ``asked`` what went there."""
 
-    def __init__(self, owners, strategy, house=None, num_rounds=2, seed=0, kept=None):
+    def __init__(self, owners, strategy, house=None, num_rounds=2, seed=0, kept=None, linkage=None):
         self.house = house or House(DEEP)
-        self.agreement = Agreement(tuple(o.name for o in owners), self.house, strategy, num_rounds, seed)
+        names = tuple(o.name for o in owners)
+        self.agreement = Agreement(names, self.house, strategy, num_rounds, seed, linkage=linkage)
         parties, makers = self.agreement.parties, self.agreement.key_makers
         facts = {"occasion": self.agreement.digest, "parties": parties, "makers": makers}
         self.trusts = {name: Trust(name, Identity(), **facts) for name in parties}
@@ -49,7 +50,7 @@ class ColumnsApart:
     def federation(self):
         identities = {name: trust.public for name, trust in self.trusts.items()}
         hub = Hub(self.agreement.names, identities, self, self.agreement.digest)
-        return ColumnsFederation(hub, self.house)
+        return ColumnsFederation(hub, self.house, self.agreement.linkage)
 
     def played(self):
         """The federation as the server knows it, and its rounds."""

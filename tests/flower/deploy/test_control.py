@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fedlab_nb.errors import SettingError
-from fedlab_nb.flower.deploy.control import Control
+from fedlab_nb.errors import DeploymentError, SettingError
+from fedlab_nb.flower.deploy.control import Control, RunStatus
 from tests.flower.deploy.common import with_flower
 
 pytestmark = with_flower
@@ -80,6 +81,62 @@ def test_what_is_no_path_or_address_is_refused_with_words(given: tuple[Any, Any,
 def test_an_app_that_is_no_path_is_refused_with_words(certificate: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="app was given as None"):
         Control("fl.example.org:8000", certificate, tmp_path / "home").run(None)  # type: ignore[arg-type]
+
+
+class Command:
+    """A command of Flower's that prints ``said``, or is interrupted while it works."""
+
+    def __init__(self, said: str | None) -> None:
+        self.said, self.returncode = said, None if said is None else 0
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        if self.said is None and self.returncode is None:
+            raise KeyboardInterrupt
+        return self.said or "", ""
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def kill(self) -> None:
+        self.returncode = -9
+
+
+def control_of(said: str | None, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Control:
+    control = Control("fl.example.org:8000", certificate, certificate.parent / "home")
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: Command(said))
+    return control
+
+
+def test_whoever_is_interrupted_while_a_run_starts_is_told_how_to_find_it(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        control_of(None, certificate, monkeypatch).run("app")
+    (note,) = caught.value.__notes__
+    assert "control.runs() lists the runs there, the latest first" in note
+    assert "control.stop(number)" in note
+
+
+def test_a_run_that_was_refused_has_not_begun(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = json.dumps({"success": False, "error-message": "[code: 15] Invalid run configuration."})
+    with pytest.raises(DeploymentError, match="does not know one of the settings") as caught:
+        control_of(said, certificate, monkeypatch).run("app")
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_runs_are_listed_as_the_superlink_says(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [
+        {"run-id": "7", "status": "running", "status-details": "N/A", "elapsed": 2.5},
+        {
+            "run-id": "3",
+            "status": "finished:failed",
+            "status-details": "no rows",
+            "elapsed": 9.0,
+            "network-traffic": {"inbound-bytes": 5, "outbound-bytes": 6},
+        },
+    ]
+    control = control_of(json.dumps({"success": True, "runs": runs}), certificate, monkeypatch)
+    assert control.runs() == (RunStatus(7, "running", "", 2.5, 0, 0), RunStatus(3, "failed", "no rows", 9.0, 5, 6))
 
 
 def test_where_its_settings_were_removed_flower_is_not_asked_and_writes_nothing(

@@ -72,6 +72,8 @@ def test_one_exchange_on_this_machine_only_and_its_log_read_again(lab: Loopback,
     assert status.sent > 0
     again = Control(lab.address, lab.authority.certificate, tmp_path / "another-session")
     assert list(again.log(run)) == lines
+    latest = again.runs()[0]
+    assert (latest.run_id, latest.state) == (run, "completed")
     with pytest.raises(FedLabError, match="The run has ended already"):
         lab.control.stop(run)
 

@@ -31,7 +31,7 @@ from tests.flower.project.common import (
 )
 
 FIXED = {
-    *(".gitignore", "CERTIFICATES.md", "LICENSE", "README.md", "pyproject.toml"),
+    *(".gitignore", "CERTIFICATES.md", "LICENSE", "README.md", "SERVICES.md", "pyproject.toml"),
     *(f"fedlab_app/{name}" for name in ("__init__.py", "agreement.json", "client_app.py", "server_app.py")),
 }
 SITES = {"sites/clinic-a.toml", "sites/clinic-b.toml"}
@@ -96,7 +96,7 @@ def test_each_site_gets_what_its_owner_declared(tmp_path: Path) -> None:
 
 def test_a_project_is_shown_without_the_machine_it_is_on(tmp_path: Path) -> None:
     project = export(federation(), AVERAGE, tmp_path / "lab")
-    assert repr(project) == f"Project('lab', 11 files, agreement {project.digest[:12]})"
+    assert repr(project) == f"Project('lab', 12 files, agreement {project.digest[:12]})"
     assert project.digest in project._repr_html_()
     assert str(tmp_path) not in repr(project) + project._repr_html_()
     assert all(str(tmp_path).encode() not in (project.folder / name).read_bytes() for name in project.files)

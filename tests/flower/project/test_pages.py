@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.flower.grid.playing import way_to_play
 from fedlab_nb.flower.project import export
 from fedlab_nb.parties.house import House
 from fedlab_nb.parties.shown.threats import threats
@@ -57,11 +58,16 @@ def test_the_guide_can_be_read_in_five_minutes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "scheme", [None, fl.CKKS(), fl.CKKS(keys="threshold"), fl.SecAgg()], ids=["clear", "CKKS", "threshold", "masks"]
 )
-def test_the_messages_of_a_round_are_counted_right(tmp_path: Path, scheme) -> None:
-    apart = Apart(owners(), House(encrypt=scheme))
-    there = apart.federation(AVERAGE)
-    first, second = (there.sites.trips for _ in fl.rounds(there, AVERAGE, num_rounds=2))
-    assert f"takes about {second - first} of them" in guide(tmp_path, federation(encrypt=scheme))
+@pytest.mark.parametrize("how", ["alone", "driven", "some may be missing"])
+def test_the_messages_of_a_round_are_counted_right(tmp_path: Path, scheme, how: str) -> None:
+    settings = {"encrypt": scheme, "min_owners": 2 if how == "some may be missing" else None}
+    there = Apart(owners(), House(**settings)).federation(AVERAGE)
+    play = fl.rounds if how == "driven" else way_to_play(there, AVERAGE)[0]  # a notebook hears of each round in between
+    after = [there.sites.trips for _ in play(there, AVERAGE, num_rounds=4, seed=0)]
+    assert after[2] - after[1] == after[1] - after[0]
+    said = guide(tmp_path, federation(**settings), driven=how == "driven")
+    assert f"takes about {after[2] - after[1]} of them" in said
+    assert ("Its score travels with the next" in said) == (how == "alone")
 
 
 def test_a_rehearsal_and_losses_are_told(tmp_path: Path) -> None:

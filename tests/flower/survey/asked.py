@@ -108,3 +108,9 @@ def own(frame):
 def values(frame):
     """What has to be learned of a column first."""
     yield "values", frame.value_counts("diagnosis")
+
+
+def rare(frame):
+    """What would have to be learned of a column, of which no value has enough rows."""
+    yield "rows", frame.count()
+    yield "values", frame[frame[AREA] > 1e6].value_counts("diagnosis")

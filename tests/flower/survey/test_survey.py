@@ -183,8 +183,18 @@ def test_a_column_that_no_site_declared_is_to_be_declared_there(net):
     with pytest.raises(SettingError, match="Column 'mean_area' has no declared bounds") as caught:
         there.wait()
     assert 'fl.DataOwner(..., bounds={"mean_area": (lowest, highest)})' in caught.value.do
-    assert "in its site.toml, under [bounds]" in caught.value.do
+    assert "at a site under [bounds] in site.toml" in caught.value.do
     assert "PrivateFrame" not in str(caught.value)
+
+
+def test_a_column_without_a_value_in_five_rows_is_named_as_in_the_notebook(net):
+    there = watched(net(ASKED.rare, declared=False))
+    with pytest.raises(SettingError, match="No value of column 'diagnosis' has 5 rows or more at any owner") as caught:
+        there.wait()
+    assert "A question was not answered: 'frame[frame[AREA] > 1e6].value_counts" in caught.value.what
+    assert [*there.answers] == ["rows"]
+    with pytest.raises(SettingError, match="No value of column 'diagnosis'"):
+        dict(ASKED.rare(fl.PrivateFrame(federation(declared=False))))
 
 
 def test_an_owner_that_is_gone_ends_the_questions_in_words(net):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.project.pages.app import PACKAGE, WAIT
+from fedlab_nb.flower.project.pages.asked import of_questions
 from fedlab_nb.flower.project.pages.columns import of_columns
 from fedlab_nb.flower.project.pages.markdown import code, plain
 from fedlab_nb.flower.project.pages.notes import notes
@@ -13,8 +14,8 @@ from fedlab_nb.flower.project.parties import Parties
 from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.units import counted, epsilon_text
 
-# Messages to the sites and back that a round takes, counted on FedAvg, by what hides updates.
-_TRIPS = {"none": 2, "authority": 6, "owners": 6, "threshold": 11, "masks": 10}
+# Messages to the sites and back that a sum takes, by what hides updates: that of an update, and that of its score.
+_TRIPS = {"none": (1, 1), "authority": (3, 3), "owners": (3, 3), "threshold": (6, 5), "masks": (5, 5)}
 _VERDICTS = {True: "safe", False: "**exposed**", None: "depends"}
 
 _README = """\
@@ -67,7 +68,7 @@ PATH.
 
 ## 2. The server
 
-Make certificates as in CERTIFICATES.md, then run both programs, each for good (a service, or a terminal each):
+Make certificates as in CERTIFICATES.md, then run both programs, each for good (SERVICES.md, or a terminal each):
 
     flower-superlink --host 0.0.0.0 --port 8000 --database state.db \\
         --ssl-ca-certfile ca.pem --ssl-certfile superlink.pem --ssl-keyfile superlink.key \\
@@ -92,8 +93,8 @@ Let in each site by the public key that it sent; the name is for you:
 **Firewall.** In Flower 1.42 one port serves both the sites and the commands that start runs, and nobody is asked for a
 password for the latter: whoever reaches them, a site included, can have every site run an app of theirs. So let
 nobody but the sites' addresses through to port 8000; and best put a reverse proxy with the server's certificate in
-front, which passes on `/v1/fleet/` and nothing else (never `/v1/control/` or `/v1/runtime/`). Start runs on the server
-itself, or through a tunnel (section {last}).
+front, which passes on `/v1/fleet/` and nothing else (SERVICES.md). Start runs on the server itself, or through a tunnel
+(section {last}).
 
 ## 3. Each owner
 
@@ -236,13 +237,30 @@ def _of_training(parties: Parties, agreement: Agreement) -> dict[str, str]:
         "results": "the model, and what owners send",
         "keeps": "",
         "task": _TASK if agreement.modules else "",
-        "trips": f"A round takes about {_TRIPS[parties.house.hiding]} of them, the first one some more.",
+        "trips": _trips(agreement),
         "lost": _lost(parties),
     }
 
 
+def _trips(agreement: Agreement) -> str:
+    """How many trips a round takes, counted on FedAvg; its score takes none of its own where it rides along."""
+    house, (update, score) = agreement.house, _TRIPS[agreement.house.hiding]
+    if house.min_owners is not None:
+        return (
+            f"A round takes about {update + score + 2} of them, the first one some more: who is lost is noticed first."
+        )
+    if agreement.driven:
+        return f"A round takes about {update + score} of them, the first one some more."
+    return (
+        f"A round takes about {max(update, score)} of them, the first one some more. Its score travels with the next "
+        "round, and is known when that one is."
+    )
+
+
 def _of_questions(parties: Parties, agreement: Agreement, cost: float | None) -> dict[str, str]:
     """What the guide says of questions alone."""
+    if agreement.vertical:
+        return of_questions(agreement)
     target = code(parties.target) if parties.target else "the target that each site names"
     tried = f"\n- **Cost:** on invented rows, epsilon {epsilon_text(cost)} of each owner for all of them together"
     return {
@@ -252,7 +270,7 @@ def _of_questions(parties: Parties, agreement: Agreement, cost: float | None) ->
         "results": "the answers, and what owners send",
         "keeps": "",
         "task": _ASKING + (_UNBOUNDED if parties.house.budget is None else _BOUNDED),
-        "trips": f"A sum takes {_TRIPS[parties.house.hiding] // 2} of them, the first one some more. A question is one "
+        "trips": f"A sum takes {_TRIPS[parties.house.hiding][1]} of them, the first one some more. A question is one "
         "sum where bounds and categories are declared, and several where they have to be learned.",
         "lost": "a question that an owner does not answer ends the run, and the answers before it are kept",
     }

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from fedlab_nb.flower.deploy.settings import text
 from fedlab_nb.flower.party.settings import KEY_HOLDER
+from fedlab_nb.flower.project.pages.joint.predictions import settings_of
 from fedlab_nb.flower.project.parties import Parties, Taking
 from fedlab_nb.privacy import Budget
 from fedlab_nb.records import Column
@@ -56,12 +57,18 @@ held_out = {held_out}
 _COLUMNS = """\
 {target}
 
-# The column by which owners find the rows that all of them have. Ids cross masked, never as they are.
+{finding}
 id = {id}
-
+"""
+_PART = """
 # The file that keeps this owner's part of the model after every round, relative to this file. Nobody else has it.
 part = "part.safetensors"
 """
+_BY_ID = "# The column by which owners find the rows that all of them have. Ids cross masked, never as they are."
+_BY_LIKENESS = """\
+# The columns that together tell whose row it is, by which rows of both owners are linked: as many at each owner, the
+# first compared with the first, and so on. Letters and digits count, and of dates the year comes first. The server gets
+# a pseudonym of each row: no name, but by what is frequent some can be guessed."""
 _SQL = """
 # A database in place of `data`: its address as SQLAlchemy reads it, and the query that gives the rows.
 # password_from names an environment variable of the SuperNode that has the password.
@@ -72,9 +79,9 @@ _SQL = """
 """
 
 
-def site_files(parties: Parties, digest: str) -> dict[str, str]:
-    """The text of each site's settings, by the name of its file in the project."""
-    files = {f"sites/{owner.file}.toml": _owner(owner, parties, digest) for owner in parties.owners}
+def site_files(parties: Parties, digest: str, *, predicts: bool = False) -> dict[str, str]:
+    """The text of each site's settings, by the name of its file in the project; ``predicts``: for a prediction."""
+    files = {f"sites/{owner.file}.toml": _owner(owner, parties, digest, predicts=predicts) for owner in parties.owners}
     if parties.has_key_holder:
         head = _HEAD.format(
             who="the key holder, which opens sums and has no rows",
@@ -93,7 +100,7 @@ def _known(everyone: Iterable[str], body: str) -> str:
     return _KNOWN.format(lines="".join(f'# {name} = "64 hex characters"\n' for name in others))
 
 
-def _owner(owner: Taking, parties: Parties, digest: str) -> str:
+def _owner(owner: Taking, parties: Parties, digest: str, *, predicts: bool) -> str:
     head = _HEAD.format(
         who=f"{text(owner.name)}, an owner of rows",
         where="the machine that has its rows",
@@ -105,23 +112,35 @@ def _owner(owner: Taking, parties: Parties, digest: str) -> str:
     vault = 'vault = "budget.vault"' if counted else '# vault = "budget.vault"'
     held_out = repr(float(owner.held_out))
     target = f"target = {text(parties.target or 'TARGET')}"
-    if parties.labels_at:
-        target = _apart(owner, target, labelled=owner.name == parties.labels_at)
+    labelled = owner.name == parties.labels_at or (owner.schema is not None and bool(owner.schema.target.name))
+    if parties.of_columns:
+        target = _apart(owner, target, parties.linkage, labelled=labelled, trains=bool(parties.labels_at))
     body = _OWNER.format(target=target, held_out=held_out, vault=vault)
-    return head + body + _columns(owner, parties) + _budget(owner.budget) + _SQL
+    if predicts:
+        body = settings_of(*_found_by(owner, parties.linkage), vault, labelled=labelled)
+    return head + body + _columns(owner, parties, predicts=predicts) + _budget(owner.budget) + _SQL
 
 
-def _apart(owner: Taking, target: str, *, labelled: bool) -> str:
+def _apart(owner: Taking, target: str, linkage: float | None, *, labelled: bool, trains: bool) -> str:
     """What an owner says of its columns where others have other columns of the same rows."""
+    finding, named = _found_by(owner, linkage)
+    where = target if labelled else "# (another owner has it)"
+    return (_COLUMNS.format(finding=finding, id=named, target=where) + _PART * trains).rstrip("\n")
+
+
+def _found_by(owner: Taking, linkage: float | None) -> tuple[str, str]:
+    """How the owners find their rows in common, in words; and the columns for it."""
     column = owner.schema.id.name if owner.schema is not None and owner.schema.id is not None else "ID"
-    return _COLUMNS.format(id=text(column), target=target if labelled else "# (another owner has it)").rstrip("\n")
+    linked_by = [column.name for column in owner.schema.linked_by] if owner.schema is not None else ["NAME", "BORN"]
+    return (_BY_ID, text(column)) if linkage is None else (_BY_LIKENESS, f"[{', '.join(map(text, linked_by))}]")
 
 
-def _columns(owner: Taking, parties: Parties) -> str:
+def _columns(owner: Taking, parties: Parties, *, predicts: bool) -> str:
     """What it declared of its columns, and which columns there are."""
     columns = [*owner.schema.features, owner.schema.target] if owner.schema else []
+    columns = columns[:-1] if predicts else columns
     columns = [column for column in columns if column != NO_TARGET]
-    known = f"\n# {'It has' if parties.labels_at else 'All owners have'} these columns:\n" if columns else ""
+    known = f"\n# {'It has' if parties.of_columns else 'All owners have'} these columns:\n" if columns else ""
     kinds = {"numeric": "numbers", "category": "categories"}
     known += "".join(f"#   {text(column.name)}: {kinds[column.kind]}\n" for column in columns[-_MOST:])
     known += f"#   and {len(columns) - _MOST} more\n" if len(columns) > _MOST else ""

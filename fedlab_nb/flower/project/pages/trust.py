@@ -6,10 +6,13 @@ from dataclasses import replace
 
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.project.pages.columns import told_between
+from fedlab_nb.flower.project.pages.joint.predictions import multiplies
 from fedlab_nb.flower.project.parties import Parties
+from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.parties.shown.threats import threats
 from fedlab_nb.records import Threat
 from fedlab_nb.units import listed
+from fedlab_nb.vertical import JointPrediction
 
 _BEGINNING = (
     "at the beginning its columns and what it declares of them, its budget, what it has given away so far, and its "
@@ -36,7 +39,7 @@ def threats_apart(parties: Parties, agreement: Agreement, *, asking: bool = Fals
     ``asking`` says that it is about questions, and no training.
     """
     known = threats(parties.without_rows)
-    if asking:
+    if asking and not agreement.vertical:
         known = tuple(map(_of_sums, known))
     if agreement.vertical:
         kept = [threat for threat in known if not _is_known_better(threat, parties, agreement)]
@@ -55,9 +58,14 @@ def _of_sums(threat: Threat) -> Threat:
 
 def _is_known_better(threat: Threat, parties: Parties, agreement: Agreement) -> bool:
     """Whether the strategy says it for itself: who opens sums, and whether there is a key holder and any product."""
+    if isinstance(agreement.strategy, Questions):
+        sealed = parties.has_key_holder and agreement.strategy.multiplies
+        return not sealed and threat.who.startswith(("the key holder", "an owner that multiplies"))
     if threat.who.startswith("the key holder"):
+        if isinstance(agreement.strategy, JointPrediction):  # nothing is sealed for it then
+            return True
         return threat.who == "the key holder alone" or not parties.has_key_holder
-    return threat.who.startswith("an owner that multiplies") and not agreement.strategy.multiplies
+    return threat.who.startswith("an owner that multiplies") and not multiplies(agreement)
 
 
 def _keys(agreement: Agreement, *, asking: bool) -> list[Threat]:
@@ -102,8 +110,10 @@ def _machines(parties: Parties, agreement: Agreement, *, asking: bool) -> list[T
     own, logged = "that owner's rows and the model; no other owner's rows", "with models and scores"
     if asking:
         own, logged = "that owner's rows, and what this owner is told, above", "with all answers"
-    if agreement.vertical:
+    if agreement.vertical and not asking:
         own, logged = "that owner's rows, its part of the model, and what this owner is told, above", "with scores"
+    if isinstance(agreement.strategy, JointPrediction):
+        logged = "with the number of rows in common"
     return [
         Threat(
             "whoever runs the server's machine, and means harm",

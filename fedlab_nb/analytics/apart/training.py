@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from fedlab_nb.analytics.questions.question import Floats
+from fedlab_nb.analytics.apart import came
 from fedlab_nb.analytics.source import Source, table_of
 from fedlab_nb.errors import RoundError
 from fedlab_nb.parties import Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment
 from fedlab_nb.parties.columns.road import alignment_of, own, send
+from fedlab_nb.places import here
 from fedlab_nb.vertical.align import FEWEST, align
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ class Training(Source):
 
 
 def rows_asked(source: Source) -> Alignment:
-    """The rows in common that a question is about: all of them, or those to train on, whose number one owner tells.
+    """The rows in common that a question is about: all of them, or those to train on.
+
+    How many these are every owner counts by itself, and one tells the server; a key holder is told where it opens sums.
 
     Raises:
         RoundError: there are too few.
@@ -51,28 +55,26 @@ def rows_asked(source: Source) -> Alignment:
 
 
 def _to_train_on(federation: Federation, found: Alignment) -> Alignment:
-    for name in federation.names:
-        own(federation, "rows to train on", lambda rows: _note(rows, found), at=name)
-
-    def count(rows: Rows) -> Floats:
-        return np.array([float(len(_part(rows, found).training[1]))])
-
-    first = federation.names[0]
-    told = send(federation, "number of rows to train on", count, number=federation.turn(), sender=first, to="server")
-    number = int(told[0])
-    if number < FEWEST:
+    mine = {
+        name: own(federation, "rows to train on", partial(_counted, found=found), at=name) for name in federation.names
+    }
+    kind, number, first = "number of rows to train on", federation.turn(), federation.names[0]
+    told = send(federation, kind, lambda _: np.array([float(mine[first])]), number=number, sender=first, to="server")
+    checked = own(federation, kind, lambda _: int(came.numbers(first, told, (1,))[0]), at="server")
+    rows: int | None = here([*mine.values(), checked])
+    if rows is not None and rows < FEWEST:
         raise RoundError(
             first,
             "question",
-            f"The owners have {number} rows in common to train on.",
+            f"The owners have {rows} rows in common to train on.",
             f"Nothing is worked out from fewer than {FEWEST} rows: it would be about single people.",
             "Bring owners together that have more rows in common, or hold out fewer of them.",
         )
-    return Alignment(found.owners, number, _key(found), found.doubts)
+    return Alignment(found.owners, rows or 0, _key(found), found.doubts)
 
 
-def _note(rows: Rows, found: Alignment) -> None:
-    _part(rows, found)
+def _counted(rows: Rows, found: Alignment) -> int:
+    return len(_part(rows, found).training[1])
 
 
 def _part(rows: Rows, found: Alignment) -> Rows:

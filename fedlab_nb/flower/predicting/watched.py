@@ -1,0 +1,71 @@
+"""A joint prediction that goes on elsewhere, seen from a notebook: that it is done, and over how many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fedlab_nb.cards import framed, pairs_html, panel
+from fedlab_nb.flower import news
+from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.survey.following import Followed
+from fedlab_nb.flower.watch import Runs
+from fedlab_nb.units import bytes_text, counted
+
+
+class WatchedPrediction(Followed[int | None]):
+    """A prediction at a SuperLink: ``number`` is Flower's number for the run; ``stop()`` ends it, ``leave()`` this.
+
+    ``wait()`` and ``await prediction`` give how many rows the owners have in common: all of them are predicted, and the
+    owner of the labels has the predictions in a file at its site. Nobody else is told any. It is None if the run was
+    stopped or left before. ``rows`` is the same, and never waits. ``federation`` has the ledger, with kinds and sizes,
+    and what each owner's data has given away. ``warning`` says whose keys had to be taken as the server shows them; ""
+    if nobody's.
+
+    Raises:
+        FedLabError: why the parties did not meet.
+    """
+
+    def __init__(self, agreement: Agreement, told: Iterator[news.News], control: Runs, number: int) -> None:
+        self.prediction = agreement.strategy
+        self.rows: int | None = None
+        super().__init__(agreement, told, control, number)
+
+    def _take(self, item: Any) -> None:
+        if isinstance(item, news.Predicted):
+            self.federation.take(item)
+            self.rows = item.rows
+
+    def _so_far(self) -> int | None:
+        return self.rows
+
+    def _kept(self) -> tuple[str, str]:
+        # What crossed is told with the end: of a run without a word nothing is known.
+        return "its parties had met", "Owners may have paid for a prediction"
+
+    def __repr__(self) -> str:
+        unsure = "; see .warning" if self.warning else ""
+        return f"WatchedPrediction({self.prediction!r}: {self.state}, {self._said}{unsure})"
+
+    def _repr_html_(self) -> str:
+        state = [("State", self.state)] + [("Why", str(self.error))] * (self.error is not None)
+        crossed = sum(message.nbytes for message in self.federation.ledger.messages)
+        facts = [
+            *state,
+            ("Run", self.number),
+            ("Predicted", self._said),
+            ("Predictions at", f"{self.prediction.labels_at}, in a file at its site"),
+            ("Crossed", f"{counted(len(self.federation.ledger), 'message')}, {bytes_text(crossed)}"),
+        ]
+        releases = [(name, self._releases(name)) for name in self.federation.names]
+        body = pairs_html(facts) + panel("Releases without protection, over all that ever left an owner's rows",
+                                         pairs_html(releases))  # fmt: skip
+        note = self.warning or "The server and this notebook saw no prediction; .federation has the ledger."
+        return framed(panel("Joint prediction", body, note=note))
+
+    @property
+    def _said(self) -> str:
+        return "no rows so far" if self.rows is None else f"{counted(self.rows, 'row')} in common"
+
+    def _releases(self, name: str) -> int:
+        return sum(self.federation.account(name).counts.values())

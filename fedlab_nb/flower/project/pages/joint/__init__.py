@@ -1,0 +1,1 @@
+"""What guide and settings say where owners of different columns predict together."""

@@ -1,0 +1,37 @@
+"""Messages in the order of rounds: where one round is scored while the next is on its way, both cross at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fedlab_nb.ledger import GENESIS, Ledger
+from fedlab_nb.payloads import digest_again
+from fedlab_nb.records import Message, Round
+
+
+class InOrder:
+    """A ``ledger`` of what crossed for the rounds that were told: of each, in the order in which it crossed.
+
+    So all of a round stands before the next one, as in a notebook, whatever crossed meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self._seen, self._later = 0, list[Message]()
+
+    def entered(self, record: Round, crossed: Ledger) -> Round:
+        """The record, with the traffic of its own round, once that stands in the ledger."""
+        there, before = crossed.messages, len(self.ledger)
+        new, self._seen = [*self._later, *there[self._seen :]], len(there)
+        self._later = [message for message in new if message.round > record.number]
+        for message in new:
+            if message.round <= record.number:
+                self._enter(message)
+        return replace(record, traffic=self.ledger.traffic(since=before))
+
+    def _enter(self, message: Message) -> None:
+        """Enter it, numbered and chained anew."""
+        at = len(self.ledger)
+        head = self.ledger.messages[-1].digest if at else GENESIS
+        again = replace(message, number=at, previous=head, payload=None)
+        self.ledger.enter([replace(again, digest=digest_again(again))])

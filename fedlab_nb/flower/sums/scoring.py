@@ -1,0 +1,148 @@
+"""Rounds that are scored on the way: a score travels with the sums of the next round, and takes no trip of its own.
+
+The loop and the strategy are those of a notebook. Only when a score is known differs: one round later. So it is done
+where nothing hangs on it: nobody holds or changes the run between two rounds, and a loss ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from fedlab_nb.channel.opening import for_range
+from fedlab_nb.errors import FedLabError
+from fedlab_nb.flower.sums.order import InOrder
+from fedlab_nb.flower.sums.riding import Rider
+from fedlab_nb.horizontal.averaging import Averaging
+from fedlab_nb.horizontal.prepare import COUNT_STEP, MOST_ROWS
+from fedlab_nb.ledger import Ledger
+from fedlab_nb.parties.house import House
+from fedlab_nb.records import Failure, Round, Scores, State
+from fedlab_nb.rounds import Strategy, checked_scores, rounds
+
+if TYPE_CHECKING:
+    from fedlab_nb.flower.columns.federation import ColumnsFederation
+    from fedlab_nb.flower.federation import RemoteFederation
+
+
+def scores_ride(house: House, strategy: Strategy, owners: int) -> bool:
+    """Whether rounds are scored on the way.
+
+    Where owners may be missing, who was lost in a score is left out of it, and the next round is to know that before it
+    begins. Of the sums that a joint key opens each is counted before the next begins; counts of rows go under masks.
+    """
+    if house.min_owners is not None:
+        return False
+    if house.encrypt is None or house.hiding != "threshold":
+        return True
+    usual = type(strategy).evaluate is Averaging.evaluate
+    return usual and for_range(house.encrypt, MOST_ROWS, owners, COUNT_STEP) != house.encrypt
+
+
+class ScoredOnTheWay:
+    """``strategy`` as the loop sees it: scores are only begun.
+
+    ``begun`` are the scores that are on the way, by round, each with the state before that round.
+    """
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy = strategy
+        self.begun: dict[int, Rider[Scores]] = {}
+        self.before: dict[int, State] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._strategy, name)
+
+    def is_on_its_way(self, number: int) -> bool:
+        """Whether this round's score is."""
+        return number in self.begun and not self.begun[number].ended
+
+    def step(self, state: State, federation: RemoteFederation, number: int, cohort: Any, *, last: bool) -> State:
+        """As the strategy does it."""
+        self.before[number] = state
+        return self._strategy.step(state, federation, number, cohort, last=last)
+
+    def evaluate(self, state: State, federation: RemoteFederation, number: int, *, last: bool) -> Scores:
+        """Begin it; nothing of it is known yet."""
+
+        def work() -> Scores:
+            with federation.ledger.stage("score"):
+                return checked_scores(self._strategy.evaluate(state, federation, number, last=last))
+
+        self.begun[number] = federation.sites.riders.begin(work)
+        return Scores()
+
+
+class ScoredRounds:
+    """The rounds of a training that are scored on the way; in ``ledger`` their messages are in the order of rounds."""
+
+    def __init__(self) -> None:
+        self._in_order = InOrder()
+
+    @property
+    def ledger(self) -> Ledger:
+        """What crossed for the rounds that were told."""
+        return self._in_order.ledger
+
+    def rounds(
+        self, federation: RemoteFederation, strategy: Strategy, *, num_rounds: int, seed: int
+    ) -> Iterator[Round]:
+        """As ``rounds``: the same records, each told once its score is known.
+
+        Raises:
+            SettingError, RuleError, BudgetExceededError: as ``rounds``.
+        """
+        shown, waiting = ScoredOnTheWay(strategy), list[Round]()
+        try:
+            for record in rounds(federation, shown, num_rounds=num_rounds, seed=seed):  # type: ignore[arg-type]
+                waiting.append(record)
+                later = [waiting.pop()] if shown.is_on_its_way(record.number) else []
+                for each in waiting:
+                    whole = self._in_order.entered(_scored(each, shown), federation.ledger)
+                    yield whole
+                    if whole.failed is not None:
+                        return
+                waiting = later
+            for each in waiting:
+                yield self._in_order.entered(_scored(each, shown), federation.ledger)
+        finally:
+            federation.sites.riders.give_up()
+
+
+class RoundsAhead:
+    """The same over owners of different columns: each may begin a round while the one before is scored."""
+
+    def __init__(self) -> None:
+        self._in_order = InOrder()
+
+    @property
+    def ledger(self) -> Ledger:
+        """What crossed for the rounds that were told."""
+        return self._in_order.ledger
+
+    def rounds(
+        self, federation: ColumnsFederation, strategy: Strategy, *, num_rounds: int, seed: int
+    ) -> Iterator[Round]:
+        """As ``rounds``.
+
+        Raises:
+            SettingError, RuleError, BudgetExceededError: as ``rounds``.
+        """
+        federation.go_ahead(num_rounds)
+        for record in rounds(federation, strategy, num_rounds=num_rounds, seed=seed):
+            yield self._in_order.entered(record, federation.ledger)
+
+
+def _scored(record: Round, shown: ScoredOnTheWay) -> Round:
+    """The record with its score, or saying why there is none: then the state is as it was before the round."""
+    before, rider = shown.before.pop(record.number, None), shown.begun.pop(record.number, None)
+    if rider is None or before is None:
+        return record
+    try:
+        scores = rider.result()
+    except FedLabError as error:
+        error.__context__ = None
+        party, stage = getattr(error, "party", "federation"), getattr(error, "stage", "round")
+        return replace(record, state=before, failed=Failure(party, stage, error.with_traceback(None)))
+    return replace(record, metrics=scores.metrics, noise=scores.noise, owner_metrics=scores.by_owner)
