@@ -111,6 +111,6 @@ for cell in {cells!r}:
     command = [sys.executable, "-c", session]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clinics", "survey"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clinics", "predictions", "survey"]
     assert "**Cost:**" in (tmp_path / "survey" / "README.md").read_text(), "they were tried"
     assert "train one model" in (tmp_path / "clinics" / "README.md").read_text()

@@ -185,8 +185,8 @@ class VerticalStrategy(ABC):
             raise SettingError(
                 "The model of a run was asked for whose owners are in processes of their own.",
                 "Each part of it is at its owner, and nobody has all of them.",
-                "Each site keeps its part in the file that its site.toml names (part = ...); owners who agree put them "
-                "together: fl.vertical.VerticalModel.of([fl.vertical.load_part(path), ...]).",
+                "Each site keeps its part (part = ... in site.toml): export a fl.vertical.JointPrediction; or, if all "
+                "agree, put them together: fl.vertical.VerticalModel.of([fl.vertical.load_part(path), ...]).",
             )
         from fedlab_nb.vertical.model import VerticalModel
 

@@ -10,18 +10,15 @@ import pytest
 import fedlab_nb as fl
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower import export, news
-from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.party.place import HELLO
 from fedlab_nb.flower.project.__main__ import main
-from fedlab_nb.flower.project.folder import APP
-from fedlab_nb.flower.rehearsal import Rehearsal
 from fedlab_nb.flower.watch import attach
 from fedlab_nb.vertical import JointPrediction
 from tests.flower.deploy.common import with_flower
 from tests.flower.net import Net
 from tests.flower.test_watch import Runs
 from tests.vertical.common import federation
-from tests.vertical.model.common import CASES, frames, model, new_people, owners_of_new, refused
+from tests.vertical.model.common import CASES, frames, model, new_people, refused
 
 BANK, SHOP, POST = 1, 2, 3
 DEEP = fl.CKKS("deep")
@@ -31,10 +28,10 @@ def asked(name="logistic"):
     return JointPrediction(model(name).strategy)
 
 
-def new_owners(name="logistic", *, labels=False):
-    """Owners of the new people, none of whom is held out, as settings for predictions have it."""
+def new_owners(name="logistic", *, labels=False, last=None):
+    """Owners of the new people, or but the ``last`` of them; none is held out, as settings for predictions have it."""
     return [
-        fl.DataOwner(owner, table, id="customer", held_out=0.0, target=CASES[name][1] if has else None)
+        fl.DataOwner(owner, table[:last], id="customer", held_out=0.0, target=CASES[name][1] if has else None)
         for owner, table in frames(name, labels=labels).items()
         for has in [labels and owner == "bank"]
     ]
@@ -45,8 +42,8 @@ def net(monkeypatch):
     """Makes a project and its sites, and clears them away."""
     made = []
 
-    def make(name="logistic", *, labels=False):
-        fed = federation(new_owners(name, labels=labels), encrypt=DEEP if model(name).strategy.multiplies else None)
+    def make(name="logistic", **facts):
+        fed = federation(new_owners(name, **facts), encrypt=DEEP if model(name).strategy.multiplies else None)
         made.append(Net(fed, asked(name), monkeypatch, None, parts=model(name).parts))
         return made[-1]
 
@@ -110,6 +107,23 @@ def test_a_column_of_labels_is_not_looked_at_whatever_is_declared_of_it(net):
     told = {who.name: {column.name for column in who.schema.features} for who in begun.introductions}
     assert told == {"bank": {"income", "age", "sector"}, "shop": {"visits", "spent", "region"}}
     check_same(predictions(run), model().predict(**frames()))
+
+
+@with_flower
+def test_a_vault_keeps_what_predictions_have_given_away_and_each_run_is_paid(net):
+    run = net(last=-1)  # an account is kept for data, wherever in this process: these rows are in no other test
+    run.change(SHOP, vault="budget.vault")
+    paid = []
+    for _ in range(2):
+        for node in run.parties:
+            run.begin_anew(node)
+        *_, end = run.told()
+        assert end.error is None, end.error
+        entries = fl.Vault(run.settings[SHOP].parent / "budget.vault").entries()
+        paid.append([str(entry.facts) for entry in entries if entry.kind == "debit"])
+    assert [sum("joint prediction" in facts for facts in debits) for debits in paid] == [1, 2]
+    assert [sum("which rows are in common" in facts for facts in debits) for debits in paid] == [1, 2]
+    assert [len(debits) for debits in paid] == [2, 4]
 
 
 def linked_owners(rows):
@@ -271,108 +285,6 @@ def test_the_check_of_a_site_looks_at_its_part(tmp_path, capsys):
     model().parts["shop"].save(tmp_path / "part.safetensors")
     assert main(["check", str(site), "--app", str(tmp_path / "loans")]) == 0
     assert "It takes part in this project's agreement." in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("name", ["logistic", "logistic, three", "trees", "network", "transfer"])
-def test_a_prediction_is_exported_by_names_alone_and_read_again(tmp_path, name):
-    names, strategy = [owner.name for owner in owners_of_new(name)], model(name).strategy
-    made = export(names, asked(name), tmp_path / "loans", encrypt=DEEP if strategy.multiplies else None)
-    agreement = Agreement.read(tmp_path / "loans" / APP)
-    assert agreement.strategy == asked(name)
-    assert (agreement.digest, agreement.steps, agreement.num_rounds) == (made.digest, 1, 0)
-    assert agreement.parties == (*names, *["key holder"] * (name == "logistic, three"))
-    said = json.loads(agreement.text)
-    assert said["prediction"] == f"JointPrediction({strategy!r})"
-    assert not {"strategy", "num_rounds", "seed"} & said.keys()
-    texts = {owner: (tmp_path / f"loans/sites/{owner}.toml").read_text() for owner in names}
-    assert {owner for owner, text in texts.items() if "\npredictions = " in text} == {"bank"}
-    assert all("\npart = " in text and "\nheld_out = 0.0\n" in text for text in texts.values())
-    assert not any("\ntarget = " in text for text in texts.values())
-
-
-def test_what_is_about_single_owners_columns_does_not_matter():
-    fed = federation()
-    answer = fl.PrivateFrame(fed).training.woe("default", event="yes", bins=3)
-    binned = fl.vertical.LogisticRegression("bank", woe=answer)
-    assert JointPrediction(binned) == JointPrediction(fl.vertical.LogisticRegression("bank"))
-
-
-PAGES = {
-    "logistic": ["7 of them, about 35 seconds", "the other owner's partial score of each row"],
-    "logistic, three": ["11 of them", "the sum of the others' partial scores", "| another owner, or the key holder |"],
-    "trees": ["9 to 13 of them", "which rows are together there"],
-    "network": ["9 of them", "in the clear, each other owner's activations", "**exposed**"],
-    "transfer": ["9 of them", "nothing: it is sealed", "an owner that multiplies by other numbers"],
-}
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_the_guide_says_what_is_done_what_it_costs_and_who_learns_what(tmp_path, name):
-    names, strategy = [owner.name for owner in owners_of_new(name)], model(name).strategy
-    export(names, asked(name), tmp_path / "loans", encrypt=DEEP if strategy.multiplies else None)
-    page = (tmp_path / "loans/README.md").read_text()
-    for words in (*PAGES[name], "predict together on Flower", "bank gets the predictions", "two releases without"):
-        assert words in page
-    assert ("an owner that multiplies" in page) == (name == "transfer")
-    assert ("key holder" in page) == (name == "logistic, three")
-    for words in ("Trained", "round's score", "scores of the model", "gradient"):
-        assert words not in page
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"num_rounds": 3}, ["num_rounds=3", "once"]),
-        ({"seed": 0}, ["seed=0", "Nothing of a prediction is drawn"]),
-        ({"driven": True}, ["driven=True", "no rounds"]),
-        ({"target": "default"}, ["target='default'", "need no label"]),
-        ({"encrypt": None}, ["nothing is encrypted"]),
-        ({"encrypt": fl.CKKS()}, ["deep"]),
-        ({"names": ["shop", "post"]}, ["labels_at='bank'", "shop, post"]),
-        ({"protect": fl.RowLevelDP(), "budget": fl.Budget(8.0, 1e-3)}, ["different columns"]),
-    ],
-)
-def test_what_a_prediction_does_not_have_is_not_exported(tmp_path, settings, words):
-    names = settings.pop("names", ["bank", "shop"])
-    with pytest.raises(FedLabError) as raised:
-        export(names, asked(), tmp_path / "loans", **{"encrypt": DEEP, **settings})
-    assert all((raised.value.what, raised.value.why, raised.value.do))
-    assert all(word in str(raised.value) for word in words)
-    assert not (tmp_path / "loans").exists()
-
-
-def test_owners_with_the_same_columns_predict_nothing_together(tmp_path):
-    fed = fl.Federation(fl.split_rows(fl.data.iris(), 3))
-    with pytest.raises(FedLabError, match="different columns"):
-        export(fed, JointPrediction(fl.vertical.SecureBoost("owner 1")), tmp_path / "loans")
-
-
-@pytest.mark.parametrize("what", ["logistic", fl.FedAvg, None])
-def test_a_prediction_is_made_of_a_strategy_alone(what):
-    refused(SettingError, lambda: JointPrediction(what), "joint prediction", "fl.vertical")
-
-
-@with_flower
-@pytest.mark.parametrize(
-    ("parts", "words"),
-    [
-        (None, ["that of 'bank', 'shop' is missing"]),
-        ({"bank": 1}, ["is missing"]),
-        ("one", ["'shop' is missing"]),
-        ("swapped", ["is missing"]),
-    ],
-)
-def test_a_rehearsal_needs_a_part_for_each_owner(parts, words):
-    known = model().parts
-    given = {"one": {"bank": known["bank"]}, "swapped": {"bank": known["shop"], "shop": known["bank"]}}
-    parts = given[parts] if isinstance(parts, str) else parts
-    refused(SettingError, lambda: Rehearsal(federation(owners_of_new()), asked(), parts=parts), *words)
-
-
-@with_flower
-def test_a_rehearsal_of_a_training_takes_no_parts():
-    fed, strategy = federation(), fl.vertical.LogisticRegression("bank")
-    refused(SettingError, lambda: Rehearsal(fed, strategy, parts=model().parts), "LogisticRegression", "parts")
 
 
 @with_flower
