@@ -20,14 +20,22 @@ class InOrder:
         self._seen, self._later = 0, list[Message]()
 
     def entered(self, record: Round, crossed: Ledger) -> Round:
-        """The record, with the traffic of its own round, once that stands in the ledger."""
+        """The record, with the traffic of its own round, once that stands in the ledger.
+
+        After a round that failed none is told, so that what crossed for the next one by then is entered with it.
+        """
         there, before = crossed.messages, len(self.ledger)
         new, self._seen = [*self._later, *there[self._seen :]], len(there)
         self._later = [message for message in new if message.round > record.number]
         for message in new:
             if message.round <= record.number:
                 self._enter(message)
-        return replace(record, traffic=self.ledger.traffic(since=before))
+        traffic = self.ledger.traffic(since=before)
+        if record.failed is not None:
+            for message in self._later:
+                self._enter(message)
+            self._later = []
+        return replace(record, traffic=traffic)
 
     def _enter(self, message: Message) -> None:
         """Enter it, numbered and chained anew."""

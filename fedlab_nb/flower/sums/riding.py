@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, Protocol, TypeVar
 
 from fedlab_nb.errors import FedLabError, RoundError
+from fedlab_nb.flower.orders.arrived import SILENT
 
 T = TypeVar("T")
 Brought = tuple[list[Any], dict[str, FedLabError]]
@@ -128,10 +129,23 @@ class Riders:
         for who, those in each:
             about = {one.party_ for one in those}
             found[who] = [next(came) for _ in those], {name: e for name, e in errors.items() if name in about}
-        for who, brought in found.items():
+        for who, those in each[1:]:
             if who is not None:
-                who.give(brought)
+                who.give(self._once_more(those, found[who]) if found[who][1] else found[who])
         return found[None]
+
+    def _once_more(self, wants: Sequence[Any], came: Brought) -> Brought:
+        """What a party may have all the same: it carries out orders in turn, and those of riders come first.
+
+        So a step that failed was another's, unless what is wanted is not there either. Who was silent is not waited for
+        once more.
+        """
+        values, errors = came
+        answered = {name for name, error in errors.items() if getattr(error, "stage", "") != SILENT}
+        again, still = self._trip([one for one in wants if one.party_ in answered]) if answered else ([], {})
+        late = iter(again)
+        values = [next(late) if one.party_ in answered else value for one, value in zip(wants, values, strict=True)]
+        return values, {name: e for name, e in errors.items() if name not in answered or name in still}
 
 
 def _given_up() -> RoundError:
