@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from fedlab_nb.channel import for_range
 from fedlab_nb.channel.opening import Encryption, Place
 from fedlab_nb.crypto import CKKS, SecAgg
+from fedlab_nb.crypto.schemes.clear import Clear
 from fedlab_nb.crypto.schemes.plan import Plan
-from fedlab_nb.errors import SettingError
+from fedlab_nb.errors import EncryptionError, SettingError
 from fedlab_nb.privacy import Budget
 from fedlab_nb.protect import AdaptiveClip, OwnerLevelDP, RowLevelDP, with_share
 from fedlab_nb.records import PrivacyEvent, Update
@@ -126,7 +127,7 @@ def terms_of_sum(
     most, least = float(np.max(deviations, initial=0.0)), np.min(deviations, where=deviations > 0.0, initial=np.inf)
     reach, scheme = bound + NOISE_TAIL * most, house.encrypt
     scheme = scheme and for_range(scheme, reach, everyone, step, present + absent)
-    plan = _planned(scheme or CKKS(), reach, everyone)
+    plan = _planned(scheme, reach, everyone)
     shares = house.noise_shares(present, absent)
     # Where numbers have noise of their own each, the least of it must not be rounded away.
     plan.check_noise(float(least / np.sqrt(shares)) if most else 0.0)
@@ -134,9 +135,14 @@ def terms_of_sum(
 
 
 @lru_cache(maxsize=64)
-def _planned(scheme: Encryption, reach: float, owners: int) -> Plan:
-    """The same in every round."""
-    return scheme.plan(bound=reach, owners=owners)
+def _planned(scheme: Encryption | None, reach: float, owners: int) -> Plan:
+    """The same in every round; in the clear the grid is that of CKKS, as long as it has one: equal bits either way."""
+    if scheme is not None:
+        return scheme.plan(bound=reach, owners=owners)
+    try:
+        return CKKS().plan(bound=reach, owners=owners)
+    except EncryptionError:
+        return Clear().plan(bound=reach, owners=owners)
 
 
 def noisy(
