@@ -6,7 +6,8 @@ asks, it adds, it opens nothing. Owners debit their own vaults; the books here f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -123,7 +124,9 @@ class RemoteFederation(Federation):
         def heard(names: Sequence[str]) -> dict[str, Floats | str]:
             left = [name for name in self._at.there(names) if name not in said and name in orders]
             with self.ledger.stage("local work"):
-                _, errors = self.sites.try_to_bring([orders[name] for name in left])
+                found, errors = self.sites.try_to_bring([orders[name] for name in left])
+            # A wish ends with the trip that it was made for, also where that party failed in another step.
+            said.update((name, each) for name, each in zip(left, found, strict=True) if name not in errors)
             self._at.lose(errors)
             answers: dict[str, Floats | str] = {}
             for name in names:
@@ -169,11 +172,9 @@ class RemoteFederation(Federation):
             if terms.scheme is None:
                 size = self._length(held, work, tensors) - 1
                 vectors = self._at.shown(held, came, partial(check_sent, kind, size, terms.plan.bound, tensors))
-            else:
-                for stub in held.values():
-                    self.sites.lengths[stub.ref_] = partial(self._length, held, work, tensors)
             try:
-                return read_sum(self._channels.sum(terms, kind, vectors, number, absent, tensors))
+                with self._measured(held, work, tensors):
+                    return read_sum(self._channels.sum(terms, kind, vectors, number, absent, tensors))
             except FedLabError as error:
                 missing.taken_anew(error)
 
@@ -207,6 +208,17 @@ class RemoteFederation(Federation):
             if name not in came and events:
                 self.sites.order(name, "charge", (tuple(events),))
         return debits
+
+    @contextmanager
+    def _measured(self, held: Mapping[str, Any], work: Any, tensors: Tensors) -> Iterator[None]:
+        """Meanwhile it is known how long these vectors are; no longer, as what tells it keeps them at their owners."""
+        refs = [stub.ref_ for stub in held.values()]
+        self.sites.lengths |= dict.fromkeys(refs, partial(self._length, held, work, tensors))
+        try:
+            yield
+        finally:
+            for ref in refs:
+                del self.sites.lengths[ref]
 
     def _length(self, held: Mapping[str, Any], work: Any, tensors: Tensors) -> int:
         """How many numbers each vector of a sum has, its weight among them: known, or asked for."""

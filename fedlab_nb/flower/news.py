@@ -42,7 +42,7 @@ Spent = dict[str, Statement]
 
 @dataclass(frozen=True)
 class Played:
-    """A round: its record, what crossed in it, and what each owner's data has given away by now.
+    """A round: its record, what crossed in it, and what each owner's data has given away with it.
 
     ``context`` is that of the record's state, told when it changes, and else None.
     """

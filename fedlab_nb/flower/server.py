@@ -20,6 +20,7 @@ from fedlab_nb.flower.grid.playing import doings, federation_of, with_links
 from fedlab_nb.flower.party.place import END, HELLO
 from fedlab_nb.flower.project.root_rows import joined
 from fedlab_nb.parties.columns.alignment import doubts_in_words
+from fedlab_nb.units import counted
 
 
 def server_app(app: str | Path) -> Any:
@@ -41,7 +42,8 @@ def server_app(app: str | Path) -> Any:
             for line in (*news.lines(number, said, agreement.allowed), *filter(None, [words])):
                 print(line, flush=True)  # noqa: T201 - the log is what Flower passes on
             if isinstance(said, news.Ended) and said.error is not None:
-                raise SystemExit(str(said.error))
+                # Of an Exception alone Flower 1.42 notes why, and passes on the last lines of the log.
+                raise RuntimeError(str(said.error))
 
     return made
 
@@ -99,7 +101,8 @@ def _broke(error: Exception) -> RoundError:
 
 def _words(played: news.Linked | news.Played | news.Answered | news.Predicted) -> str:
     if isinstance(played, news.Predicted):
-        return f"Predicted: {played.rows or 'no'} rows in common ({played.trips} trips so far)"
+        found = "nothing" if played.rows is None else counted(played.rows, "row") + " in common"
+        return f"Predicted: {found} ({played.trips} trips so far)"
     if isinstance(played, news.Linked):
         return doubts_in_words(played.alignment)
     if isinstance(played, news.Answered):

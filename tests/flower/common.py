@@ -71,5 +71,5 @@ def played(federation, strategy, num_rounds=2, seed=0):
 
     play = rounds
     if isinstance(federation, RemoteFederation):
-        play, federation.told = way_to_play(federation, strategy)
+        play, federation.told, _ = way_to_play(federation, strategy)
     return list(play(federation, strategy, num_rounds=num_rounds, seed=seed))

@@ -184,9 +184,11 @@ def test_without_min_owners_the_round_says_who_and_the_run_ends_there(net):
     off = cut_off(run, SECOND, "update", 2)
     run.grid.ways[SECOND] = after(off, lambda _: [])
     *_, last, end = run.told()
-    assert last.record.number == 2
+    assert last.record.number == 1  # its score was to come on the trip for the update of round 2
     assert last.record.failed.party == end.error.party == "Owner 2"
     assert "nothing back in time" in str(end.error)
+    # What crossed for round 2 by then is told.
+    assert {message.round for message in last.messages} >= {1, 2}
 
 
 def test_an_answer_to_an_earlier_question_is_not_taken_for_this_one(net):

@@ -61,7 +61,7 @@ def one_by_one(there, num_rounds):
 def test_a_round_takes_as_many_trips_as_its_longest_sum_and_is_told_with_the_next(scheme):
     encrypt, trips = SCHEMES[scheme]
     there = Apart(owners(), House(encrypt=encrypt)).federation(STRATEGY)
-    play, ledger = way_to_play(there, STRATEGY)
+    play, ledger, _ = way_to_play(there, STRATEGY)
     after = [(there.sites.trips, len(ledger)) for _ in play(there, STRATEGY, num_rounds=4, seed=0)]
     assert [late - early for (early, _), (late, _) in itertools.pairwise(after[:3])] == [trips] * 2
     # A round is told with all that crossed for it, and nothing of the next.
@@ -74,7 +74,7 @@ def test_where_nothing_is_held_out_no_round_waits_for_a_score():
     rows = fl.data.breast_cancer().head(90)
     those = [fl.DataOwner(f"Owner {i}", rows.iloc[i::3], target="diagnosis", held_out=0.0) for i in range(3)]
     there = Apart(those).federation(STRATEGY)
-    play, _ = way_to_play(there, STRATEGY)
+    play, _, _ = way_to_play(there, STRATEGY)
     seen = [
         (record.number, len({m.round for m in there.ledger.messages}))
         for record in play(there, STRATEGY, num_rounds=3, seed=0)
@@ -85,7 +85,7 @@ def test_where_nothing_is_held_out_no_round_waits_for_a_score():
 
 def test_where_owners_may_be_missing_each_round_is_scored_first():
     there = Apart(owners(), House(encrypt=fl.CKKS(), min_owners=2)).federation(STRATEGY)
-    play, ledger = way_to_play(there, STRATEGY)
+    play, ledger, _ = way_to_play(there, STRATEGY)
     assert ledger is there.ledger
     assert [record.failed for record in play(there, STRATEGY, num_rounds=2, seed=0)] == [None, None]
 
@@ -157,7 +157,7 @@ def test_owners_of_different_columns_begin_a_round_while_the_last_is_scored(stra
     for ahead in (False, True):
         apart = ColumnsApart(columns(people(160)), strategy, num_rounds=3)
         there = apart.federation()
-        play, ledger = way_to_play(there, strategy) if ahead else (fl.rounds, there.ledger)
+        play, ledger, _ = way_to_play(there, strategy) if ahead else (fl.rounds, there.ledger, None)
         try:
             records = list(play(there, strategy, num_rounds=3, seed=0))
             there.sites.flush()

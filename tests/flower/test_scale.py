@@ -150,7 +150,7 @@ def test_trips_of_a_round(scheme: object) -> None:
         ]
         strategy = fl.FedAvg(fl.models.logistic(), executor="sequential")
         federation = Apart(owners, House(encrypt=scheme)).federation(strategy)
-        play, ledger = way_to_play(federation, strategy)
+        play, ledger, _ = way_to_play(federation, strategy)
         trips = [federation.sites.trips for _ in play(federation, strategy, num_rounds=4, seed=0)]
         messages = sum(message.round == 2 for message in ledger.messages)
         each = trips[1] - trips[0]

@@ -19,7 +19,7 @@ def test_seconds_that_nobody_could_wait_fail_the_run_in_words(net, capsys: pytes
     run = net(num_rounds=1)
     capsys.readouterr()
     config = {"patience": 1.0, "wait": 3.0, name: value}
-    with pytest.raises(SystemExit, match=f"{name}={value!r} was asked for"):
+    with pytest.raises(RuntimeError, match=f"{name}={value!r} was asked for"):
         server.server_app(run.app)(run.grid, SimpleNamespace(run_config=config))
     (said,) = news.read(capsys.readouterr().out.splitlines(), run.agreement.allowed)
     assert isinstance(said.error, SettingError)

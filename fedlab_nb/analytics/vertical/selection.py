@@ -62,7 +62,8 @@ def select(
     """The columns of an information value of ``iv`` or more, none of them inflated beyond ``vif``.
 
     Weights of evidence are asked, and where there is a ``vif`` the correlations of those numeric columns that they
-    leave: the server tells all owners, and the key holder, which these are.
+    leave: the server tells all owners, and the key holder, which these are. Nobody else can check it: it could name
+    others of these columns, and get their correlations.
     """
     weights = evidence.weigh(source, outcome, columns, bins, None)
     federation, correlations = source.federation, None

@@ -35,16 +35,19 @@ class ColumnsFederation(Federation):
         self._round = number - 1
 
     def round_begins(self, cohort: Sequence[str]) -> None:
-        """Every party may go on with the next round."""
+        """Every party may go on with the next round; with the one after it while this one's score is on its way."""
         super().round_begins(cohort)
         self._round += 1
-        self.sites.allow(max(self._round, min(self._round + 1, self._most)))
+        self.sites.allow(self._round, ahead=max(self._round, min(self._round + 1, self._most)))
 
     def go_ahead(self, num_rounds: int) -> None:
         """From now on every party may begin a round, of so many, while the one before is scored."""
         self._most = num_rounds
 
     def round_ends(self) -> None:
-        """Whatever is still on its way between parties arrives: now, or with what crosses for the next round."""
-        if self._round >= self._most:
+        """Whatever is still on its way between parties arrives: now, or with what crosses for the next round.
+
+        Where there was no score to wait for, nobody has begun the next one, and this one is not over before that.
+        """
+        if self.sites.allowed <= self._round:
             self.sites.deliver()

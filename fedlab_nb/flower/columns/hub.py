@@ -62,7 +62,8 @@ class Hub:
         self._vouched: dict[str, tuple[str, bytes]] = {}
         self._told_of: dict[str, set[str]] = {name: set() for name in self.parties}
         self._roster = b""
-        self._allowed = self._tokens = 0
+        self.allowed = self._ahead = self._tokens = 0
+        self._failed: dict[str, Exception] = {}  # who has failed goes no further; others may still finish a round
         self.introductions = self._meet()
 
     # The road, as the protocol goes along it.
@@ -100,15 +101,22 @@ class Hub:
 
     # What the server does besides.
 
-    def allow(self, number: int) -> None:
-        """Parties may go on with this round."""
-        self._allowed = number
-        self._behind = {*self.parties}
+    def allow(self, number: int, ahead: int = 0) -> None:
+        """Parties may go on with this round; up to round ``ahead`` once nothing but the score is waited for."""
+        self._ahead = ahead
+        if number > self.allowed:
+            self.allowed = number
+            self._behind = {*self.parties}
 
     def deliver(self) -> None:
-        """Deliver what still waits, so that every party comes to the end of the round."""
+        """Deliver what still waits, so that every party comes to the end of the round.
+
+        Raises:
+            Exception: why a party did not.
+        """
         while self._to_visit():
             self._trip(self._to_visit())
+        self._check_failed()
 
     def flush(self) -> None:
         """The same after the last round: nothing is left over."""
@@ -118,14 +126,25 @@ class Hub:
                 raise _out_of_step(sender, SERVER, f"{waiting[0].facts.kind!r}, and nothing was to come any more")
 
     def _to_visit(self) -> list[str]:
-        return [name for name in self.parties if self._pending[name] or name in self._behind]
+        there = [name for name in self.parties if name not in self._failed]
+        return [name for name in there if self._pending[name] or name in self._behind]
+
+    def _check_failed(self) -> None:
+        for error in self._failed.values():
+            raise error
 
     def _next(self, number: int, kind: str, sender: str) -> Parcel:
-        """The next message from ``sender`` to the server: as many trips as it takes."""
+        """The next message from ``sender`` to the server: as many trips as it takes.
+
+        Where a party has failed, this may be in the round after: so what others can still bring comes first.
+        """
+        if kind == "score":
+            self.allow(self._ahead, self._ahead)
         waiting = self._arrived.setdefault(sender, deque())
         while not waiting:
             visited = self._to_visit()
             if not visited:
+                self._check_failed()
                 raise _out_of_step(sender, SERVER, f"nothing, and {kind!r} of round {number} was to come")
             self._trip(visited)
         parcel = waiting.popleft()
@@ -137,6 +156,7 @@ class Hub:
     def _meet(self) -> list[Introduction]:
         """Parties introduce themselves; then each is told of all."""
         returned = self._visit({name: Delivery(1, "", identities=self._identities) for name in self.parties})
+        self._check_failed()
         told: list[Introduction] = []
         for name in self._names:
             who = returned[name].introduction
@@ -159,7 +179,7 @@ class Hub:
             self._behind.discard(name)
             new = {digest: said for digest, said in self._vouched.items() if digest not in self._told_of[name]}
             roster = self._roster if self._serial[name] == 1 else b""
-            facts = self._serial[name] + 1, self._process[name], parcels, self._allowed
+            facts = self._serial[name] + 1, self._process[name], parcels, self.allowed
             deliveries[name] = Delivery(*facts, vouched=new, roster=roster)
             self._told_of[name].update(new)
         self._visit(deliveries)
@@ -172,7 +192,7 @@ class Hub:
         returned = {name: self._read(name, replies.get(name)) for name in deliveries}
         for name, back in returned.items():
             if back.error is not None:
-                raise _of(name, back.error)
+                self._failed[name] = _of(name, back.error)
             for parcel in back.parcels:
                 self._sort(name, parcel)
         return returned

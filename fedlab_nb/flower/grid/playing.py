@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
@@ -73,19 +74,26 @@ def with_links(
         yield said
 
 
-def way_to_play(
-    federation: RemoteFederation | ColumnsFederation, strategy: Any, asking: Asking | None = None
-) -> tuple[Callable[..., Iterator[Round]], Ledger]:
-    """How rounds are played: as the notebook at the wheel wishes, or scored on the way; and where messages are told."""
+class Way(NamedTuple):
+    """How rounds are played, the ledger with what crossed for those that were told, and what they have spent."""
+
+    rounds: Callable[..., Iterator[Round]]
+    ledger: Ledger
+    spent: Callable[[], news.Spent]
+
+
+def way_to_play(federation: RemoteFederation | ColumnsFederation, strategy: Any, asking: Asking | None = None) -> Way:
+    """How rounds are played: as the notebook at the wheel wishes, or scored on the way."""
+    spent = partial(spent_of, federation)
     if asking is not None:
-        return asking.rounds, federation.ledger
+        return Way(asking.rounds, federation.ledger, spent)
     if isinstance(federation, ColumnsFederation):
         ahead = RoundsAhead()
-        return ahead.rounds, ahead.ledger
+        return Way(ahead.rounds, ahead.ledger, spent)
     if scores_ride(federation.house, strategy, len(federation.names)):
         scored = ScoredRounds()
-        return scored.rounds, scored.ledger
-    return rounds_that_go_on, federation.ledger
+        return Way(scored.rounds, scored.ledger, lambda: scored.spent)
+    return Way(rounds_that_go_on, federation.ledger, spent)
 
 
 def _played(
@@ -95,14 +103,14 @@ def _played(
     error: Exception | None = None
     seen, known = 0, None
     facts: dict[str, Any] = {"num_rounds": agreement.num_rounds, "seed": agreement.seed}
-    play, ledger = way_to_play(federation, agreement.strategy, asking)
-    for record in play(federation, agreement.strategy, **facts):
-        messages = tuple(map(Message.without_payload, ledger.messages[seen:]))
+    way = way_to_play(federation, agreement.strategy, asking)
+    for record in way.rounds(federation, agreement.strategy, **facts):
+        messages = tuple(map(Message.without_payload, way.ledger.messages[seen:]))
         seen += len(messages)
         context = record.state.context
         bare = replace(record, state=replace(record.state, context=None))
         fresh, known = (context if context is not known else None), context
-        yield news.Played(bare, fresh, messages, spent_of(federation), federation.sites.trips)
+        yield news.Played(bare, fresh, messages, way.spent(), federation.sites.trips)
         error = record.failed.error if record.failed else None
     if error is None and isinstance(federation, ColumnsFederation):
         federation.sites.flush()  # what still waits for a party belongs to its part of the last round

@@ -78,7 +78,7 @@ class Party:
 
 
 def _of_columns(settings: SiteSettings, agreement: Agreement, trust: Trust) -> ColumnsSite:
-    """A party of owners with different columns, who keeps its part of the model if its settings name a file for it."""
+    """A party of owners with different columns, who keeps its part of the model in the file that its settings name."""
     if isinstance(agreement.strategy, JointPrediction):
         return of_prediction(settings, agreement, trust)
     if isinstance(agreement.strategy, Questions):
@@ -88,8 +88,7 @@ def _of_columns(settings: SiteSettings, agreement: Agreement, trust: Trust) -> C
         return ColumnsSite(settings.name, agreement, trust, settings.owner(), settings.open_vault(), steps)
     if settings.role == KEY_HOLDER:
         return ColumnsSite(settings.name, agreement, trust)
-    path = settings.folder / settings.part if settings.part else None
-    kept = None if path is None else part_keeper(agreement.strategy, settings.name, path)
+    kept = part_keeper(agreement.strategy, settings.name, settings.folder / settings.part)
     return ColumnsSite(
         settings.name, agreement, trust, settings.owner(), settings.open_vault(), training(agreement, kept)
     )

@@ -15,6 +15,7 @@ from fedlab_nb.crypto import Identity
 from fedlab_nb.data.intake import load
 from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower.driving.words import NOTEBOOK
+from fedlab_nb.flower.party.fitting import check_columns, check_files
 from fedlab_nb.flower.party.kinds import KINDS
 from fedlab_nb.flower.predicting.site import check_site
 from fedlab_nb.parties import DataOwner
@@ -47,8 +48,8 @@ class SiteSettings:
         target, id, held_out, bounds, categories: as for ``fl.DataOwner``.
         budget: ``epsilon`` and ``delta`` that this owner spends at most, whatever the federation agrees on.
         vault: the file that keeps what its data has given away, relative to this one; needed with a budget.
-        part: the file, relative to this one, that keeps this owner's part of the model after every round, where owners
-            have different columns; and from which it is read where they predict together.
+        part: the file, relative to this one, that keeps this owner's part of the model after every round, needed where
+            owners with different columns train; and from which it is read where they predict together.
         predictions: the .csv or .parquet file, relative to this one, to which joint predictions go; at the owner of the
             labels alone.
         identity: the file with the secret of this party's lasting identity, relative to this one; made if absent.
@@ -114,6 +115,7 @@ class SiteSettings:
             raise _unreadable(path, "gives both data and sql" if self.data else "gives neither data nor sql")
         if self.budget and not self.vault:
             raise _unreadable(path, "gives a budget and no vault, so that each start would begin with a full one")
+        check_files(self, path)
         if not self.idle_minutes >= _FEWEST_MINUTES:
             raise SettingError(
                 f"The settings {path.name!r} of a site: idle_minutes is {self.idle_minutes:g}.",
@@ -160,16 +162,7 @@ class SiteSettings:
                 "Its part in sums, noise and checks follows from its place among them.",
                 "Give this site one of these names in site.toml, or export the project with its name.",
             )
-        several, linked = isinstance(self.id, list), agreement.linkage is not None
-        if agreement.vertical and self.id is not None and several != linked:
-            raise SettingError(
-                f"{self.name!r} tells its rows apart by id = {self.id!r}, and the parties agreed "
-                + ("to link rows that are alike." if linked else "to find rows by an id that no two of them share."),
-                "Rows would be looked for by other columns than the other owners look by.",
-                'Name the columns to link by in site.toml, id = ["name", "born"].'
-                if linked
-                else 'Name the one column in site.toml, id = "customer"; or export owners whose id is a list.',
-            )
+        check_columns(self, agreement)
         if agreement.house.budget is not None and not self.vault:
             raise SettingError(
                 f"The parties agreed on {agreement.house.budget!r}, and {self.name!r} has no vault.",

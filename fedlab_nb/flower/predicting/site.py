@@ -12,7 +12,7 @@ from fedlab_nb.flower.columns.site import ColumnsSite
 from fedlab_nb.flower.columns.steps import Steps
 from fedlab_nb.flower.orders.trust import Trust
 from fedlab_nb.flower.predicting.keeping import check_place, keep
-from fedlab_nb.parties import Federation
+from fedlab_nb.parties import DataOwner, Federation, Rows
 from fedlab_nb.units import listed
 from fedlab_nb.vertical import JointPrediction, ModelPart, load_part
 from fedlab_nb.vertical.model.prediction import predicted_apart, shown
@@ -49,10 +49,26 @@ def of_prediction(settings: SiteSettings, agreement: Agreement, trust: Trust) ->
     if part is None:
         return ColumnsSite(settings.name, agreement, trust, steps=predicting(agreement))
     file = settings.folder / settings.predictions if settings.predictions else None
+    owner, steps = to_predict(settings, part), predicting(agreement, part, file)
+    return ColumnsSite(settings.name, agreement, trust, owner, settings.open_vault(), steps)
+
+
+def to_predict(settings: SiteSettings, part: ModelPart) -> DataOwner:
+    """The owner of the rows to predict, loaded now, whose columns its ``part`` can read.
+
+    Raises:
+        SettingError, SchemaError: as ``settings.owner``; a column that is missing, or holds something else.
+    """
     # Rows without a label are predicted too: a column of labels is no feature, and leaves no row out.
     owner = settings.owner(without=part.target.name if part.target is not None else "")
-    steps = predicting(agreement, part, file)
-    return ColumnsSite(settings.name, agreement, trust, owner, settings.open_vault(), steps)
+    owner._inside(lambda rows: _try(part, rows), stage="reading rows by its part of a model")  # noqa: SLF001
+    return owner
+
+
+def _try(part: ModelPart, rows: Rows) -> None:
+    """The part reads all rows, and nothing of it is kept: the others are not to wait for what cannot be."""
+    for features, _ in (rows.training, rows.held_out):
+        part.reading.read(features)
 
 
 def predicting(agreement: Agreement, part: ModelPart | None = None, file: Path | None = None) -> Steps:

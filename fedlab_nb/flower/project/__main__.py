@@ -11,14 +11,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedlab_nb.errors import FedLabError
+from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower.agreement import FILE, Agreement
 from fedlab_nb.flower.deploy import certificates
 from fedlab_nb.flower.driving.words import NOTEBOOK
 from fedlab_nb.flower.orders.trust import fingerprint_of
 from fedlab_nb.flower.party.settings import KEY_HOLDER, OWNER, SiteSettings
+from fedlab_nb.flower.predicting.site import check_site, to_predict
 from fedlab_nb.flower.project.folder import APP, check_no_secrets
 from fedlab_nb.flower.survey.questions import Questions
+from fedlab_nb.parties import DataOwner
 from fedlab_nb.records.schema import NO_TARGET
 
 
@@ -61,9 +63,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _show(asked: argparse.Namespace) -> list[str]:
-    app = asked.project / APP
-    agreement = Agreement.read(app)
-    said = json.loads((app / FILE).read_text(encoding="utf-8"))
+    agreement = _agreement(asked.project)
+    said = json.loads((asked.project / APP / FILE).read_text(encoding="utf-8"))
     listed = [f"  {number}. {text}" for number, text in enumerate(said.pop("asked", []), 1)]
     facts = [f"{name}: {value}" for name, value in said.items() if name not in ("exactly", "functions", "modules")]
     check_no_secrets(asked.project)
@@ -75,26 +76,50 @@ def _show(asked: argparse.Namespace) -> list[str]:
 
 def _check(asked: argparse.Namespace) -> list[str]:
     settings = SiteSettings.read(asked.site)
+    agreement = None if asked.app is None else _agreement(asked.app)
+    if agreement is not None:
+        settings.check_agreement(agreement)
     lines = [f"{settings.name!r}, role {settings.role}: the settings are understood."]
     if settings.role != NOTEBOOK:
         lines.append(f"Its fingerprint, for the others: {fingerprint_of(settings.lasting_identity().public)}")
     if settings.role == OWNER:
-        owner = settings.owner()
-        lines.append(f"Its rows can be loaded: {owner!r}.")
-        lines += [f"  {column.name}: {column.kind}, {column.declared}" for column in owner.schema.features]
-        if owner.schema.id is not None:
-            lines.append(f"  {owner.schema.id.name} (id): by it owners find the rows that all of them have")
-        if owner.schema.target != NO_TARGET:
-            lines.append(f"  {owner.schema.target.name} (target): {owner.schema.target.kind}")
-    if asked.app is not None:
-        agreement = Agreement.read(asked.app / APP)
-        settings.check_agreement(agreement)
+        part = None if agreement is None else check_site(settings, agreement)
+        lines += _loaded(settings.owner() if part is None else to_predict(settings, part))
+        if part is not None:
+            lines.append(f"Its part of the model can read them: {part!r}.")
+    if agreement is not None:
         lines += ["It takes part in this project's agreement.", *_fingerprints(settings, agreement)]
     else:
         lines.append("Not compared with an agreement: name the project with --app.")
     if not settings.agreement:
         lines.append("It notes no agreement, and takes part in whatever it is sent: note the digest.")
     return lines
+
+
+def _loaded(owner: DataOwner) -> list[str]:
+    """What is said of an owner whose rows were loaded: its columns, and no row."""
+    schema = owner.schema
+    lines = [f"Its rows can be loaded: {owner!r}."]
+    lines += [f"  {column.name}: {column.kind}, {column.declared}" for column in schema.features]
+    if schema.linked_by:
+        names = ", ".join(column.name for column in schema.linked_by)
+        lines.append(f"  {names} (id): by them rows of both owners that are alike are linked")
+    elif schema.id is not None:
+        lines.append(f"  {schema.id.name} (id): by it owners find the rows that all of them have")
+    if schema.target != NO_TARGET:
+        lines.append(f"  {schema.target.name} (target): {schema.target.kind}")
+    return lines
+
+
+def _agreement(project: Path) -> Agreement:
+    """What the parties of the project in this folder agree on."""
+    if not (project / APP / FILE).is_file():
+        raise SettingError(
+            f"The folder {project.name!r} has no {APP}/{FILE} in it.",
+            "It says who takes part in what; nothing is compared without it.",
+            f"Name the folder that was exported: README.md and {APP} lie in it.",
+        )
+    return Agreement.read(project / APP)
 
 
 def _fingerprints(settings: SiteSettings, agreement: Agreement) -> list[str]:

@@ -116,7 +116,7 @@ class Riders:
     def give_up(self) -> None:
         """No trip is made any more: whoever rides along ends."""
         for rider in self._aboard:
-            if not rider.ended:
+            if rider.thread.is_alive() and not rider.ended:
                 rider.give_up()
         self._aboard = []
 

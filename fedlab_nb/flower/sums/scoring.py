@@ -6,7 +6,7 @@ where nothing hangs on it: nobody holds or changes the run between two rounds, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,14 @@ from fedlab_nb.channel.opening import for_range
 from fedlab_nb.errors import FedLabError
 from fedlab_nb.flower.sums.order import InOrder
 from fedlab_nb.flower.sums.riding import Rider
+from fedlab_nb.flower.survey.asking import spent_of
 from fedlab_nb.horizontal.averaging import Averaging
 from fedlab_nb.horizontal.prepare import COUNT_STEP, MOST_ROWS
 from fedlab_nb.ledger import Ledger
+from fedlab_nb.parties.columns.fitting import check_strategy_columns
 from fedlab_nb.parties.house import House
+from fedlab_nb.parties.rules import check_strategy
+from fedlab_nb.privacy import Statement
 from fedlab_nb.records import Failure, Round, Scores, State
 from fedlab_nb.rounds import Strategy, checked_scores, rounds
 
@@ -31,12 +35,13 @@ def scores_ride(house: House, strategy: Strategy, owners: int) -> bool:
 
     Where owners may be missing, who was lost in a score is left out of it, and the next round is to know that before it
     begins. Of the sums that a joint key opens each is counted before the next begins; counts of rows go under masks.
+    Scores of another kind may be paid for when they are asked, and what a round has spent is to be known with it.
     """
-    if house.min_owners is not None:
+    usual = getattr(type(strategy), "evaluate", None) is Averaging.evaluate
+    if house.min_owners is not None or (house.protect is not None and not usual):
         return False
     if house.encrypt is None or house.hiding != "threshold":
         return True
-    usual = type(strategy).evaluate is Averaging.evaluate
     return usual and for_range(house.encrypt, MOST_ROWS, owners, COUNT_STEP) != house.encrypt
 
 
@@ -78,12 +83,20 @@ class ScoredRounds:
     """The rounds of a training that are scored on the way; in ``ledger`` their messages are in the order of rounds."""
 
     def __init__(self) -> None:
-        self._in_order = InOrder()
+        self._in_order, self._spent = InOrder(), dict[str, Statement]()
 
     @property
     def ledger(self) -> Ledger:
         """What crossed for the rounds that were told."""
         return self._in_order.ledger
+
+    @property
+    def spent(self) -> dict[str, Statement]:
+        """What each owner's data had given away with the round that was told last, by owner; after a failure, by now.
+
+        The next round is debited already when a round is told, and what is left would be foretold as if it were none.
+        """
+        return self._spent
 
     def rounds(
         self, federation: RemoteFederation, strategy: Strategy, *, num_rounds: int, seed: int
@@ -93,19 +106,25 @@ class ScoredRounds:
         Raises:
             SettingError, RuleError, BudgetExceededError: as ``rounds``.
         """
-        shown, waiting = ScoredOnTheWay(strategy), list[Round]()
+        # Here and not in the loop alone, which would name another class in its words.
+        check_strategy(strategy, federation.house)
+        check_strategy_columns(strategy, federation.schema)
+        shown, waiting = ScoredOnTheWay(strategy), list[tuple[Round, dict[str, Statement]]]()
         try:
             for record in rounds(federation, shown, num_rounds=num_rounds, seed=seed):  # type: ignore[arg-type]
-                waiting.append(record)
+                waiting.append((record, spent_of(federation)))
                 later = [waiting.pop()] if shown.is_on_its_way(record.number) else []
-                for each in waiting:
+                for each, spent in waiting:
                     whole = self._in_order.entered(_scored(each, shown), federation.ledger)
+                    self._spent = spent if whole.failed is None else spent_of(federation)
                     yield whole
                     if whole.failed is not None:
                         return
                 waiting = later
-            for each in waiting:
-                yield self._in_order.entered(_scored(each, shown), federation.ledger)
+            for each, self._spent in waiting:
+                before = federation.ledger.seconds
+                whole = self._in_order.entered(_scored(each, shown), federation.ledger)
+                yield replace(whole, seconds=_and_since(whole.seconds, before, federation.ledger.seconds))
         finally:
             federation.sites.riders.give_up()
 
@@ -146,3 +165,9 @@ def _scored(record: Round, shown: ScoredOnTheWay) -> Round:
         party, stage = getattr(error, "party", "federation"), getattr(error, "stage", "round")
         return replace(record, state=before, failed=Failure(party, stage, error.with_traceback(None)))
     return replace(record, metrics=scores.metrics, noise=scores.noise, owner_metrics=scores.by_owner)
+
+
+def _and_since(took: Mapping[str, float], before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:
+    """The seconds of a round by stage, with those that its score took when nothing else was under way any more."""
+    later = {stage: t - before.get(stage, 0.0) for stage, t in now.items() if t > before.get(stage, 0.0)}
+    return {stage: took.get(stage, 0.0) + later.get(stage, 0.0) for stage in {**took, **later}}

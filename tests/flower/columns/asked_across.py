@@ -57,6 +57,11 @@ def chosen(frame):
     yield "chosen", frame.select("default", "yes", iv=0.0, vif=5.0, bins=3, names=["visits", "income"])
 
 
+def strict(frame):
+    """A selection that leaves no column, so that no correlation is to be asked."""
+    yield "chosen", frame.select("default", "yes", iv=9.0, vif=5.0, bins=3, names=["visits", "income"])
+
+
 def three(frame):
     """Of three owners: one has no part in the second, two have none in the third."""
     yield "together", frame.corr(["income", "visits", "letters"])

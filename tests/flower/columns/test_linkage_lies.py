@@ -155,9 +155,14 @@ def test_more_filters_than_can_be_compared_are_refused_before_they_are_compared(
     assert sent
 
 
+def without_the_first_place(plain):
+    """Without the largest one it would be the order of fewer rows."""
+    return plain[:4] + b"".join(plain[at : at + 4] for at in range(4, len(plain), 4) if any(plain[at : at + 4]))
+
+
 ORDERS = {
     "one place twice": lambda plain: plain[:-4] + plain[-8:-4],
-    "a place too few": lambda plain: plain[:-4],
+    "a place too few": without_the_first_place,
     "a place that is not there": lambda plain: plain[:-4] + b"\xff" * 4,
     "half of a place": lambda plain: plain[:-2],
     "nothing": lambda _: b"",

@@ -12,6 +12,7 @@ from fedlab_nb.errors import FedLabError, SettingError
 from fedlab_nb.flower import export, news
 from fedlab_nb.flower.party.place import HELLO
 from fedlab_nb.flower.project.__main__ import main
+from fedlab_nb.flower.server import _words
 from fedlab_nb.flower.watch import attach
 from fedlab_nb.vertical import JointPrediction
 from tests.flower.deploy.common import with_flower
@@ -209,6 +210,9 @@ def test_a_failure_is_told_with_what_had_crossed(net):
         watched.wait()
     assert (watched.state, watched.rows) == ("failed", None)
     assert {m.kind for m in watched.federation.ledger.messages} == {"where a part is from"}
+    (end,) = [said for said in told if isinstance(said, news.Predicted)]
+    assert _words(end).startswith("Predicted: nothing ("), "which is not the same as no rows in common"
+    assert _words(replace(end, rows=1)).startswith("Predicted: 1 row in common (")
     assert not (run.settings[BANK].parent / "predictions.csv").exists()
 
 
@@ -225,10 +229,28 @@ def with_settings(node, **settings):
     return node, lambda run: run.change(node, **settings)
 
 
+def with_rows(node, change):
+    """The site has other rows."""
+
+    def changed(run):
+        path = run.settings[node].parent / "rows.parquet"
+        change(pd.read_parquet(path)).to_parquet(path)
+
+    return node, changed
+
+
+def no_part_at_all(run):
+    run.change(SHOP, part="notes.txt")
+    (run.settings[SHOP].parent / "notes.txt").write_text("no part of a model")
+
+
 WRONG = {
     "no part": (with_settings(SHOP, part=""), ["'shop'", "its site.toml names none"]),
     "a part that is not there": (with_settings(SHOP, part="gone.safetensors"), ["'gone.safetensors'", "no such file"]),
-    "no part of a model": (with_settings(SHOP, part="rows.parquet"), ["rows.parquet", "cannot be read"]),
+    "no part of a model": ((SHOP, no_part_at_all), ["notes.txt", "cannot be read"]),
+    "its rows as its part": (with_settings(SHOP, part="rows.parquet"), ["data and part", "'rows.parquet'"]),
+    "no column that it reads": (with_rows(SHOP, lambda rows: rows.drop(columns="spent")), ["lacks", "'spent'"]),
+    "text for numbers": (with_rows(SHOP, lambda rows: rows.assign(spent="much")), ["'spent'"]),
     "another owner's": (with_part(SHOP, lambda parts: parts["bank"]), ["'shop'", "part of 'bank'"]),
     "another strategy's": (
         with_part(SHOP, lambda _: model("trees, patient").parts["shop"]),
@@ -243,7 +265,9 @@ WRONG = {
     "a file with no ending": (with_settings(BANK, predictions="found"), ["neither in .csv nor in .parquet"]),
     "a folder that is not there": (with_settings(BANK, predictions="a/b.csv"), ["a folder that is not there"]),
     "a file at another owner": (with_settings(SHOP, predictions="mine.csv"), ["'shop'", "another owner's"]),
+    "its rows": (with_settings(BANK, predictions="rows.parquet"), ["data and predictions", "'rows.parquet'"]),
     "a target": (with_settings(BANK, target="default"), ["'default'", "needs no label"]),
+    "a target at another owner": (with_settings(SHOP, target="spent"), ["'spent'", "labels of 'bank'"]),
 }
 
 
@@ -284,7 +308,25 @@ def test_the_check_of_a_site_looks_at_its_part(tmp_path, capsys):
     assert "there is no such file" in capsys.readouterr().err
     model().parts["shop"].save(tmp_path / "part.safetensors")
     assert main(["check", str(site), "--app", str(tmp_path / "loans")]) == 0
-    assert "It takes part in this project's agreement." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "It takes part in this project's agreement." in said
+    assert "Its part of the model can read them: ModelPart('shop', LogisticRegression" in said
+    frames()["shop"].drop(columns="spent").to_csv(tmp_path / "rows.csv", index=False)
+    assert main(["check", str(site), "--app", str(tmp_path / "loans")]) == 1
+    assert "lacks the columns 'spent'" in capsys.readouterr().err
+
+
+@with_flower
+def test_the_check_of_a_site_looks_at_no_label(tmp_path, capsys):
+    export(["bank", "shop"], asked(), tmp_path / "loans", encrypt=DEEP)
+    site = tmp_path / "site.toml"
+    site.write_text((tmp_path / "loans/sites/bank.toml").read_text().replace('id = "ID"', 'id = "customer"'))
+    frames(labels=True)["bank"].to_csv(tmp_path / "rows.csv", index=False)
+    model().parts["bank"].save(tmp_path / "part.safetensors")
+    assert main(["check", str(site), "--app", str(tmp_path / "loans")]) == 0
+    said = capsys.readouterr().out
+    assert "income: numeric" in said
+    assert "default" not in said.replace("predicts 'default'", "")
 
 
 @with_flower

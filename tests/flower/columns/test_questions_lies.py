@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fedlab_nb.analytics.vertical import selection
 from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
 from fedlab_nb.errors import FedLabError, RoundError
 from fedlab_nb.flower.codec import Allowed, encode
+from fedlab_nb.flower.project.pages.asked import told_by_answers
 from tests.flower.columns.attacked import Once, in_place, lying
 from tests.flower.columns.surveyed import Surveyed, notebook, undeclared
 from tests.vertical.common import owners, people, with_gaps
@@ -152,6 +154,26 @@ def test_a_server_that_names_other_columns_than_were_agreed_on_is_refused(places
     apart.to_site = from_server("which columns are left", to, np.array(places))
     named(apart, to, "'server' answered with something else than places of 2 columns")
     assert apart.answers() == {}
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_a_server_can_say_that_other_columns_of_a_selection_are_left_as_the_guide_tells(lies, tmp_path, monkeypatch):
+    asked = notebook(owners(people(200)), "strict")[2]
+    if lies:  # only the server works this out
+        monkeypatch.setattr(selection, "_by_value", lambda *_: dict.fromkeys(["visits", "income"], selection.KEPT))
+    apart = Surveyed(owners(people(200)), "strict", asked, tmp_path)
+    assert apart.outcome() is None
+    told = {message.kind for message in apart.ledger.messages if message.receiver == SERVER}
+    assert ("own correlation" in told) == lies
+    guide = {threat.who: threat for threat in told_by_answers(apart.agreement)}
+    lied_to = guide["a server that says in a selection that other columns have enough evidence"]
+    assert lied_to.could_read == "the correlations of these, which are numeric columns named in its question"
+    assert lied_to.safe is False
+
+
+def test_the_guide_speaks_of_no_such_lie_where_no_server_can_tell_it(agreed, tmp_path):
+    apart = surveyed(agreed, tmp_path)
+    assert not any("in a selection" in threat.who for threat in told_by_answers(apart.agreement))
 
 
 def test_a_failure_beside_rows_names_its_owner_and_quotes_none(agreed, tmp_path, monkeypatch):

@@ -64,6 +64,8 @@ def test_the_guide_says_what_is_done_what_it_costs_and_who_learns_what(tmp_path,
         assert words in page
     assert ("an owner that multiplies" in page) == (name == "transfer")
     assert ("key holder" in page) == (name == "logistic, three")
+    assert ("The scheme of the settings encrypts nothing of it" in page) == (name in ("logistic", "trees"))
+    assert "Whoever runs this machine" not in page, "nothing is sealed for a key holder to open"
     for words in ("Trained", "round's score", "scores of the model", "gradient"):
         assert words not in page
 

@@ -9,7 +9,7 @@ from fedlab_nb.flower.project.pages.columns import of_columns
 from fedlab_nb.flower.project.pages.markdown import code, plain
 from fedlab_nb.flower.project.pages.notes import notes
 from fedlab_nb.flower.project.pages.sites import KEY_HOLDER_FILE
-from fedlab_nb.flower.project.pages.trust import threats_apart
+from fedlab_nb.flower.project.pages.trust import beside_key_holder, threats_apart
 from fedlab_nb.flower.project.parties import Parties
 from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.units import counted, epsilon_text
@@ -180,8 +180,7 @@ _HOLDER = """
 
 As an owner, on a machine of its own that neither the server nor an owner runs, with `sites/{file}.toml`; it has no
 rows and no vault.{fingerprints}
-Whoever runs this machine and the server's together can read every single update.
-"""
+{risk}"""
 _TASK = (
     " `fedlab_app/task.py` holds models or strategies of the federation's own; they run beside the rows: read it too."
 )
@@ -214,13 +213,16 @@ def readme(name: str, parties: Parties, agreement: Agreement, cost: float | None
         threats=_table(parties, agreement, asking=asking),
         register=_register(parties),
         fingerprints=_FINGERPRINTS if agreement.seals else "",
-        holder_section=_HOLDER.format(file=KEY_HOLDER_FILE, fingerprints=_OF_HOLDER * agreement.seals)
-        if holder
-        else "",
+        holder_section=_holder(agreement, asking=asking) if holder else "",
         last=5 if holder else 4,
         wait=WAIT,
         **(_of_questions(parties, agreement, cost) if asking else _of_training(parties, agreement)),
     )
+
+
+def _holder(agreement: Agreement, *, asking: bool) -> str:
+    told = _OF_HOLDER * agreement.seals
+    return _HOLDER.format(file=KEY_HOLDER_FILE, fingerprints=told, risk=beside_key_holder(agreement, asking=asking))
 
 
 def _of_training(parties: Parties, agreement: Agreement) -> dict[str, str]:

@@ -49,6 +49,16 @@ def threats_apart(parties: Parties, agreement: Agreement, *, asking: bool = Fals
     return (*known, *told, *_keys(agreement, asking=asking), *_machines(parties, agreement, asking=asking))
 
 
+def beside_key_holder(agreement: Agreement, *, asking: bool) -> str:
+    """Which other machine must not be run by whoever runs the key holder's, a line; "" if the table says it all."""
+    if not agreement.vertical:
+        what = "part of a sum" if asking else "update"
+        return f"Whoever runs this machine and the server's together can read every single {what}.\n"
+    if not multiplies(agreement):
+        return ""
+    return "Whoever runs this machine and an owner's can read every number that was sealed for that owner.\n"
+
+
 def _of_sums(threat: Threat) -> Threat:
     who, what = threat.who, threat.could_read
     for word, other in _ASKED:

@@ -48,11 +48,18 @@ def told_by_answers(agreement: Agreement) -> list[Threat]:
     return [
         Threat("the server, of the questions above", f"{'; '.join(told)}. Counts from 1 to 4 are kept back", None),
         *_of_others(kinds),
+        *[_OTHERS_LEFT] * any(map(_is_inflated, asked)),
         Threat("a server that asks something else", "nothing: a site carries out the questions above, each once", True),
     ]
 
 
 _CORRELATIONS = "correlations across owners"
+# Owners cannot check what it says: the counts behind it are known to the key holder and the server alone.
+_OTHERS_LEFT = Threat(
+    "a server that says in a selection that other columns have enough evidence",
+    "the correlations of these, which are numeric columns named in its question",
+    False,
+)
 
 
 def _of_others(kinds: set[str]) -> list[Threat]:
@@ -81,5 +88,9 @@ def _trips(agreement: Agreement) -> str:
 def _trips_of(asked: Asked) -> int:
     if asked.kind not in ACROSS:
         return _ALONE
-    inflated = asked.kind == SELECTION and dict(asked.given)["vif"] is not None
-    return _TOGETHER.get(asked.kind, _CHOSEN) * (2 if inflated else 1)
+    return _TOGETHER.get(asked.kind, _CHOSEN) * (2 if _is_inflated(asked) else 1)
+
+
+def _is_inflated(asked: Asked) -> bool:
+    """Whether it is a selection in which correlations may be asked, of columns that the server names."""
+    return asked.kind == SELECTION and dict(asked.given)["vif"] is not None

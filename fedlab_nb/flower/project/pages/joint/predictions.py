@@ -53,8 +53,9 @@ def of_prediction(agreement: Agreement) -> dict[str, str]:
         "file at its site, and nobody else does\n- **How:** every party runs the protocol itself and takes no orders. "
         "Before anybody looks at a row, owners tell each other of which run and round their parts are, and refuse "
         "others. What they send each other is sealed from end to end, by keys that hold against the server as far "
-        "as fingerprints were noted (section 3)\n- **Cost:** each owner's account is charged with two releases without "
-        "protection: which rows are in common, and the prediction. Another run over the same rows is charged again",
+        f"as fingerprints were noted (section 3){_without_scheme(agreement)}\n- **Cost:** each owner's account is "
+        "charged with two releases without protection: which rows are in common, and the prediction. Another run over "
+        "the same rows is charged again",
         "results": "how many rows are in common; what owners send each other, sealed",
         "keeps": ", its part of the model; where the labels are, the predictions",
         "task": "",
@@ -89,6 +90,12 @@ def multiplies(agreement: Agreement) -> bool:
     if isinstance(agreement.strategy, JointPrediction):
         return isinstance(agreement.strategy.strategy, Transfer)
     return bool(agreement.strategy.multiplies)
+
+
+def _without_scheme(agreement: Agreement) -> str:
+    """Of owners who agreed on a scheme, as their training needs it, and of whose prediction it encrypts nothing."""
+    used = multiplies(agreement) or len(agreement.parties) > len(agreement.names)
+    return "" if used or agreement.house.encrypt is None else ". The scheme of the settings encrypts nothing of it"
 
 
 def _of_strategy(strategy: VerticalStrategy, *, two: bool) -> list[Threat]:
