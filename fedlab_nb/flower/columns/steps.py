@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,24 @@ def training(agreement: Agreement, kept: Callable[[Round], None] | None = None) 
 
 
 def part_keeper(strategy: Any, name: str, path: Path) -> Callable[[Round], None]:
-    """What keeps an owner's part of the model in a file of its own, after every round."""
+    """What keeps an owner's part of the model in a file of its own, after every round.
+
+    This user alone may read it, and whoever does finds all of one round's part.
+    """
+    from fedlab_nb.learn.export import to_file
     from fedlab_nb.vertical.model.parts import part_of
 
     def keep(record: Round) -> None:
-        part_of(strategy, record.state, name).save(path)
+        part = part_of(strategy, record.state, name)
+
+        def put(place: Path) -> None:
+            draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+            try:
+                draft.touch(mode=0o600)
+                part.save(draft).replace(place)
+            finally:
+                draft.unlink(missing_ok=True)
+
+        to_file(path, put, what="part of the model", example='part = "part.safetensors" beside site.toml')
 
     return keep

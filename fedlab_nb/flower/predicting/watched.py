@@ -57,7 +57,7 @@ class WatchedPrediction(Followed[int | None]):
             ("Predictions at", f"{self.prediction.labels_at}, in a file at its site"),
             ("Crossed", f"{counted(len(self.federation.ledger), 'message')}, {bytes_text(crossed)}"),
         ]
-        releases = [(name, self._releases(name)) for name in self.federation.names]
+        releases = [(name, self._unprotected(name)) for name in self.federation.names]
         body = pairs_html(facts) + panel("Releases without protection, over all that ever left an owner's rows",
                                          pairs_html(releases))  # fmt: skip
         note = self.warning or "The server and this notebook saw no prediction; .federation has the ledger."
@@ -66,6 +66,3 @@ class WatchedPrediction(Followed[int | None]):
     @property
     def _said(self) -> str:
         return "no rows so far" if self.rows is None else f"{counted(self.rows, 'row')} in common"
-
-    def _releases(self, name: str) -> int:
-        return sum(self.federation.account(name).counts.values())

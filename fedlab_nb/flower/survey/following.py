@@ -79,6 +79,11 @@ class Followed(ABC, Generic[R]):
         """Stop watching: the run goes on. ``fl.flower.attach(project, control, run.number)`` takes it up again."""
         self._end("left")
 
+    def _unprotected(self, name: str) -> int:
+        """How many releases without noise have left this owner's rows by now, over all runs that it knows of."""
+        counts = self.federation.account(name).counts
+        return sum(times for (event, _), times in counts.items() if event.mechanism == "none")
+
     def _end(self, state: Literal["stopped", "left"]) -> None:
         if self.state == "running":
             self.state = state

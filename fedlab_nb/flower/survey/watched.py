@@ -75,11 +75,15 @@ class WatchedSurvey(Followed[dict[str, Any]]):
     def _repr_html_(self) -> str:
         shown = [(name, code(_line(answer))) for name, answer in self._answers.items()]
         state = [("State", self.state)] + [("Why", str(self.error))] * (self.error is not None)
-        spent = [(name, epsilon_text(value)) for name, value in self.spent.items()]
+        spent = [(name, self._spent_text(name, value)) for name, value in self.spent.items()]
         body = pairs_html([*state, ("Run", self.number)]) + pairs_html(shown)
         body += folded("Epsilon spent, over all that ever left an owner's rows", pairs_html(spent))
         note = self.warning or "Each of .answers is a table or a number with its own card; .federation has the ledger."
         return framed(panel(f"Questions: {self.questions.name}", body, note=note))
+
+    def _spent_text(self, name: str, epsilon: float | None) -> str:
+        bare = self._unprotected(name)
+        return f"no guarantee: {counted(bare, 'release')} without noise" if bare else epsilon_text(epsilon)
 
 
 def _line(answer: Any) -> str:

@@ -210,5 +210,7 @@ def test_lost_updates_leave_parts_as_they_were(tmp_path):
     lost_at(apart, FIRST, 14)
     _, _, found = apart.outcome()
     assert [record.failed is None for record in found] == [True, False]
+    assert path.stat().st_mode & 0o777 == 0o600, "nobody else reads it"
+    assert [*tmp_path.iterdir()] == [path], "nothing that is half written is left"
     expected = together(pair(), STRATEGY, num_rounds=1)[1][0].state.weights[SECOND]
     assert np.array_equal(load_part(path).weights, expected)

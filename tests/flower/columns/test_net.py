@@ -40,7 +40,8 @@ def net(monkeypatch):
     yield make
     for each in made:
         for party in each.parties.values():
-            party._site.close()
+            if party._site is not None:
+                party._site.close()
         each.close()
 
 
@@ -205,13 +206,13 @@ def test_garbage_from_the_server_does_not_end_a_partys_process(net):
         assert reply[:8] == b"FEDLAB1\n"
 
 
-def test_a_site_without_a_part_file_keeps_nothing(net):
+def test_a_site_without_a_part_file_would_lose_its_part_and_is_refused(net):
     run = net()
     run.change(SHOP, part="")
     run.begin_anew(SHOP)
-    rounds_of([*run.told()])
-    assert not [*run.settings[SHOP].parent.glob("*.safetensors")]
-    assert [*run.settings[BANK].parent.glob("*.safetensors")]
+    (end,) = run.told()
+    assert "'shop' names no file for its part of the model" in str(end.error)
+    assert not [*run.settings[BANK].parent.glob("*.safetensors")]
 
 
 @pytest.mark.parametrize("strategy", [LOGISTIC, ALONE])

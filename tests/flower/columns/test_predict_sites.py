@@ -181,6 +181,8 @@ def test_who_watches_learns_that_it_is_done_and_over_how_many_rows(net):
         assert purposes >= {"which rows are in common", "joint prediction"}
     page = watched._repr_html_()
     assert f"{len(expected)} rows in common" in page
+    for name in watched.federation.names:
+        assert watched._unprotected(name) == sum(watched.federation.account(name).counts.values()) > 1
     assert "probability" not in page + repr(watched) + "\n".join(map(repr, told))
     assert not [each for each in expected.index if each in page + "\n".join(map(repr, told))]
 

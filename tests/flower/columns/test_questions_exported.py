@@ -187,6 +187,10 @@ class TestTheWholeWay:
             m.kind for m in here.ledger.messages if m.sender == "shop"
         ]
         assert "VerticalFrame" in repr(fl.PrivateFrame(watched.federation))
+        for name in here.names:
+            left = sum(watched.federation.account(name).counts.values())
+            assert left > 2
+            assert f"no guarantee: {left} releases without noise" in watched._repr_html_()
 
     def test_a_party_that_is_lost_ends_it_with_its_name_and_keeps_what_was_answered(self, net):
         asked = []
