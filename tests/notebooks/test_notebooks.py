@@ -173,7 +173,7 @@ def leaving(execution: Callable[[Path], tuple[NotebookNode, Path]]) -> NotebookN
 
 def test_past_one_machine_the_bits_and_the_ledger_are_those_of_the_notebook(leaving: NotebookNode) -> None:
     said = "".join(text_of(output) for output in outputs(leaving, "np.array_equal("))
-    assert said.splitlines() == [f"Round {number}: equal weights True, equal scores True" for number in (1, 2)]
+    assert said.splitlines() == [f"Round {number}: equal weights True, equal scores True" for number in (1, 2, 3)]
     ledger = text_of(outputs(leaving, "ledger.verify()")[0])
     assert re.fullmatch(r"Chain whole: True\. \d+ messages, the same as in the notebook: True\.\n", ledger)
 
@@ -182,7 +182,7 @@ def test_past_one_machine_the_dashboard_shows_every_round_also_after_coming_back
     for start in ("lab.run(", "lab.attach("):
         (picture,) = [output.data for output in outputs(leaving, start) if output.output_type == "display_data"]
         assert picture["image/svg+xml"].startswith("<svg")
-        assert picture["text/plain"].startswith("Round 2 of 2, accuracy 0.")
+        assert picture["text/plain"].startswith("Round 3 of 3, accuracy 0.")
         assert "application/vnd.jupyter.widget-view+json" not in picture
     entries = re.findall(r"[0-9a-f]{16}", text_of(outputs(leaving, "await again")[-1]))
     assert len(entries) == 2
