@@ -79,8 +79,13 @@ class LocalRound:
         """The change (d,) that training the model that was sent makes at each owner; no more is held of it."""
         jobs = [Job(self._key(name), *self._data[name], self.weights) for name in self.names]
         epochs, size = epochs or self.epochs, self.batch_size
-        found = self.learner.each(jobs, rule, lambda end: end.weights - self.weights, epochs=epochs, batch_size=size)
+        found = self.learner.each(jobs, rule, self._change, epochs=epochs, batch_size=size)
         return dict(zip(self.names, found, strict=True))
+
+    def _change(self, end: Trained) -> Floats:
+        change = end.weights  # read for this alone, so that it may be written over
+        change -= self.weights
+        return change
 
     def losses(self, weights: ByOwner | None = None) -> dict[str, float]:
         """Each owner's mean loss on its own training rows, at its own ``weights`` (left out: the model sent)."""

@@ -42,8 +42,8 @@ def load_weights(module: nn.Module, weights: Floats) -> None:
 
 
 def in_64_bits(numbers: NDArray[np.floating]) -> Floats:
-    """These numbers, or a copy of them, in 64 bits."""
-    return numbers.astype(np.float64, copy=False)
+    """A copy of these numbers in 64 bits, which its reader may write over."""
+    return numbers.astype(np.float64)
 
 
 def trainable(module: nn.Module) -> int:

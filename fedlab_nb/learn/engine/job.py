@@ -55,7 +55,7 @@ class Trained:
 
     @property
     def weights(self) -> Floats:
-        """The weights in 64 bits, read anew each time: for many owners at once they would fill the memory."""
+        """The weights in 64 bits, read anew each time, for the reader to keep: all owners' would fill the memory."""
         return self._read()
 
     def __repr__(self) -> str:

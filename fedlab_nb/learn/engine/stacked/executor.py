@@ -177,7 +177,8 @@ def _released(trained: Trained) -> Trained:
 
 
 def _line(weights: Weights, k: int) -> Floats:
-    return in_64_bits(weights.read(k, k + 1, np.float64)[0])
+    line: Floats = weights.read(k, k + 1, np.float64)[0]
+    return line
 
 
 def _accompanied(jobs: list[Job], fewest: int) -> list[Job]:
