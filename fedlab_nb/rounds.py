@@ -138,6 +138,21 @@ def checked_scores(scores: Scores) -> Scores:
     return scores
 
 
+def check_made(given: object) -> None:
+    """Refuse a class in place of something that was made of it.
+
+    Raises:
+        SettingError: naming the class.
+    """
+    if isinstance(given, type):
+        raise SettingError(
+            f"The class {given.__name__} was given, and nothing that was made of it.",
+            "A class has no settings, and these say what is to be done, and with whom.",
+            f"Call it with its settings, {given.__name__}(...), as in fl.FedAvg(fl.models.mlp()), "
+            'fl.vertical.SecureBoost("bank") or fl.vertical.JointPrediction(run.model.strategy).',
+        )
+
+
 class _Marks(NamedTuple):
     """Where the ledger stood before a round."""
 
@@ -162,11 +177,12 @@ def _check_parts(federation: object, strategy: object, after: object) -> None:
         (
             "strategy",
             strategy,
-            not isinstance(strategy, type) and all(hasattr(strategy, verb) for verb in ("check", "start", "step")),
+            all(hasattr(strategy, verb) for verb in ("check", "start", "step")),
             "fl.FedAvg(fl.models.mlp())",
         ),
         ("round to go on after", after, after is None or isinstance(after, Round), "after=run.history[-1]"),
     ]
+    check_made(strategy)
     for name, value, fits, example in parts:
         if not fits:
             given = value.__name__ if isinstance(value, type) else type(value).__name__

@@ -69,6 +69,13 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Unasked:
+    """Questions, each as it was agreed on, that the function never asked, although it came to its end."""
+
+    questions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Predicted:
     """The owner of the labels has its predictions of so many ``rows`` in common; None where none came about.
 
@@ -88,7 +95,7 @@ class Ended:
     error: Exception | None = None
 
 
-News = Began | Linked | Played | Answered | Predicted | Ended
+News = Began | Linked | Played | Answered | Unasked | Predicted | Ended
 
 
 def lines(number: int, news: News, allowed: Allowed) -> list[str]:

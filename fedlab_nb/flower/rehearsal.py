@@ -32,6 +32,7 @@ from fedlab_nb.flower.watch import attach, run
 from fedlab_nb.parties import DataOwner, Federation, Rows
 from fedlab_nb.records import Schema
 from fedlab_nb.records.schema import NO_TARGET
+from fedlab_nb.rounds import check_made
 from fedlab_nb.vertical import ModelPart
 
 ROWS, SETTINGS, PROJECT, PART = "rows.parquet", "site.toml", "rehearsal", "part.safetensors"
@@ -77,6 +78,7 @@ class Rehearsal:
     ) -> None:
         check_installed()
         _check_federation(federation)
+        check_made(what)
         check_parts(what, parts, federation.names)
         self._folder = Path(tempfile.mkdtemp(prefix="fedlab-rehearsal-"))
         # It holds rows: also removed at the end of the interpreter, or by the guard of the processes if it is killed.

@@ -99,7 +99,9 @@ def _broke(error: Exception) -> RoundError:
     )
 
 
-def _words(played: news.Linked | news.Played | news.Answered | news.Predicted) -> str:
+def _words(played: news.Linked | news.Played | news.Answered | news.Unasked | news.Predicted) -> str:
+    if isinstance(played, news.Unasked):
+        return f"Agreed on, and never asked: {'; '.join(played.questions)}"
     if isinstance(played, news.Predicted):
         found = "nothing" if played.rows is None else counted(played.rows, "row") + " in common"
         return f"Predicted: {found} ({played.trips} trips so far)"

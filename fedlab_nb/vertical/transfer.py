@@ -81,6 +81,7 @@ class Transfer(VerticalStrategy):
     title: ClassVar[str] = "Federated transfer learning"
     formula: ClassVar[str] = "f(x_B) = p . tanh(x_B W_B), p = mean of y tanh(x_A W_A); W ← W − lr · dL/dW"
     tasks: ClassVar[tuple[Task, ...]] = ("binary",)
+    multiplies_scores: ClassVar[bool] = True
     learns: ClassVar[tuple[tuple[str, str], ...]] = (
         (
             "the owner of the labels",

@@ -23,6 +23,13 @@ def test_one_that_was_closed_says_so_and_leaves_nothing_behind():
     assert not lab._folder.exists()
 
 
+@pytest.mark.parametrize("given", [fl.FedAvg, fl.vertical.SecureBoost, fl.vertical.JointPrediction])
+@pytest.mark.parametrize("parts", [None, {}])
+def test_a_class_is_nothing_to_rehearse(given, parts):
+    with pytest.raises(SettingError, match=f"The class {given.__name__} was given"):
+        Rehearsal(fl.Federation(owners()), given, parts=parts)
+
+
 @pytest.mark.parametrize("federation", [["North", "South"], owners(2), None])
 def test_what_is_no_federation_is_refused_with_words(federation):
     with pytest.raises(SettingError, match="and not of a federation"):

@@ -10,9 +10,9 @@ from fedlab_nb.errors import RoundError, RuleError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
 from fedlab_nb.flower.grid.playing import way_to_play
-from fedlab_nb.flower.orders.arrived import SILENT
+from fedlab_nb.flower.orders.arrived import SILENT, silent
 from fedlab_nb.flower.sums.riding import Riders
-from fedlab_nb.flower.sums.scoring import scores_ride
+from fedlab_nb.flower.sums.scoring import ScoredOnTheWay, _scored, scores_ride
 from fedlab_nb.flower.watch import WatchedFederation
 from tests.flower.common import Apart, House, owners, played
 from tests.flower.test_riding import SCHEMES, STRATEGY, Lossy, Trips, Want
@@ -62,6 +62,40 @@ def test_what_crossed_for_a_round_that_is_never_told_is_told_with_the_one_that_f
     assert [*there.told.messages[len(there.told) - len(beyond) :]] == beyond
     assert last.traffic["model"].messages == sum(
         (m.round, m.kind) == (last.number, "model") for m in there.told.messages
+    )
+
+
+@pytest.mark.parametrize(
+    ("gone", "number", "words"),
+    [
+        (13, 1, "score of round 1, which is lost; the sums of round 2, with which it travelled, are lost as well."),
+        (15, 2, "score of round 2, which is lost; the sums of round 3, with which it travelled, are lost as well."),
+        (21, 4, "score of round 4, which is lost."),
+    ],
+)
+def test_who_is_silent_when_a_score_travels_is_said_to_have_lost_both(gone, number, words):
+    apart = Lossy(owners(), House(encrypt=fl.CKKS()))
+    apart.gone = gone
+    *_, last = played(apart.federation(STRATEGY), STRATEGY, 4)
+    error = last.failed.error
+    assert (last.number, last.failed.party, last.failed.stage) == (number, "Owner 2", SILENT)
+    assert error.what == f"'Owner 2' sent nothing back in time. It was asked for its part in the {words}"
+    assert f"the model is again that before round {number}" in error.why
+    assert "patience" in error.do
+
+
+def test_a_round_that_is_under_way_while_a_score_is_lost_alone_is_said_to_be_lost_too():
+    there = Apart(owners()).federation(STRATEGY)
+    shown = ScoredOnTheWay(STRATEGY)
+    first, second = fl.rounds(there, STRATEGY, num_rounds=2)
+
+    class Lost:
+        def result(self):
+            raise silent("Owner 2")
+
+    shown.before[1], shown.begun[1] = first.state, Lost()
+    assert "round 1, which is lost; round 2, with which it travelled, is lost as well." in str(
+        _scored(first, shown, second).failed
     )
 
 

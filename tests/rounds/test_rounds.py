@@ -293,3 +293,12 @@ def test_an_interruption_goes_through_and_the_federation_can_be_used_again():
     assert federation.ledger.verify()
     rest = play(federation, strategy, num_rounds=4, after=done[-1])
     assert bits([*done, *rest]) == bits(whole)
+
+
+@pytest.mark.parametrize("given", [fl.FedAvg, fl.vertical.SecureBoost, fl.vertical.JointPrediction])
+def test_a_class_is_no_strategy(given):
+    for start in (rounds, fl.train):
+        with pytest.raises(SettingError) as caught:
+            start(fl.Federation(cells()), given, num_rounds=1)
+        name = given.__name__
+        assert_teaches(caught, f"The class {name} was given", "no settings", f"{name}(...)")

@@ -15,7 +15,8 @@ from fedlab_nb.flower.deploy.processes import executable
 from fedlab_nb.flower.deploy.refusals import lost, refused, uncoloured
 from fedlab_nb.flower.deploy.settings import text
 
-_NAME = "lab"
+# Flower takes a folder that is called so, where the command is given, for an app: no project is.
+_NAME = "fedlab-nb-superlink"
 _PATIENCE = 120.0
 
 

@@ -46,7 +46,7 @@ def federation_of(
 
 def doings(
     federation: RemoteFederation | ColumnsFederation, agreement: Agreement, app: Path, asking: Asking | None
-) -> Generator[news.Played | news.Answered | news.Predicted, None, Exception | None]:
+) -> Generator[news.Played | news.Answered | news.Unasked | news.Predicted, None, Exception | None]:
     """What was agreed on, step by step; gives why it came to no good end. ``app`` is the folder with the agreement."""
     if isinstance(agreement.strategy, Questions):
         yield from asked(federation, agreement.strategy, app)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.survey.questions import asks
-from fedlab_nb.parties.columns.fitting import check_products, check_vertical
+from fedlab_nb.parties.columns.fitting import check_vertical
 from fedlab_nb.units import listed
 from fedlab_nb.vertical import JointPrediction, ModelPart
+from fedlab_nb.vertical.model.joint import check_encryption
 
 if TYPE_CHECKING:
     from fedlab_nb.flower.project.parties import Parties
@@ -23,7 +24,6 @@ def check_prediction(
     Raises:
         SettingError, RuleError: naming what cannot be.
     """
-    name = type(asked.strategy).__name__
     given = {"target": target or None, "num_rounds": num_rounds, "seed": seed, "driven": driven or None}
     for setting, value in given.items():
         if value is not None:
@@ -40,8 +40,7 @@ def check_prediction(
             "The owner of the labels gets them, and nobody else.",
             "Give the strategy that the model was trained with, and the same owners under the same names.",
         )
-    if asked.strategy.multiplies:
-        check_products(taking.house.encrypt, f"A joint prediction of {name}")
+    check_encryption(asked.strategy, taking.house.encrypt, len(taking.names))
 
 
 def has_rounds(what: object) -> bool:

@@ -55,7 +55,7 @@ class Project:
         rows = [
             ("Folder", self.folder.name),
             ("Agreement", self.digest),
-            ("Read first", "README.md, CERTIFICATES.md"),
+            ("Read first", "README.md, CERTIFICATES.md, SERVICES.md"),
             ("For the sites", ", ".join(sites)),
         ]
         if self.root_rows is not None:

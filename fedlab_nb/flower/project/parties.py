@@ -22,6 +22,7 @@ from fedlab_nb.privacy import Budget
 from fedlab_nb.protect import OwnerLevelDP, RowLevelDP
 from fedlab_nb.records import Column, Schema
 from fedlab_nb.records.schema import NO_TARGET
+from fedlab_nb.rounds import check_made
 
 # So many columns an owner is taken to have that said nothing of them.
 _SOME = 16
@@ -98,9 +99,10 @@ def parties_of(
     """Who takes part in ``what``; ``linkage`` is the threshold by which owners of whom only names are known link rows.
 
     Raises:
-        SettingError: neither a federation nor names, or settings given twice.
+        SettingError: neither a federation nor names, settings given twice, or a class in place of a strategy.
         RuleError: a combination of settings whose privacy claim would be false.
     """
+    check_made(what)
     if isinstance(given, Federation):
         _check_printed(*given.names)
         return _of_federation(given, target, settings, what, linkage)

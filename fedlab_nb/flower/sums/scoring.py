@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fedlab_nb.channel.opening import for_range
-from fedlab_nb.errors import FedLabError
+from fedlab_nb.errors import FedLabError, RoundError
+from fedlab_nb.flower.orders.arrived import SILENT
 from fedlab_nb.flower.sums.order import InOrder
 from fedlab_nb.flower.sums.riding import Rider
 from fedlab_nb.flower.survey.asking import spent_of
@@ -115,7 +116,8 @@ class ScoredRounds:
                 waiting.append((record, spent_of(federation)))
                 later = [waiting.pop()] if shown.is_on_its_way(record.number) else []
                 for each, spent in waiting:
-                    whole = self._in_order.entered(_scored(each, shown), federation.ledger)
+                    under_way = record if record is not each else None
+                    whole = self._in_order.entered(_scored(each, shown, under_way), federation.ledger)
                     self._spent = spent if whole.failed is None else spent_of(federation)
                     yield whole
                     if whole.failed is not None:
@@ -153,8 +155,11 @@ class RoundsAhead:
             yield self._in_order.entered(record, federation.ledger)
 
 
-def _scored(record: Round, shown: ScoredOnTheWay) -> Round:
-    """The record with its score, or saying why there is none: then the state is as it was before the round."""
+def _scored(record: Round, shown: ScoredOnTheWay, under_way: Round | None = None) -> Round:
+    """The record with its score, or saying why there is none: then the state is as it was before the round.
+
+    ``under_way`` is the next round, with whose sums the score travelled.
+    """
     before, rider = shown.before.pop(record.number, None), shown.begun.pop(record.number, None)
     if rider is None or before is None:
         return record
@@ -162,9 +167,29 @@ def _scored(record: Round, shown: ScoredOnTheWay) -> Round:
         scores = rider.result()
     except FedLabError as error:
         error.__context__ = None
+        if isinstance(error, RoundError) and error.stage == SILENT:
+            error = _silent_on_the_way(error, record.number, under_way)
         party, stage = getattr(error, "party", "federation"), getattr(error, "stage", "round")
         return replace(record, state=before, failed=Failure(party, stage, error.with_traceback(None)))
     return replace(record, metrics=scores.metrics, noise=scores.noise, owner_metrics=scores.by_owner)
+
+
+def _silent_on_the_way(error: RoundError, number: int, under_way: Round | None) -> RoundError:
+    """As ``error`` of a party that was silent, and what it was asked for: a score, with sums of the next round."""
+    also = ""
+    if under_way is not None:
+        failed = under_way.failed
+        same = failed is not None and (failed.party, failed.stage) == (error.party, error.stage)
+        lost = f"the sums of round {under_way.number}" if same else f"round {under_way.number}"
+        also = f"; {lost}, with which it travelled, {'are' if same else 'is'} lost as well"
+    return RoundError(
+        error.party,
+        error.stage,
+        f"{error.what} It was asked for its part in the score of round {number}, which is lost{also}.",
+        f"A round without its score counts as failed: the model is again that before round {number}, although the "
+        f"sums of round {number} had been added up.",
+        error.do,
+    )
 
 
 def _and_since(took: Mapping[str, float], before: Mapping[str, float], now: Mapping[str, float]) -> dict[str, float]:

@@ -37,6 +37,11 @@ class InOrder:
     def __init__(self, agreed: Sequence[Asked]) -> None:
         self._agreed, self._place, self._over = tuple(agreed), 0, False
 
+    @property
+    def left(self) -> tuple[Asked, ...]:
+        """The questions that were not asked so far."""
+        return self._agreed[self._place :]
+
     @contextmanager
     def asks(self, federation: Federation, asked: Asked) -> Iterator[None]:
         """Begin the question, and see it to its end.

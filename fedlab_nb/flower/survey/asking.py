@@ -23,16 +23,20 @@ if TYPE_CHECKING:
     from fedlab_nb.flower.federation import RemoteFederation
 
 
-def asked(federation: RemoteFederation | ColumnsFederation, questions: Questions, app: Path) -> Iterator[news.Answered]:
+def asked(
+    federation: RemoteFederation | ColumnsFederation, questions: Questions, app: Path
+) -> Iterator[news.Answered | news.Unasked]:
     """Each answer, with what crossed for it and what each owner's data has given away by then.
 
-    ``app`` is the folder with the function. Owners of different columns are asked what they agreed on, in its order.
+    ``app`` is the folder with the function. Owners of different columns are asked what they agreed on, in its order; if
+    the function ends before that list does, what is left of it is told as well.
 
     Raises:
         FedLabError: why a question was not answered, naming it; what crossed for it is told before.
     """
     seen, failure = 0, None
-    answers = _answers(federation, questions, app)
+    in_order = InOrder(questions.agreed)
+    answers = _answers(federation, questions, app, in_order)
     while True:
         name, answer = None, None
         try:
@@ -48,13 +52,15 @@ def asked(federation: RemoteFederation | ColumnsFederation, questions: Questions
         if failure is not None:
             raise failure
         if name is None:
-            return
+            break
+    if in_order.left:
+        yield news.Unasked(tuple(each.text for each in in_order.left))
 
 
-def _answers(federation: Federation, questions: Questions, app: Path) -> Iterator[tuple[str, Any]]:
+def _answers(federation: Federation, questions: Questions, app: Path, in_order: InOrder) -> Iterator[tuple[str, Any]]:
     function = questions.function(app)
     if isinstance(federation, ColumnsFederation):
-        listen(federation, InOrder(questions.agreed))
+        listen(federation, in_order)
     yield from answers_of(function, PrivateFrame(federation))
     if isinstance(federation, ColumnsFederation):
         federation.sites.flush()

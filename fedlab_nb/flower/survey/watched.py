@@ -21,7 +21,8 @@ class WatchedSurvey(Followed[dict[str, Any]]):
     ``answers`` is what there is so far, by the names that the function gives, and never waits; ``wait()`` and ``await
     survey`` give all of them. They are those of ``dict(questions(fl.PrivateFrame(federation)))``: the same tables,
     numbers and cards. ``federation`` has the ledger and what each owner's data has given away. ``warning`` says whose
-    keys had to be taken as the server shows them; "" if nobody's.
+    keys had to be taken as the server shows them; "" if nobody's. ``unasked`` are questions that owners of different
+    columns had agreed on, and that the function came to its end without asking.
 
     Raises:
         FedLabError: why the parties did not meet.
@@ -29,6 +30,7 @@ class WatchedSurvey(Followed[dict[str, Any]]):
 
     def __init__(self, agreement: Agreement, told: Iterator[news.News], control: Runs, number: int) -> None:
         self.questions = agreement.strategy
+        self.unasked: tuple[str, ...] = ()
         self._answers: dict[str, Any] = {}
         super().__init__(agreement, told, control, number)
 
@@ -54,6 +56,8 @@ class WatchedSurvey(Followed[dict[str, Any]]):
         return self.federation.epsilon()
 
     def _take(self, item: Any) -> None:
+        if isinstance(item, news.Unasked):
+            self.unasked = item.questions
         if not isinstance(item, news.Answered):
             return
         self.federation.take(item)
@@ -70,13 +74,15 @@ class WatchedSurvey(Followed[dict[str, Any]]):
         named = f": {', '.join(self._answers)}" if self._answers else ""
         unsure = "; see .warning" if self.warning else ""
         came = counted(len(self._answers), "answer")
-        return f"WatchedSurvey({self.questions.name}: {self.state}, {came}{named}{unsure})"
+        less = f"; {counted(len(self.unasked), 'question')} never asked, see .unasked" if self.unasked else ""
+        return f"WatchedSurvey({self.questions.name}: {self.state}, {came}{named}{less}{unsure})"
 
     def _repr_html_(self) -> str:
         shown = [(name, code(_line(answer))) for name, answer in self._answers.items()]
         state = [("State", self.state)] + [("Why", str(self.error))] * (self.error is not None)
         spent = [(name, self._spent_text(name, value)) for name, value in self.spent.items()]
-        body = pairs_html([*state, ("Run", self.number)]) + pairs_html(shown)
+        unasked = [("Agreed on, and never asked", "; ".join(self.unasked))] * bool(self.unasked)
+        body = pairs_html([*state, *unasked, ("Run", self.number)]) + pairs_html(shown)
         body += folded("Epsilon spent, over all that ever left an owner's rows", pairs_html(spent))
         note = self.warning or "Each of .answers is a table or a number with its own card; .federation has the ledger."
         return framed(panel(f"Questions: {self.questions.name}", body, note=note))

@@ -231,8 +231,9 @@ def check_products(encrypt: object, what: str) -> CKKS:
     Raises:
         RuleError: no encryption, one without products, or a key that an owner has.
     """
-    if isinstance(encrypt, CKKS) and encrypt.preset == "deep" and encrypt.keys == "authority":
-        return encrypt
+    scheme = _with_products(encrypt)
+    if scheme is not None:
+        return scheme
     if encrypt is None:
         found, why = "nothing is encrypted", "One owner would get another's numbers row by row, to be read by it."
     elif not isinstance(encrypt, CKKS) or encrypt.preset != "deep":
@@ -247,3 +248,28 @@ def check_products(encrypt: object, what: str) -> CKKS:
         why,
         'Make the federation with encrypt=fl.CKKS("deep"), whose key a key holder apart has.',
     )
+
+
+def check_masks(encrypt: object, what: str) -> CKKS:
+    """The scheme with whose keys owners agree on masks for their partial scores; refuse all others for ``what``.
+
+    Raises:
+        RuleError: no encryption, or one without products, for which such keys are handed out.
+    """
+    scheme = _with_products(encrypt)
+    if scheme is not None:
+        return scheme
+    raise RuleError(
+        f"{what} adds up the partial scores of owners under masks, and "
+        f"{'nothing is encrypted' if encrypt is None else f'{encrypt!r} is in force'}.",
+        "Each two owners make masks of a secret that they agree on when the keys of sealed products are handed out; "
+        "without masks the owner of the labels would read what each other owner's columns say of a row.",
+        'Make the federation with encrypt=fl.CKKS("deep"), whose key a key holder apart has.',
+    )
+
+
+def _with_products(encrypt: object) -> CKKS | None:
+    """The scheme, if sealed numbers are multiplied under it, with a key that no owner has."""
+    if isinstance(encrypt, CKKS) and encrypt.preset == "deep" and encrypt.keys == "authority":
+        return encrypt
+    return None

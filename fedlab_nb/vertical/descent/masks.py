@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fedlab_nb.channel import Opaque
 from fedlab_nb.channel.products import ProductSession
-from fedlab_nb.parties.columns.fitting import check_products
+from fedlab_nb.parties.columns.fitting import check_masks
 from fedlab_nb.parties.columns.road import product_session, road_of
 from fedlab_nb.vertical.shared.meeting import Meeting, Mine
 
@@ -47,7 +47,7 @@ def add_up_scores(at: Meeting, weights: Mapping[str, Floats], own: str) -> None:
     else:
         # Masks are used once: joint predictions between two rounds, or a round tried again, have other ones.
         purpose = f"mask of partial scores {at.number} {at.part} {road_of(at.federation).token()}"
-        scheme = check_products(at.federation.house.encrypt, "A sum of partial scores")
+        scheme = check_masks(at.federation.house.encrypt, "A sum of partial scores")
         session = product_session(at.federation, scheme, at.number)  # which all parties begin, if there is none
         masks = partial(_mask, session, purpose)
         masked = {name: partial(_masked, at=at, w=weights[name], mask_of=masks) for name in at.others}

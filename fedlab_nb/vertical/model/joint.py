@@ -26,7 +26,7 @@ from fedlab_nb.crypto.linkage import texts_in
 from fedlab_nb.errors import SchemaError, SettingError
 from fedlab_nb.parties import DataOwner, Federation, Rows
 from fedlab_nb.parties.columns.alignment import Alignment
-from fedlab_nb.parties.columns.fitting import check_products, check_vertical
+from fedlab_nb.parties.columns.fitting import check_masks, check_products, check_vertical
 from fedlab_nb.parties.columns.road import charge, own
 from fedlab_nb.parties.rows import Part
 from fedlab_nb.records import Schema, State
@@ -139,7 +139,7 @@ def check_fits(strategy: VerticalStrategy, setup: Setup, federation: Federation)
     """Refuse a federation whose owners cannot use this model.
 
     Raises:
-        SettingError: other owners; SchemaError: a column is missing; RuleError: the encryption has no products.
+        SettingError: other owners; SchemaError: a column is missing; RuleError: what the encryption lacks.
     """
     check_vertical(federation.schema, "A joint prediction")
     if set(federation.names) != set(setup.owners):
@@ -157,8 +157,25 @@ def check_fits(strategy: VerticalStrategy, setup: Setup, federation: Federation)
             "The model reads the same columns that it was trained on.",
             "Add them at the owner that had them then (missing values are allowed).",
         )
-    if strategy.multiplies:
-        check_products(federation.house.encrypt, f"A joint prediction of {type(strategy).__name__}")
+    check_encryption(strategy, federation.house.encrypt, len(federation.names))
+
+
+def check_encryption(strategy: VerticalStrategy, encrypt: object, owners: int) -> None:
+    """Refuse an encryption under which scores cannot be worked out as this strategy does among so many owners.
+
+    Raises:
+        RuleError: naming the strategy, and what it needs.
+    """
+    what = f"A joint prediction of {type(strategy).__name__}"
+    if strategy.multiplies_scores:
+        check_products(encrypt, what)
+    elif _has_masks(strategy, owners):
+        check_masks(encrypt, what)
+
+
+def _has_masks(strategy: VerticalStrategy, owners: int) -> bool:
+    """Whether scores are added up under masks: the score of one other owner hides in no sum."""
+    return strategy.masks_scores and owners > 2
 
 
 def federation_of(
@@ -181,7 +198,8 @@ def federation_of(
             f"{', '.join(f'{name}=...' for name in setup.owners)}.",
         )
     owners = list(given) if isinstance(given, Sequence) else [_owner(n, f, setup, labelled) for n, f in frames.items()]
-    return Federation(owners, encrypt=CKKS("deep") if strategy.multiplies else None)
+    keys = strategy.multiplies_scores or _has_masks(strategy, len(owners))
+    return Federation(owners, encrypt=CKKS("deep") if keys else None)
 
 
 def _owner(name: str, frame: pd.DataFrame, setup: Setup, labelled: bool) -> DataOwner:

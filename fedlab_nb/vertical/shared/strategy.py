@@ -55,6 +55,7 @@ class VerticalStrategy(ABC):
     formula: ClassVar[str] = ""
     tasks: ClassVar[tuple[Task, ...]] = ("binary", "multiclass", "regression")
     multiplies: ClassVar[bool] = True  # sealed numbers are multiplied, for which only one encryption has room
+    multiplies_scores: ClassVar[bool] = False  # and also where scores are worked out, as for a prediction
     masks_scores: ClassVar[bool] = False  # scores of three owners or more are added up under masks, in its session
     learns: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Who learns what, leaks included: pairs of a party and what it learns, for the card."""
@@ -164,8 +165,7 @@ class VerticalStrategy(ABC):
         def score(mine: Mine) -> Floats:
             return np.array(list(metrics(mine.memory.pop(SCORES), mine.y, setup).values()))
 
-        told = at.send("score", score, sender=self.labels_at, to="server")
-        return scored(told, setup)
+        return scored(at.send("score", score, sender=self.labels_at, to="server"), setup)
 
     def settings(self, federation: Federation, state: State | None) -> dict[str, float]:  # noqa: ARG002
         """The strategy's own numbers."""

@@ -114,3 +114,8 @@ def linked(frame):
 def groups(frame):
     """What nobody answers across owners."""
     yield "never", frame.groupby("sector")["visits"].mean()
+
+
+def evident(frame):
+    """One, about a column that a training would predict."""
+    yield "evidence", frame.woe("default", "yes", bins=3, names=["visits"])

@@ -24,10 +24,10 @@ class Foretelling(Attacked):
     ``told`` is what the server tells of it.
     """
 
-    def __init__(self, file, name="logistic", parts=None, owners=None):
+    def __init__(self, file, name="logistic", parts=None, owners=None, house=None):
         known = model(name)
         self.model_parts, self.file, self.labels_at = {**known.parts, **(parts or {})}, file, known.labels_at
-        facts = {"house": house_of(known.strategy), "num_rounds": 0}
+        facts = {"house": house or house_of(known.strategy), "num_rounds": 0}
         super().__init__(JointPrediction(known.strategy), owners or owners_of_new(name), **facts)
         self.told = []
 

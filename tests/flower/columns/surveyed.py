@@ -11,6 +11,7 @@ import fedlab_nb as fl
 from fedlab_nb.analytics.answers import Standardiser
 from fedlab_nb.analytics.apart.asked import listen
 from fedlab_nb.errors import FedLabError
+from fedlab_nb.flower import news
 from fedlab_nb.flower.survey.agreed import Noted, answering
 from fedlab_nb.flower.survey.answers import together
 from fedlab_nb.flower.survey.asking import asked
@@ -117,7 +118,8 @@ class Surveyed(Attacked):
 
     def answers(self):
         """By name what a notebook that watches has of it."""
-        return {item.name: together(item.answer) for item in self.told if item.name is not None}
+        answered = [item for item in self.told if isinstance(item, news.Answered)]
+        return {item.name: together(item.answer) for item in answered if item.name is not None}
 
 
 __all__ = ["ASKED", "FILE", "Surveyed", "module", "notebook", "same", "spent_at", "undeclared"]

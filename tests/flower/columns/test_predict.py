@@ -13,6 +13,7 @@ from fedlab_nb.crypto.seal import KEY_HOLDER, SERVER
 from fedlab_nb.errors import RoundError, SettingError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.predicting.keeping import keep
+from fedlab_nb.parties.house import House
 from fedlab_nb.vertical.model.same import ORIGIN
 from tests.flower.columns.apart import kinds
 from tests.flower.columns.attacked import Once, in_place, lying, with_facts
@@ -58,6 +59,13 @@ def test_apart_as_together(name, file):
     assert [(said.rows, said.trips) for said in apart.told] == [(len(expected), far.sites.trips)]
     for owner in fed.names:
         assert far.account(owner).counts == fed.account(owner).counts
+
+
+@pytest.mark.parametrize("name", ["logistic", "counts", "trees"])
+def test_scores_that_are_neither_masked_nor_sealed_need_no_encryption(name, file):
+    table, far = Foretelling(file, name, house=House()).table()
+    pd.testing.assert_frame_equal(table, notebook(name)[1], check_exact=True)
+    assert far.ledger.verify()
 
 
 TRIPS = {"logistic": 7, "logistic, three": 11, "trees, patient": 11, "trees": 13, "network": 9, "transfer": 9}

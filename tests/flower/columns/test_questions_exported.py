@@ -15,6 +15,7 @@ from fedlab_nb.flower.project import export
 from fedlab_nb.flower.project.__main__ import main
 from fedlab_nb.flower.project.folder import APP
 from fedlab_nb.flower.survey.federation import _check_same_columns
+from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.flower.survey.watched import WatchedSurvey
 from fedlab_nb.flower.watch import run
 from tests.flower.columns.surveyed import ASKED, FILE, Surveyed, notebook, same, undeclared
@@ -120,6 +121,30 @@ def test_settings_of_sites_name_no_part_of_a_model(tmp_path):
     assert all('id = "customer"' in path.read_text() and "part =" not in path.read_text() for path in (bank, shop))
 
 
+def without_target():
+    """Two owners of whom none names a column to predict."""
+    truth, known = people(200), {"default": ["no", "yes"]}
+    return [
+        fl.DataOwner("bank", truth[["customer", "income", "age", "default"]], id="customer", categories=known),
+        fl.DataOwner("shop", truth[["customer", "visits", "spent", "region"]], id="customer"),
+    ]
+
+
+def test_a_question_needs_its_columns_and_no_owner_that_names_one_to_predict(tmp_path):
+    project = exported(tmp_path, "evident", without_target())
+    sites = [(project.folder / "sites" / f"{name}.toml").read_text() for name in ("bank", "shop")]
+    assert all("\n# The column to predict.\n# (no owner names one)\n" in text for text in sites)
+    apart = Surveyed(without_target(), "evident", project.agreement.strategy.agreed, tmp_path)
+    assert apart.outcome() is None
+    assert same(apart.answers()["evidence"], notebook(without_target(), "evident")[1]["evidence"])
+
+
+def test_a_question_about_a_column_that_no_owner_has_is_refused(tmp_path):
+    bank = fl.DataOwner("bank", people(200)[["customer", "income", "age"]], id="customer")
+    with pytest.raises(SettingError, match=r"failed after 0 answers .*There is no column 'default'"):
+        exported(tmp_path, "evident", [bank, without_target()[1]])
+
+
 def test_what_is_shown_to_a_site_lists_the_questions(tmp_path, capsys):
     assert main(["show", str(exported(tmp_path).folder)]) == 0
     said = capsys.readouterr().out
@@ -191,6 +216,21 @@ class TestTheWholeWay:
             left = sum(watched.federation.account(name).counts.values())
             assert left > 2
             assert f"no guarantee: {left} releases without noise" in watched._repr_html_()
+
+    def test_a_notebook_that_watches_is_told_which_questions_were_never_asked(self, net, monkeypatch):
+        def shorter(frame):
+            yield next(ASKED.few(frame))
+
+        monkeypatch.setattr(Questions, "function", lambda *_: shorter)
+        watched = run(net.rehearsal.project, Runs(self.log(net)))
+        assert [*watched.wait()] == ["together"]
+        assert (watched.state, watched.unasked) == ("finished", tuple(texts(net.agreement.strategy.agreed[1:])))
+        assert repr(watched) == (
+            "WatchedSurvey(few: finished, 1 answer: together; 2 questions never asked, see .unasked)"
+        )
+        page = watched._repr_html_()
+        assert "Agreed on, and never asked" in page
+        assert "cross table across owners" in page
 
     def test_a_party_that_is_lost_ends_it_with_its_name_and_keeps_what_was_answered(self, net):
         asked = []

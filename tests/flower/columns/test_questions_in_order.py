@@ -4,6 +4,8 @@ import pytest
 
 from fedlab_nb.analytics.apart.asked import Asked
 from fedlab_nb.errors import EncryptionError, FedLabError, RoundError, SettingError
+from fedlab_nb.flower import news
+from fedlab_nb.flower.server import _words
 from tests.flower.columns.surveyed import Surveyed, notebook, same, undeclared
 from tests.vertical.common import owners, people
 
@@ -146,10 +148,23 @@ def test_a_question_that_fails_says_why_and_ends_the_run(tmp_path):
     refused(apart, "No row that was asked has 'trade' in 'sector'")
 
 
-def test_a_function_that_asks_less_than_was_agreed_on_ends_well(few, tmp_path):
-    apart = surveyed((*few[1], few[1][1]), tmp_path)
+def test_a_function_that_asks_less_than_was_agreed_on_ends_well_and_says_what_it_left(few, tmp_path):
+    apart = surveyed((*few[1], *few[1][1:]), tmp_path)
     assert apart.outcome() is None
-    assert [said.name for said in apart.told] == [*few[0]]
+    assert [*apart.answers()] == [*few[0]]
+    left = apart.told[-1]
+    assert left == news.Unasked(tuple(each.text for each in few[1][1:]))
+    assert _words(left) == (
+        "Agreed on, and never asked: statistic of 'shop': column 'spent'; which 'mean'; "
+        "cross table across owners: names ['sector', 'region']"
+    )
+    assert [*news.read(news.lines(1, left, apart.agreement.allowed), apart.agreement.allowed)] == [left]
+
+
+def test_a_function_that_asks_all_leaves_nothing_to_be_told(few, tmp_path):
+    apart = surveyed(few[1], tmp_path)
+    assert apart.outcome() is None
+    assert not [said for said in apart.told if isinstance(said, news.Unasked)]
 
 
 def test_the_notebook_is_told_of_each_question_once_whatever_it_asks_in_its_turn():

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from fedlab_nb.errors import DeploymentError, SettingError
+from fedlab_nb.flower.deploy import certificates
 from fedlab_nb.flower.deploy.control import Control, RunStatus
-from tests.flower.deploy.common import with_flower
+from tests.flower.deploy.common import with_flower, write_app
 
 pytestmark = with_flower
 
@@ -40,8 +41,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def address_in(home: Path) -> str:
-    link = tomllib.loads((home / "config.toml").read_text())["superlink"]["lab"]
-    return str(link["address"])
+    links = tomllib.loads((home / "config.toml").read_text())["superlink"]
+    return str(links[links["default"]]["address"])
 
 
 def test_two_with_one_home_ask_each_its_own_superlink(certificate: Path, tmp_path: Path, asked: list[Path]) -> None:
@@ -55,6 +56,17 @@ def test_two_with_one_home_ask_each_its_own_superlink(certificate: Path, tmp_pat
         control.registering(tmp_path / "node.pub", "north")
     assert [address_in(path) for path in asked] == [c.address for c in (one, other, again)]
     assert (home / "config.toml").read_text() == "mine"
+
+
+def test_a_project_called_lab_beside_the_notebook_is_not_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Flower takes a folder of the name that a SuperLink has in its settings for an app, and asks no SuperLink.
+    write_app(tmp_path / "lab")
+    monkeypatch.chdir(tmp_path)
+    certificate = certificates.make_authority(tmp_path / "ca").certificate
+    with pytest.raises(DeploymentError, match=r"No SuperLink answers at 127\.0\.0\.1:9"):
+        Control("127.0.0.1:9", certificate, tmp_path / "home").runs()
 
 
 def test_paths_may_be_texts(certificate: Path, tmp_path: Path, asked: list[Path]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
 
 import fedlab_nb as fl
 from fedlab_nb.flower.deploy import certificates
+from fedlab_nb.flower.deploy.processes import environment, executable
 from fedlab_nb.flower.project import export
 from fedlab_nb.flower.project.__main__ import main
 from tests.flower.deploy.common import with_flower
@@ -68,6 +71,31 @@ def test_the_guide_starts_programs_as_they_are_started_here(project) -> None:
     ]
     assert [options(command) for command in told] == [options(command) for command in known]
     assert "--insecure" not in (project.folder / "README.md").read_text()
+
+
+@with_flower
+def test_flower_takes_the_settings_and_the_commands_of_the_guide(project, tmp_path: Path) -> None:
+    guide = (project.folder / "README.md").read_text()
+    (settings,) = re.findall(r"(    \[superlink\]\n.*?\n)\n[A-Z]", guide, re.DOTALL)
+    certificate = certificates.make_authority(tmp_path / "ca").certificate
+    site = certificates.make_node_key(tmp_path / "keys", "clinic-a")
+    (tmp_path / "clinic-a.pub").write_bytes(site.public.read_bytes())
+    home = tmp_path / "flower-home"
+    home.mkdir()
+    # No SuperLink is there: that nobody answers is what comes last, when all else was understood.
+    told = settings.replace("/full/path/of/ca.pem", str(certificate)).replace("127.0.0.1:8000", "127.0.0.1:9")
+    (home / "config.toml").write_text(textwrap.dedent(told))
+    register = next(words for words in commands(guide) if words[:3] == ["flwr", "supernode", "register"])
+    for command in (register, ["flwr", "supernode", "list", "lab"]):
+        done = subprocess.run(
+            [executable("flwr"), *command[1:]],
+            cwd=project.folder,
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Connection to the SuperLink is unavailable" in done.stdout + done.stderr
 
 
 def test_keys_and_certificates_are_made_as_the_guide_says(

@@ -98,6 +98,7 @@ def test_a_project_is_shown_without_the_machine_it_is_on(tmp_path: Path) -> None
     project = export(federation(), AVERAGE, tmp_path / "lab")
     assert repr(project) == f"Project('lab', 12 files, agreement {project.digest[:12]})"
     assert project.digest in project._repr_html_()
+    assert "README.md, CERTIFICATES.md, SERVICES.md" in project._repr_html_()
     assert str(tmp_path) not in repr(project) + project._repr_html_()
     assert all(str(tmp_path).encode() not in (project.folder / name).read_bytes() for name in project.files)
 

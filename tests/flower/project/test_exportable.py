@@ -62,6 +62,15 @@ def test_a_strategy_for_equal_columns_is_refused_to_owners_of_different_ones(tmp
         export(fl.Federation([bank, shop]), fl.FedAvg(MODEL), tmp_path / "lab")
 
 
+@pytest.mark.parametrize("given", [fl.FedAvg, fl.vertical.SecureBoost, fl.vertical.JointPrediction])
+@pytest.mark.parametrize("parties", [["Bank", "Shop"], federation()], ids=["names", "federation"])
+def test_a_class_is_nothing_to_export(given: type, parties: object, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=f"The class {given.__name__} was given") as caught:
+        export(parties, given, tmp_path / "lab")
+    assert f"{given.__name__}(...)" in caught.value.do
+    assert not (tmp_path / "lab").exists()
+
+
 def test_what_the_strategy_itself_refuses_is_refused_here(tmp_path: Path) -> None:
     with pytest.raises(FedLabError, match="lr"):
         export(federation(), fl.FedAvg(MODEL, lr=-1.0), tmp_path / "lab")

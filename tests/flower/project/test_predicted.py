@@ -70,6 +70,16 @@ def test_the_guide_says_what_is_done_what_it_costs_and_who_learns_what(tmp_path,
         assert words not in page
 
 
+@pytest.mark.parametrize("name", ["logistic", "trees", "network"])
+def test_scores_that_are_neither_masked_nor_sealed_are_agreed_on_without_encryption(tmp_path, name):
+    names = [owner.name for owner in owners_of_new(name)]
+    agreement = export(names, asked(name), tmp_path / "loans").agreement
+    assert (agreement.house.encrypt, agreement.parties) == (None, tuple(names))
+    page = (tmp_path / "loans/README.md").read_text()
+    assert "key holder" not in page
+    assert "sealed from end to end" in page
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -77,16 +87,18 @@ def test_the_guide_says_what_is_done_what_it_costs_and_who_learns_what(tmp_path,
         ({"seed": 0}, ["seed=0", "Nothing of a prediction is drawn"]),
         ({"driven": True}, ["driven=True", "no rounds"]),
         ({"target": "default"}, ["target='default'", "need no label"]),
-        ({"encrypt": None}, ["nothing is encrypted"]),
-        ({"encrypt": fl.CKKS()}, ["deep"]),
+        ({"encrypt": None, "asked": "logistic, three"}, ["adds up the partial scores", "nothing is encrypted"]),
+        ({"encrypt": fl.CKKS(), "asked": "logistic, three"}, ["without masks the owner of the labels would", "deep"]),
+        ({"encrypt": None, "asked": "transfer"}, ["Transfer multiplies", "nothing is encrypted"]),
         ({"names": ["shop", "post"]}, ["labels_at='bank'", "shop, post"]),
         ({"protect": fl.RowLevelDP(), "budget": fl.Budget(8.0, 1e-3)}, ["different columns"]),
     ],
 )
 def test_what_a_prediction_does_not_have_is_not_exported(tmp_path, settings, words):
-    names = settings.pop("names", ["bank", "shop"])
+    name = settings.pop("asked", "logistic")
+    names = settings.pop("names", [owner.name for owner in owners_of_new(name)])
     with pytest.raises(FedLabError) as raised:
-        export(names, asked(), tmp_path / "loans", **{"encrypt": DEEP, **settings})
+        export(names, asked(name), tmp_path / "loans", **{"encrypt": DEEP, **settings})
     assert all((raised.value.what, raised.value.why, raised.value.do))
     assert all(word in str(raised.value) for word in words)
     assert not (tmp_path / "loans").exists()

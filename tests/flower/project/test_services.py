@@ -19,6 +19,7 @@ from tests.flower.project.test_commands import commands
 
 HOME = "/srv/fedlab"
 UNITS = {"fedlab-superlink", "fedlab-superexec", "fedlab-supernode"}
+with_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 
 
 @pytest.fixture
@@ -65,20 +66,50 @@ def test_units_run_without_rights_and_again_after_a_failure(pages: dict[str, str
         assert (service["User"], service["WorkingDirectory"]) == ("fedlab", HOME)
         assert (service["UMask"], service["NoNewPrivileges"], service["Restart"]) == ("0077", "yes", "on-failure")
         assert (service["ProtectSystem"], service["ReadWritePaths"]) == ("strict", HOME)
+        # A SuperLink would wait for whoever reads a log, and systemd a minute and a half for the SuperLink.
+        assert service["TimeoutStopSec"] == "10"
         assert read(text)["Install"]["WantedBy"] == "multi-user.target"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
-def test_systemd_has_nothing_to_say_about_the_units(pages: dict[str, str], tmp_path: Path) -> None:
-    found = units(pages["SERVICES.md"])
-    for name, text in found.items():
-        program = tmp_path / Path(started(text)[0]).relative_to(HOME)
-        program.parent.mkdir(parents=True, exist_ok=True)
-        program.touch(mode=0o755)
-        (tmp_path / f"{name}.service").write_text(text.replace(HOME, str(tmp_path)))
-    command = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / f"{name}.service") for name in found)]
+def filled_in(text: str, place: Path) -> str:
+    """A unit as an administrator has it, in a folder where its program is there."""
+    program = place / Path(started(text)[0]).relative_to(HOME)
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.touch(mode=0o755)
+    text = text.replace("fl.example.org", "fl.clinic.example").replace("# EnvironmentFile=", "EnvironmentFile=")
+    return text.replace(HOME, str(place))
+
+
+def verified(found: dict[str, str], place: Path) -> str:
+    """What systemd has to say about the units."""
+    files = [place / f"{name}.service" for name in found]
+    for file, text in zip(files, found.values(), strict=True):
+        file.write_text(filled_in(text, place))
+    command = ["systemd-analyze", "verify", "--man=no", *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    return done.stdout + done.stderr + ("" if done.returncode == 0 else f"ended with {done.returncode}")
+
+
+@with_systemd
+def test_systemd_has_nothing_to_say_about_the_units(pages: dict[str, str], tmp_path: Path) -> None:
+    assert verified(units(pages["SERVICES.md"]), tmp_path) == ""
+
+
+@with_systemd
+@pytest.mark.parametrize(
+    ("written", "mistaken", "named"),
+    [
+        ("TimeoutStopSec=", "StopsAfter=", "StopsAfter"),
+        ("Restart=on-failure", "Restart=sometimes", "sometimes"),
+        ("[Install]", "[Installed]", "Installed"),
+    ],
+)
+def test_a_mistake_in_any_unit_would_be_noticed(
+    pages: dict[str, str], tmp_path: Path, written: str, mistaken: str, named: str
+) -> None:
+    found = {name: text.replace(written, mistaken) for name, text in units(pages["SERVICES.md"]).items()}
+    complaints = [line for line in verified(found, tmp_path).splitlines() if named in line]
+    assert {name for name in UNITS for line in complaints if f"{name}.service" in line} == UNITS
 
 
 def test_the_proxy_passes_on_what_sites_ask_and_nothing_else(pages: dict[str, str]) -> None:

@@ -250,7 +250,8 @@ def _without(name, column):
         (lambda: model().predict(owners_of_new("trees")), SettingError, ["post", "same owners"]),
         (lambda: model().predict(_without("shop", "spent")), SchemaError, ["'spent'", "same columns"]),
         (lambda: model().predict(_without("bank", "income")), SchemaError, ["'income'"]),
-        (lambda: model().predict(fl.Federation(owners_of_new())), RuleError, ["joint prediction", "CKKS"]),
+        (lambda: unencrypted("linear"), RuleError, ["LinearRegression adds up", "under masks", "nothing is encrypted"]),
+        (lambda: unencrypted("transfer"), RuleError, ["Transfer multiplies", "nothing is encrypted"]),
         (
             lambda: model().predict(fl.Federation(fl.split_rows(fl.data.iris(), 3))),
             RuleError,
@@ -267,6 +268,16 @@ def _without(name, column):
 )
 def test_what_cannot_be_predicted_is_refused(asked, error, words):
     refused(error, asked, *words)
+
+
+def unencrypted(name):
+    return model(name).predict(fl.Federation(owners_of_new(name)))
+
+
+@pytest.mark.parametrize("name", ["logistic", "classes", "counts", "trees", "network"])
+def test_scores_that_are_neither_masked_nor_sealed_need_no_encryption(name):
+    expected = model(name).predict(federation(owners_of_new(name), encrypt=fl.CKKS("deep")))
+    pd.testing.assert_frame_equal(unencrypted(name), expected, check_exact=True)
 
 
 def test_no_prediction_while_the_federation_trains():

@@ -84,9 +84,9 @@ Tell Flower's command line where the SuperLink is, in `flower-home/config.toml`:
 
     [superlink.lab]
     address = "127.0.0.1:8000"
-    root-certificates = "ca.pem"
+    root-certificates = "/full/path/of/ca.pem"
 
-Let in each site by the public key that it sent; the name is for you:
+In this folder, let in each site by the public key that it sent; the name is for you:
 
 {register}
 
@@ -285,7 +285,7 @@ def _table(parties: Parties, agreement: Agreement, *, asking: bool) -> str:
 
 def _register(parties: Parties) -> str:
     files = [owner.file for owner in parties.owners] + ["key-holder"] * parties.has_key_holder
-    return "\n".join(f"    flwr supernode register {file}.pub lab --name {file}" for file in files)
+    return "\n".join(f"    flwr supernode register ../{file}.pub lab --name {file}" for file in files)
 
 
 def _lost(parties: Parties) -> str:

@@ -114,17 +114,18 @@ def _owner(owner: Taking, parties: Parties, digest: str, *, predicts: bool) -> s
     target = f"target = {text(parties.target or 'TARGET')}"
     labelled = owner.name == parties.labels_at or (owner.schema is not None and bool(owner.schema.target.name))
     if parties.of_columns:
-        target = _apart(owner, target, parties.linkage, labelled=labelled, trains=bool(parties.labels_at))
+        elsewhere = "another owner has it" if parties.target or parties.labels_at else "no owner names one"
+        where = target if labelled else f"# ({elsewhere})"
+        target = _apart(owner, where, parties.linkage, trains=bool(parties.labels_at))
     body = _OWNER.format(target=target, held_out=held_out, vault=vault)
     if predicts:
         body = settings_of(*_found_by(owner, parties.linkage), vault, labelled=labelled)
     return head + body + _columns(owner, parties, predicts=predicts) + _budget(owner.budget) + _SQL
 
 
-def _apart(owner: Taking, target: str, linkage: float | None, *, labelled: bool, trains: bool) -> str:
+def _apart(owner: Taking, where: str, linkage: float | None, *, trains: bool) -> str:
     """What an owner says of its columns where others have other columns of the same rows."""
     finding, named = _found_by(owner, linkage)
-    where = target if labelled else "# (another owner has it)"
     return (_COLUMNS.format(finding=finding, id=named, target=where) + _PART * trains).rstrip("\n")
 
 

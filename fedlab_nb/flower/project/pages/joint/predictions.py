@@ -88,7 +88,7 @@ def told_by(agreement: Agreement) -> list[Threat]:
 def multiplies(agreement: Agreement) -> bool:
     """Whether one owner multiplies another's sealed numbers: in most trainings, and in few predictions."""
     if isinstance(agreement.strategy, JointPrediction):
-        return isinstance(agreement.strategy.strategy, Transfer)
+        return bool(agreement.strategy.strategy.multiplies_scores)
     return bool(agreement.strategy.multiplies)
 
 

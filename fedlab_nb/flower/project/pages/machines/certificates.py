@@ -41,8 +41,8 @@ over.
 - **They end.** All certificates last 365 days (`--days`). Before that, make a new server certificate with the same
   authority, exchange the two files, restart the SuperLink; sites change nothing. When the authority ends, all get a
   new `ca.pem`. Keys of sites do not end.
-- **A site's key is lost or known to others.** `flwr supernode unregister NODE_ID lab` on the server, a new key at the
-  site, register it.
+- **A site's key is lost or known to others.** `flwr supernode unregister NODE_ID lab` on the server, in the project's
+  folder; a new key at the site, register it.
 - **A party's `identity.key` is lost or known to others.** Remove it; the next `check` makes another one and shows its
   fingerprint: all others note that one in place of the old.
 - **The server's key is known to others.** A new certificate is not enough, as the old one stays good until it ends: a

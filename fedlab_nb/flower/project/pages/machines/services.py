@@ -36,7 +36,8 @@ ExecStart=/srv/fedlab/fedlab/bin/flower-superlink --host 0.0.0.0 --port 8000 --d
 WantedBy=multi-user.target
 ```
 
-and `/etc/systemd/system/fedlab-superexec.service`, which a restart of the SuperLink leaves alone, as it does the runs:
+and `/etc/systemd/system/fedlab-superexec.service`. A restart of the SuperLink leaves it alone, and the runs as well; a
+restart of the SuperExec ends the runs:
 
 ```ini
 [Unit]
@@ -73,8 +74,14 @@ WantedBy=multi-user.target
 ```
 
 Then `sudo systemctl daemon-reload` and `sudo systemctl enable --now fedlab-superlink fedlab-superexec`, at a site
-`fedlab-supernode`. A program that fails is started again after ten seconds, one that was stopped is not. Rows outside
-of `/srv/fedlab` can be read where the user `fedlab` may read them, not below `/home`; nothing outside can be written.
+`fedlab-supernode`. A program that fails is started again after ten seconds, one that was stopped is not. One that does
+not end when it is stopped is killed after ten seconds: a SuperLink waits for everybody who still reads a log, and
+answers no site meanwhile. What lies outside of `/srv/fedlab`, such as rows or Python itself, can be read where the user
+`fedlab` may read it, but not below `/home` and `/root`; nothing outside can be written.
+
+A SuperNode has a `flower-superexec` of its own, which `systemctl status fedlab-supernode` shows, and does not notice
+when that is gone: the site is online then, and answers nothing. Restart it. The node of a notebook is no such service:
+it runs as the kernel's user (README.md).
 
 ## Logs
 
@@ -126,7 +133,8 @@ ProtectHome=yes
 ProtectSystem=strict
 ReadWritePaths=/srv/fedlab
 Restart=on-failure
-RestartSec=10"""
+RestartSec=10
+TimeoutStopSec=10"""
 
 
 def services_page() -> str:
