@@ -70,6 +70,7 @@ class Asking:
         self._wheel, self._taken, self._stepped = "", 0, 0
         self._changes: dict[str, float] = {}
         self._after, self._absent, self._refused = 0, False, ""
+        self._held = False
         self.greet: Callable[[], object] = lambda: None
 
     def rounds(self, federation: Federation, strategy: Strategy, *, num_rounds: int, seed: int) -> Iterator[Round]:
@@ -84,7 +85,7 @@ class Asking:
                 return
 
     def look(self) -> None:
-        """While a round goes on: take an answer that has come, and ask again."""
+        """While parties are waited for, in a round or between two: take an answer that has come, and ask again."""
         if time.monotonic() - self._looked >= LOOK:
             self._collect()
             if not self._absent:  # where no notebook listens, once a round is enough
@@ -92,7 +93,7 @@ class Asking:
 
     def _goes_on(self, course: Course) -> bool:
         """Between two rounds: hold and change the run as is wished; False to end it."""
-        self._after, held, greeted = course.records[-1].number, False, 0.0
+        self._after, greeted = course.records[-1].number, 0.0
         self._collect()
         while True:
             self._change(course)
@@ -102,24 +103,25 @@ class Asking:
                 return False
             if not wish.hold or wish.step > self._stepped:
                 break
-            if not held:
+            if not self._held:
                 self._say(f"Held after round {self._after}, as the notebook wished.")
-                held, greeted = True, time.monotonic()
-            self._ask(held=True)
+                self._held, greeted = True, time.monotonic()
+            self._ask()
             time.sleep(LOOK / 2)
             if time.monotonic() - greeted >= GREET:
                 self.greet()
                 greeted = time.monotonic()
             self._collect()
         self._stepped = max(self._stepped, wish.step)
-        if held:
+        if self._held:
             self._say(f"Going on with round {self._after + 1}.")
+        self._held = False
         self._ask()
         return True
 
-    def _ask(self, *, held: bool = False) -> None:
+    def _ask(self) -> None:
         if not self._open:
-            about = Question(self._agreement, self._after, held, self._wheel, self._taken, self._refused)
+            about = Question(self._agreement, self._after, self._held, self._wheel, self._taken, self._refused)
             self._open, self._asked = self._line.push(WISHES + about.data), time.monotonic()
 
     def _collect(self) -> None:

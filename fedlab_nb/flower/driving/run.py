@@ -8,10 +8,16 @@ from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.driving.worker import WatchedWorker
 from fedlab_nb.handle import Run
 from fedlab_nb.parties import Federation
+from fedlab_nb.parties.columns.fitting import is_vertical
 from fedlab_nb.records import History
 
 if TYPE_CHECKING:
     from fedlab_nb.flower.watch import Runs
+
+_APART = (
+    " Sites may have kept parts of the model that are a round apart: no prediction takes such parts, and only another "
+    "training helps."
+)
 
 
 class WatchedRun(Run):
@@ -51,12 +57,14 @@ class WatchedRun(Run):
     def stop(self, *, now: bool = False) -> None:
         """End the run after the round that is going on, if it hears wishes; else, or ``now``, at the SuperLink at once.
 
-        The rounds that came are kept.
+        The rounds that came are kept. At once, owners of different columns may be left with parts of the model that are
+        a round apart, and those predict nothing together.
         """
         if self._pressed.wheel is not None and not now:
             self._pressed.stop_well()
         else:
-            self._pressed.leave(f"The SuperLink was asked to end run {self.number}; the rounds that came are kept.")
+            words = f"The SuperLink was asked to end run {self.number}; the rounds that came are kept."
+            self._pressed.leave(words + _APART * is_vertical(self.federation.schema))
             self.control.stop(self.number)
 
     def leave(self) -> None:
@@ -97,5 +105,5 @@ def no_way_back() -> SettingError:
     return SettingError(
         "Going back to an earlier round of a run at a SuperLink was asked for.",
         "Its owners have helped to sum that round already, and keep what is their own for the newest rounds only.",
-        "Change settings of the rounds to come with run.change(lr=0.05), or stop it and run another project.",
+        "Where this run can be changed, run.change(lr=0.05) is for rounds to come; or stop it and run another project.",
     )

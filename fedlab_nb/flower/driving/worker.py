@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 DRIVEN, WATCHED = frozenset({"pause", "step", "stop", "change"}), frozenset({"stop"})
 _SOON = "or a round later, if the wish gets there too late: it travels for some seconds"
 _GOES_ON = "Run {0} goes on: run.stop() ends it, fl.flower.attach(project, control, {0}) takes it up again."
-_LATER = "The run asks for wishes again when its next round begins, and this one is heard then."
+_LATER = (
+    "The run asks for wishes again within seconds, or, if no notebook listened so far, when its next round begins; "
+    "this one is heard then."
+)
 
 
 class WatchedWorker(Worker):
@@ -162,9 +165,11 @@ class WatchedWorker(Worker):
         if question.refused:
             self._wanted = {}
             self.say(question.refused, "warning")
-        if wish is None or question.wheel != wish.wheel or question.taken < wish.serial or not wish.hold:
+        if wish is None or question.wheel != wish.wheel or question.taken < wish.serial:
             return
         after = question.after + (not question.held)
+        if not wish.hold or wish.stop or after >= self.course.num_rounds:  # after the last round nothing is held
+            return
         if after != self._held_after:
             self._held_after = after
             self.say(f"The run {'is held' if question.held else 'will be held'} after round {after}.")

@@ -181,7 +181,8 @@ def _check(parts: Sequence[object]) -> None:
             raise SettingError(
                 f"The part of {first.owner!r} and that of {part.owner!r} are of different {apart}.",
                 "Weights that were not trained together make predictions that mean nothing.",
-                "Take the parts of one run after the same round, from run.model.parts.",
+                "Take the parts of one run after the same round, from run.model.parts. A site keeps its newest alone: "
+                "where a run ended in the middle of a round, train anew.",
             )
     twice = sorted({name for name in names if names.count(name) > 1})
     missing = [name for name in first.origin.owners if name not in names]
@@ -200,7 +201,8 @@ def _difference(one: ModelPart, other: ModelPart) -> str:
     if one.origin.run != other.origin.run:
         return "runs"
     if one.origin.course != other.origin.course:
-        return "rounds"
+        mine, its = int(one.origin.course[0]), int(other.origin.course[0])
+        return f"rounds: {mine} and {its}" if mine != its else f"rounds, both numbered {mine}"
     return "" if one.strategy == other.strategy else "settings"
 
 

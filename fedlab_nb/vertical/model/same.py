@@ -70,5 +70,6 @@ def _check(state: State, words: object, mine: str, other: str, _: object) -> Non
         raise SettingError(
             f"The part of {mine!r} and that of {other!r} are of different {apart}.",
             "Weights that were not trained together make predictions that mean nothing.",
-            "No row was looked at: let every owner take the part that it kept after the same round of the same run.",
+            "No row was looked at. Let every owner take the part that it kept after the same round of the same run; a "
+            "site keeps its newest alone, so where a run ended in the middle of a round, train anew.",
         )

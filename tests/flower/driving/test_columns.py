@@ -6,13 +6,16 @@ import pytest
 import fedlab_nb as fl
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower import export
-from fedlab_nb.flower.driving.words import Wish
-from fedlab_nb.flower.party.place import HELLO
+from fedlab_nb.flower.driving import asking, wheel
+from fedlab_nb.flower.driving.words import Question, Wish
+from fedlab_nb.flower.party.place import END, HELLO
 from fedlab_nb.view.live.page import _controls
-from tests.flower.driving.common import drive, until
+from tests.flower.driving.common import drive, notes, until
 
 assert drive  # a fixture
 STRATEGY = fl.vertical.LogisticRegression("lab", key_holder=False)
+# What the server asks in the last of three rounds, after which it holds nothing.
+LAST = {"after": 2}
 
 
 def columns():
@@ -70,12 +73,60 @@ def test_it_ends_the_run_after_a_round_and_every_site_has_its_part_of_that_round
         assert np.array_equal(model.state.weights[name], weights)
 
 
+def test_of_a_run_that_is_held_or_ended_nothing_is_said_of_a_round_to_come(begun, monkeypatch):
+    run, seen = begun
+    run.let()
+    seen.pause()
+    run.heard(seen)
+    run.free()
+    until(lambda: "Held after round 1, as the notebook wished." in run.words)
+    # A party says no more: the server waits for it, and looks for wishes meanwhile.
+    run.grid.ways[1] = lambda data, ask: [] if data in (END, HELLO) else [ask(data)]
+    monkeypatch.setattr(wheel, "HOLD", 0.05)
+    monkeypatch.setattr(asking, "GREET", 0.0)
+    monkeypatch.setattr(asking, "LOOK", 0.0)
+    asked = len(run.grid.questions)
+    seen._pressed.wheel.hold()  # it answers the question that would wait for long
+    until(lambda: len(run.grid.questions) > asked + 9)
+    seen.stop()
+    assert ended(run) is None
+    assert len(seen.wait()) == 1
+    assert all(said.held for said in run.grid.said()[asked:])
+    assert not any("after round 2" in words for words in notes(seen))
+
+
+@pytest.mark.parametrize("question", [{"held": True}, {"after": 1}, LAST])
+def test_a_run_that_is_about_to_end_is_not_said_to_be_held(begun, question):
+    run, seen = begun
+    seen.pause()
+    if question != LAST:
+        seen.stop()
+    wish = seen._pressed.wheel.wish
+    seen._pressed._hear(Question(run.net.agreement.digest, wheel=wish.wheel, taken=wish.serial, **question))
+    assert not any("held after round" in words for words in notes(seen))
+    seen.stop()
+    ended(run)
+
+
 def test_it_changes_no_setting_and_offers_none(begun):
     _, seen = begun
     shown = _controls(seen.snapshot())
     assert (shown["acts"], shown["settings"]) == (["pause", "step", "stop"], [])
     with pytest.raises(SettingError, match="plays the protocol by itself"):
         seen.change(lr=0.01)
+    with pytest.raises(SettingError, match="Where this run can be changed"):
+        seen.rewind(1)
+
+
+def test_whoever_ends_it_at_once_hears_that_parts_may_be_a_round_apart(begun):
+    run, seen = begun
+    seen.stop(now=True)
+    assert run.stopped == [seen.number]
+    ended(run)
+    seen.wait()
+    told = seen.snapshot().notes[-1].words
+    assert "was asked to end" in told
+    assert told.endswith("a round apart: no prediction takes such parts, and only another training helps.")
 
 
 def test_a_notebook_that_wishes_it_nevertheless_is_refused_at_the_server(drive):

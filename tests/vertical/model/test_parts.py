@@ -97,7 +97,7 @@ def test_parts_that_were_not_trained_together_are_refused():
         return lambda: VerticalModel.of([one.parts["bank"], another.parts["shop"]])
 
     refused(SettingError, mixed(first[0], other[0]), "'bank'", "'shop'", "different runs")
-    refused(SettingError, mixed(first[0], first[1]), "'bank'", "'shop'", "different rounds")
+    refused(SettingError, mixed(first[0], first[1]), "'bank'", "'shop'", "different rounds: 1 and 2.", "train anew.")
     assert VerticalModel.of([first[1].parts["bank"], first[1].parts["shop"]]).owners == ("bank", "shop")
 
 
@@ -110,7 +110,7 @@ def test_parts_of_two_courses_of_a_run_are_refused():
     refused(
         SettingError,
         lambda: VerticalModel.of([run.model.parts["bank"], other.model.parts["shop"]]),
-        "different rounds",
+        "different rounds, both numbered 2.",
     )
 
 

@@ -42,7 +42,9 @@ def of_columns(parties: Parties, agreement: Agreement) -> dict[str, str]:
         "keeps": ", its part of the model",
         "task": "",
         "trips": f"A message from one party to another takes one of them. {_trips(agreement)}",
-        "lost": "a round in which a party is missing fails, and ends the run: nobody else has its columns",
+        "lost": "a round in which a party is missing fails, and ends the run: nobody else has its columns. Where a run "
+        "ends in the middle of a round, as by `flwr stop`, sites may have parts a round apart, and no prediction takes "
+        "those: train anew",
     }
 
 
