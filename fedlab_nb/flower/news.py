@@ -24,8 +24,12 @@ _LINE = re.compile(r"FEDLAB (\d+) (\d+)/(\d+) (\S+)\s*$")
 
 @dataclass(frozen=True)
 class Began:
-    """A run has begun: what owners said of themselves, and by party whose identities it had not noted beforehand."""
+    """A run has begun: what owners said of themselves, and by party whose identities it had not noted beforehand.
 
+    ``agreement`` is the digest of what all of them agreed on: a project with another one would tell untruths of it.
+    """
+
+    agreement: str
     introductions: tuple[Any, ...]
     unknown: dict[str, tuple[str, ...]]
 

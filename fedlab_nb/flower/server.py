@@ -58,6 +58,7 @@ def told(
     """
     error: Exception | None = None
     exchange: GridExchange | None = None
+    agreed = agreement.digest
     try:
         check_seconds({"wait": wait, "patience": patience})
         whole = joined(agreement.strategy, root_rows)
@@ -66,7 +67,7 @@ def told(
         agreement = replace(agreement, strategy=whole)  # from here on the server's own: no party is shown it
         federation = federation_of(agreement, {name: party.identity for name, party in met.items()}, exchange)
         unknown = {name: [n for n in met if n != name and n not in party.known] for name, party in met.items()}
-        yield news.Began(tuple(federation.introductions), {name: tuple(those) for name, those in unknown.items()})
+        yield news.Began(agreed, tuple(federation.introductions), {name: tuple(n) for name, n in unknown.items()})
         error = yield from with_links(federation, doings(federation, agreement, app, asking))
     except FedLabError as failure:
         error = failure.with_traceback(None)

@@ -86,14 +86,21 @@ class WatchedFederation(Federation):
     hear = collect = gather
 
 
-def meeting(told: Iterator[Any]) -> news.Began:
+def meeting(agreement: Agreement, told: Iterator[Any]) -> news.Began:
     """The first that a run tells: that its parties have met.
 
     Raises:
-        FedLabError: why they did not.
+        FedLabError: why they did not; SettingError: they had agreed on something else.
     """
     first = next(told, None)
     if isinstance(first, news.Began):
+        if first.agreement != agreement.digest:
+            raise SettingError(
+                f"This run goes by the agreement {first.agreement[:12]}..., and the project that was given has "
+                f"{agreement.digest[:12]}....",
+                "Cards, settings and results are read by the project: of another run all of them would be untrue.",
+                "Give the folder of the project that was run; its card shows its agreement. The run was not touched.",
+            )
         return first
     error = first.error if isinstance(first, news.Ended) else None
     raise error or RoundError(
@@ -110,7 +117,7 @@ class WatchedCourse(Course):
 
     def __init__(self, agreement: Agreement, stream: Iterator[Any]) -> None:
         self.driven = agreement.driven
-        first = meeting(stream)
+        first = meeting(agreement, stream)
         self._news, self.left = stream, False
         self._context: object = None
         self.unknown = {name: those for name, those in first.unknown.items() if those}

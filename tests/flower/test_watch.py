@@ -12,6 +12,7 @@ from fedlab_nb.flower import news, server
 from fedlab_nb.flower.watch import attach, run
 from tests.flower.driving.common import interrupted_at_first_look
 from tests.flower.net import Net
+from tests.flower.survey.common import ASKED, FILE
 
 STRATEGY = fl.FedAvg(fl.models.logistic(), executor="sequential")
 
@@ -65,6 +66,30 @@ def test_a_run_is_started_and_seen_to_its_end_as_one_of_this_notebook(played):
     assert {m.kind for m in watched.federation.ledger.messages} >= {"update", "sum of updates, opened", "witness"}
     assert watched.model.predict(fl.data.breast_cancer().head(5)).shape == (5,)
     assert "key holder" in str(watched.threat_card)
+
+
+def exported_otherwise(kind, folder):
+    """A project of the same owners that agreed on something else."""
+    predicted = fl.vertical.JointPrediction(fl.vertical.LogisticRegression("bank"))
+    return {
+        "masks": lambda: fl.flower.export(
+            fl.Federation(fl.split_rows(fl.data.breast_cancer().head(240), owners=3, seed=0), encrypt=fl.SecAgg()),
+            STRATEGY,
+            folder,
+            num_rounds=2,
+        ),
+        "questions": lambda: fl.flower.export(["A", "B"], ASKED.short, folder, task=FILE, target="diagnosis"),
+        "a prediction": lambda: fl.flower.export(["bank", "shop"], predicted, folder),
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", ["masks", "questions", "a prediction"])
+def test_a_run_is_not_read_by_a_project_that_agreed_on_something_else(played, kind, tmp_path):
+    _, lines = played
+    exported_otherwise(kind, tmp_path / "other")
+    with pytest.raises(SettingError, match="This run goes by the agreement") as told:
+        attach(tmp_path / "other", Runs(lines), 7)
+    assert "would be untrue" in str(told.value)
 
 
 class Slow(Runs):

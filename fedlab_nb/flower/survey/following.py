@@ -30,7 +30,7 @@ class Followed(ABC, Generic[R]):
     """
 
     def __init__(self, agreement: Agreement, told: Iterator[news.News], control: Runs, number: int) -> None:
-        first = meeting(told)
+        first = meeting(agreement, told)
         self.control, self.number = control, number
         self.federation = WatchedFederation(agreement, first.introductions)
         unknown = [name for name, those in first.unknown.items() if those]
