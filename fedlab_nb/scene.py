@@ -11,11 +11,8 @@ from fedlab_nb.channel import HANDSHAKE
 from fedlab_nb.errors import FedLabError
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.columns.fitting import is_vertical
-from fedlab_nb.records import History, Hop, OwnerLine, Round
+from fedlab_nb.records import FINDING, History, Hop, OwnerLine, Round
 from fedlab_nb.units import PERSONAL
-
-# Kinds of messages by which owners find the rows that they have in common.
-FINDING = frozenset({"masked ids", "half of the filters' key", "linked rows", "order of linked rows"})
 
 
 def headline(history: History) -> str:

@@ -144,7 +144,7 @@ class FLTrustApart:
                 f"All parties agreed on the file with the SHA-256 {self.digest[:16]}..., and other rows would trust "
                 "other owners.",
                 "Copy root_rows.parquet, which the export wrote beside the project, to the server's machine and name "
-                "it: flwr run . lab --run-config \"root_rows='/full/path/root_rows.parquet'\".",
+                "it: flwr run . fedlab_superlink --run-config \"root_rows='/full/path/root_rows.parquet'\".",
             )
         return FLTrust(pd.read_parquet(io.BytesIO(found)))
 

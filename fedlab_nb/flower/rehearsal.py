@@ -109,12 +109,7 @@ class Rehearsal:
         Raises:
             SettingError: it was closed.
         """
-        if not self._cleared.alive:
-            raise SettingError(
-                "This rehearsal was closed.",
-                "Its processes were ended, and its project, rows and keys were removed.",
-                "Make another one: fl.flower.Rehearsal(federation, strategy).",
-            )
+        self._check_open()
         if self._lab is None:
             network, variables = self._folder / "network", {"OMP_NUM_THREADS": "1"}
             self._lab = Loopback(self._sites, network, variables=variables, around=self._folder)
@@ -129,8 +124,9 @@ class Rehearsal:
         """The folder of an owner's site: its rows and settings, and what it keeps, until ``close``.
 
         Raises:
-            SettingError: there is no such owner.
+            SettingError: there is no such owner, or the rehearsal was closed.
         """
+        self._check_open()
         if owner not in self._folders:
             raise SettingError(
                 f"The folder of {owner!r} was asked for, and the owners are {', '.join(self._folders)}.",
@@ -174,6 +170,14 @@ class Rehearsal:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    def _check_open(self) -> None:
+        if not self._cleared.alive:
+            raise SettingError(
+                "This rehearsal was closed.",
+                "Its processes were ended, and its project, rows and keys were removed.",
+                "Make another one: fl.flower.Rehearsal(federation, strategy).",
+            )
 
     def _site(self, number: int, owner: DataOwner) -> Site:
         """An owner's own folder: its rows, as they are behind its wall, and its settings."""

@@ -14,6 +14,7 @@ from fedlab_nb.course import HOUSE, Course
 from fedlab_nb.errors import RoundError, SettingError
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.deploy.console import check_control, run_number
 from fedlab_nb.flower.deploy.settings import check_seconds
 from fedlab_nb.flower.driving.changing import changeable
 from fedlab_nb.flower.driving.run import WatchedRun, no_way_back
@@ -25,7 +26,6 @@ from fedlab_nb.flower.survey.questions import Questions
 from fedlab_nb.parties import Federation
 from fedlab_nb.parties.absent import absent_owner
 from fedlab_nb.parties.columns.road import keep_alignment
-from fedlab_nb.parties.rules import is_number
 from fedlab_nb.records import Round
 from fedlab_nb.records.snapshot import Tone
 from fedlab_nb.units import counted
@@ -195,7 +195,7 @@ def run(project: str | Path, control: Runs, **config: float | str) -> WatchedRun
         SettingError: what Flower refuses, or a party that did not accept the agreement.
     """
     agreement = agreement_of(project)  # owners may debit a run as soon as it begins: what cannot be watched does not
-    _check_control(control)
+    check_control(control)
     check_seconds(config)
     number = control.run(Path(project), dict(config))
     try:
@@ -217,13 +217,8 @@ def attach(project: str | Path, control: Runs, number: int) -> WatchedRun | Watc
         SettingError: there is no such run or project.
     """
     agreement = agreement_of(project)
-    _check_control(control)
-    if not is_number(number, whole=True):
-        raise SettingError(
-            f"The number of a run was given as {number!r}.",
-            "Flower knows each run by a whole number.",
-            "Give the one that the handle of the run has: fl.flower.attach(project, control, run.number).",
-        )
+    check_control(control)
+    run_number(number)
     return _watched(agreement, control, number)
 
 
@@ -269,12 +264,3 @@ def agreement_of(project: str | Path) -> Agreement:
             "Name the folder that fl.flower.export wrote.",
         )
     return Agreement.read(found[0].parent)
-
-
-def _check_control(control: object) -> None:
-    if not all(callable(getattr(control, name, None)) for name in ("run", "log", "stop")):
-        raise SettingError(
-            f"{control!r} was given as the control of a SuperLink.",
-            "It starts runs, reads their logs and stops them.",
-            'Make one: fl.flower.Control("fl.example.org:8000", "ca.pem", "flower-home"). A rehearsal has .control.',
-        )

@@ -63,7 +63,7 @@ def read(path: str | Path, architecture: Architecture | None = None) -> TrainedM
     Raises:
         SettingError: if it is no such file, or ``architecture`` is missing or builds another model.
     """
-    about, arrays = contents(Path(path))
+    about, arrays = contents(path)
     beside = {name.removeprefix("reading/"): a for name, a in arrays.items() if name.startswith("reading/")}
     tensors = {name: a for name, a in arrays.items() if not name.startswith("reading/")}
     reading = cast("Reading", put_together(about["reading"], beside))
@@ -81,7 +81,7 @@ def read(path: str | Path, architecture: Architecture | None = None) -> TrainedM
 
 
 def contents(
-    path: Path, *, header: str = HEADER, what: str = "model", example: str = "run.model.save(path)"
+    path: object, *, header: str = HEADER, what: str = "model", example: str = "run.model.save(path)"
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """What stands under ``header`` in a file that was written here, and its arrays by name.
 
@@ -90,6 +90,13 @@ def contents(
     """
     from safetensors import SafetensorError, safe_open
 
+    if not isinstance(path, str | Path):
+        given = f"the class {path.__name__}" if isinstance(path, type) else f"something of type {type(path).__name__}"
+        raise SettingError(
+            f"The {what} was to be read from {given}.",
+            "It is in a file, which is found by its name.",
+            f"Name the file that {example} wrote.",
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {}).get(header, "{}"))

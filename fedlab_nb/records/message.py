@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from fedlab_nb.cards import Html, card, code, marked, one_line, table_html
 from fedlab_nb.units import bytes_text, times_text
 
+# Kinds of messages by which owners find the rows that they have in common; none holds numbers of a row.
+FINDING = frozenset({"masked ids", "half of the filters' key", "linked rows", "order of linked rows"})
 SEALED, READABLE = marked("◆", "sealed", "fl-seal"), marked("○", "readable", "fl-maybe")
 
 

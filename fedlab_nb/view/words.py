@@ -45,13 +45,14 @@ def budget_words(snapshot: Snapshot) -> str:
 
 
 def traffic_words(snapshot: Snapshot) -> str:
-    """What crossed: ``6.6 MB sent encrypted (32×)``, or bytes sent in the clear."""
+    """What crossed: ``6.6 MB sent encrypted (32×)``, or bytes sent in the clear, and hidden ids beside them."""
     total = traffic_total(snapshot)
     if total.factor is not None:
         return f"{bytes_text(total.sealed_bytes)} sent encrypted ({times_text(total.factor)})"
     if from_the_vault(snapshot):
         return f"{bytes_text(total.all_bytes)} told to the owners, nothing asked of them"
-    return f"{bytes_text(total.all_bytes)} sent in the clear"
+    found = f", {bytes_text(total.id_bytes)} hidden to find rows in common" if total.id_bytes else ""
+    return f"{bytes_text(total.all_bytes - total.id_bytes)} sent in the clear{found}"
 
 
 def from_the_vault(snapshot: Snapshot) -> bool:

@@ -5,6 +5,7 @@ import pytest
 import fedlab_nb as fl
 from fedlab_nb.errors import RoundError
 from fedlab_nb.flower import news
+from fedlab_nb.flower.orders.arrived import began_again, other_trip
 from fedlab_nb.flower.party.place import ORDERS
 from fedlab_nb.flower.watch import WatchedCourse
 from fedlab_nb.worker import Worker
@@ -113,6 +114,7 @@ def test_a_node_that_flower_calls_gone_is_left_out(net):
     first, second = rounds_of([*run.told()])
     assert first.lost == ()
     assert [(f.party, f.error.what) for f in second.lost] == [("Owner 2", f"'Owner 2' could not answer: {gone}")]
+    assert "if the run has ended, start another" in second.lost[0].error.do
 
 
 def test_a_process_that_was_ended_and_started_again_takes_part_in_the_next_round(net):
@@ -221,3 +223,8 @@ def test_a_run_that_was_left_says_nothing_of_its_end(net):
     course = WatchedCourse(run.agreement, iter([next(told)]))
     course.left = True
     assert course.next() is None
+
+
+@pytest.mark.parametrize("error", [began_again("Owner 2"), other_trip("Owner 2", 3, 4)])
+def test_nobody_is_told_to_go_on_with_a_run_that_may_have_ended(error):
+    assert "if the run has ended, start another" in error.do

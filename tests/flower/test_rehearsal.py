@@ -1,5 +1,8 @@
 """A dress rehearsal before and after its processes: what it says of itself, and what it refuses."""
 
+import tempfile
+from functools import partial
+
 import pytest
 
 import fedlab_nb as fl
@@ -15,12 +18,29 @@ STRATEGY = fl.FedAvg(fl.models.logistic())
 def test_one_that_was_closed_says_so_and_leaves_nothing_behind():
     lab = Rehearsal(fl.Federation(owners(), encrypt=fl.CKKS()), STRATEGY)
     assert repr(lab) == "Rehearsal(owner-1, owner-2, owner-3, key-holder: not started)"
+    assert lab.folder_of(owners()[0].name).is_dir()
     lab.close()
-    for act in (lab.run, lab.start, lab.__enter__, lambda: lab.attach(1), lambda: lab.control, lambda: lab.loopback):
+    folder = partial(lab.folder_of, owners()[0].name)
+    for act in (
+        lab.run,
+        lab.start,
+        lab.__enter__,
+        lambda: lab.attach(1),
+        lambda: lab.control,
+        lambda: lab.loopback,
+        folder,
+    ):
         with pytest.raises(SettingError, match="This rehearsal was closed"):
             act()
     assert repr(lab) == "Rehearsal(owner-1, owner-2, owner-3, key-holder: closed)"
     assert not lab._folder.exists()
+
+
+def test_driven_is_yes_or_no(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(SettingError, match="driven is 'yes'"):
+        Rehearsal(fl.Federation(owners()), STRATEGY, driven="yes")
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize("given", [fl.FedAvg, fl.vertical.SecureBoost, fl.vertical.JointPrediction])

@@ -9,6 +9,7 @@ import pytest
 import fedlab_nb as fl
 from fedlab_nb.errors import SettingError
 from fedlab_nb.flower import Control, Project, Rehearsal, attach, export, run
+from fedlab_nb.flower.deploy.certificates import make_authority
 from tests.flower.common import owners
 
 STRATEGY = fl.FedAvg(fl.models.logistic())
@@ -32,8 +33,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def control(tmp_path: Path) -> Control:
     """A way to a SuperLink elsewhere."""
-    certificate = tmp_path / "ca.pem"
-    certificate.write_text("")
+    certificate = make_authority(tmp_path / "ca").certificate
     return Control("fl.example.org:8000", certificate, tmp_path / "home")
 
 

@@ -139,3 +139,18 @@ def test_a_model_without_trees_says_so(asked):
     with pytest.raises(RuleError) as caught:
         getattr(model(), asked)(*[fed] * (asked == "importance"))
     assert_teaches(caught, asked, "LogisticRegression", "SecureBoost")
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        fl.vertical.SecureBoost("bank"),
+        fl.vertical.LogisticRegression("bank", key_holder=False),
+        fl.vertical.Transfer("bank"),
+    ],
+)
+def test_no_key_holder_is_asked_for_where_an_owner_opens(strategy):
+    with pytest.raises(RuleError, match="nothing is encrypted") as caught:
+        fl.rounds(fl.Federation(owners(people(60))), strategy, num_rounds=1)
+    assert_teaches(caught, type(strategy).__name__, 'encrypt=fl.CKKS("deep").')
+    assert "key holder" not in str(caught.value)

@@ -136,6 +136,13 @@ def owner_line(i, history):
     )
 
 
+def with_traffic(snapshot, **kinds):
+    """As ``snapshot``, where these kinds crossed in its first round, and what is sent in the clear in the others."""
+    first, *others = snapshot.history
+    named = {kind.replace("_", " "): flow for kind, flow in kinds.items()}
+    return replace(snapshot, history=History([replace(first, traffic=named), *others]))
+
+
 def with_settings(snapshot, **settings):
     return replace(snapshot, settings=settings)
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from fedlab_nb.records import Branch, History
+from fedlab_nb.records import Branch, History, Traffic
 from fedlab_nb.view.draw.figures import progress_figure, shown_figure
 from fedlab_nb.view.words import chart_title
-from tests.view.fake import EVIL, evil, fake
+from tests.view.fake import EVIL, evil, fake, with_traffic
 
 RUNS = [
     fake(),
@@ -79,6 +79,12 @@ def test_encrypted_bytes_are_told_apart_by_a_pattern_and_absent_without_encrypti
     assert traces(fake())["bytes as sent, encrypted"].marker.pattern.shape == "/"
     assert set(traces(fake(encrypted=False))) >= {"bytes in the clear"}
     assert "bytes as sent, encrypted" not in traces(fake(encrypted=False))
+
+
+def test_hidden_ids_are_not_called_encrypted() -> None:
+    run = with_traffic(fake(2, encrypted=False), masked_ids=Traffic(4, 46_080, 11_520, encrypted=True))
+    assert "bytes as sent, ids hidden" in traces(run)
+    assert "bytes as sent, encrypted" not in traces(run)
 
 
 def test_titles_name_the_direction_in_the_sense_of_the_metric() -> None:

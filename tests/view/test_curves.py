@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedlab_nb.records import Traffic
 from fedlab_nb.view.draw.curves import bars, curve, round_range, smooth, thinned, traffic_total, value_range
-from tests.view.fake import fake
+from fedlab_nb.view.words import traffic_words
+from tests.view.fake import fake, with_traffic
 
 floats = st.floats(-5, 5)
 
@@ -79,6 +81,31 @@ def test_the_price_of_secrecy_compares_sealed_messages_with_the_same_numbers_in_
     total = traffic_total(fake(1))
     assert total.factor == pytest.approx((331_000 * 5 + 331_000) / (41_000 + 8_200))
     assert traffic_total(fake(encrypted=False)).factor is None
+
+
+IDS, CLEAR = Traffic(4, 46_080, 11_520, encrypted=True), Traffic(9, 2_560, 2_560, encrypted=False)
+
+
+def test_ids_that_are_hidden_do_not_make_a_run_an_encrypted_one() -> None:
+    run = with_traffic(fake(1, encrypted=False), masked_ids=IDS, activations=CLEAR)
+    total = traffic_total(run)
+    assert (total.clear_bytes, total.id_bytes, total.sealed_bytes, total.factor) == (2_560, 46_080, 0, None)
+    assert total.all_bytes == 48_640
+    assert bars(run).hidden == "ids hidden"
+    assert traffic_words(run) == "2.6 kB sent in the clear, 46.1 kB hidden to find rows in common"
+    half = Traffic(2, 144, 0, encrypted=True)
+    linked = with_traffic(fake(1, encrypted=False), order_of_linked_rows=half, filters_of_rows=CLEAR)
+    assert traffic_words(linked) == "2.6 kB sent in the clear, 144 B hidden to find rows in common"
+
+
+def test_where_numbers_are_sealed_hidden_ids_count_among_what_is() -> None:
+    sealed = Traffic(2, 590_862, 26_520, encrypted=True)
+    run = with_traffic(fake(1), masked_ids=IDS, residual_pieces=sealed, partial_score=CLEAR)
+    total = traffic_total(run)
+    assert (total.clear_bytes, total.id_bytes, total.sealed_bytes) == (2_560, 0, 636_942)
+    assert total.factor == pytest.approx(636_942 / 38_040)
+    assert bars(run).hidden == "encrypted"
+    assert traffic_words(run) == "637 kB sent encrypted (17×)"
 
 
 @given(st.integers(0, 1000), st.integers(2, 90))

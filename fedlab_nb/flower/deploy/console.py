@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Generator, Mapping
@@ -14,10 +16,80 @@ from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.deploy.processes import executable
 from fedlab_nb.flower.deploy.refusals import lost, refused, uncoloured
 from fedlab_nb.flower.deploy.settings import text
+from fedlab_nb.parties.rules import is_number
 
 # Flower takes a folder that is called so, where the command is given, for an app: no project is.
 _NAME = "fedlab-nb-superlink"
 _PATIENCE = 120.0
+
+
+def check_control(control: object) -> None:
+    """Refuse what cannot start, stop and tell of runs; the class of what can is refused as well.
+
+    Raises:
+        SettingError.
+    """
+    able = all(callable(getattr(control, name, None)) for name in ("run", "log", "stop"))
+    if isinstance(control, type) or not able:
+        raise SettingError(
+            f"{f'The class {control.__name__}' if isinstance(control, type) else repr(control)} was given as the "
+            "control of a SuperLink.",
+            "It starts a run, reads its log and stops it, and knows at which address.",
+            'Make one: fl.flower.Control("fl.example.org:8000", "ca.pem", "flower-home"). A rehearsal has .control.',
+        )
+
+
+def check_address(address: object) -> None:
+    """Refuse what does not name a machine and a port.
+
+    Raises:
+        SettingError.
+    """
+    host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
+    number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
+    if not host or set(host) & {*"/ \t\n"} or not 1 <= number <= 65535:
+        raise SettingError(
+            f"The address of a SuperLink was given as {address!r}.",
+            "It is a text with the name or number of its machine, a colon and a port, without https:// or a path.",
+            'For example fl.flower.Control("fl.example.org:8000", "ca.pem", "flower-home").',
+        )
+
+
+def check_certificate(certificate: Path) -> None:
+    """Refuse a file that holds no certificate.
+
+    Raises:
+        SettingError.
+    """
+    if not certificate.is_file():
+        raise SettingError(
+            f"There is no certificate {certificate}.",
+            "By it the SuperLink is recognised; without it anyone could answer in its place.",
+            "Name the ca.pem that came with the SuperLink's address.",
+        )
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
+    except OSError as error:  # that of ssl is one
+        raise SettingError(
+            f"The file {certificate} cannot be read as a certificate.",
+            "By a certificate the SuperLink is recognised; a key, or another file, says nothing of who signed.",
+            "Name the ca.pem that came with the SuperLink's address: it begins with -----BEGIN CERTIFICATE-----.",
+        ) from error
+
+
+def run_number(number: object) -> str:
+    """The number of a run as Flower's commands take it.
+
+    Raises:
+        SettingError: it is none.
+    """
+    if not is_number(number, whole=True) or int(number) < 1:  # type: ignore[call-overload]
+        raise SettingError(
+            f"The number of a run was given as {number!r}.",
+            "Flower knows each run by a whole number, larger than 0.",
+            "Give the one that the handle of the run has, run.number, or one of those that control.runs() lists.",
+        )
+    return str(int(number))  # type: ignore[call-overload]
 
 
 class Console:

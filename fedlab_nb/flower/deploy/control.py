@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlab_nb.errors import SettingError
-from fedlab_nb.flower.deploy.console import Console
+from fedlab_nb.flower.deploy.console import Console, check_address, check_certificate, run_number
 from fedlab_nb.flower.deploy.processes import environment
 from fedlab_nb.flower.deploy.refusals import unreachable
 from fedlab_nb.flower.deploy.settings import Setting, write_settings
@@ -77,19 +77,9 @@ class Control:
         *,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        if not isinstance(address, str):
-            raise SettingError(
-                f"The address of a SuperLink was given as {address!r}.",
-                "It is a text with the name or number of its machine, and a port.",
-                'For example fl.flower.Control("fl.example.org:8000", "ca.pem", "flower-home").',
-            )
+        check_address(address)
         certificate, folder = _path(root_certificate, "root_certificate"), _path(home, "home")
-        if not certificate.is_file():
-            raise SettingError(
-                f"There is no certificate {certificate}.",
-                "By it the SuperLink is recognised; without it anyone could answer in its place.",
-                "Name the ca.pem that came with the SuperLink's address.",
-            )
+        check_certificate(certificate)
         self.address, self.root_certificate = address, certificate.absolute()
         self._console = Console(address, self.root_certificate, folder, variables or environment(folder))
 
@@ -137,7 +127,7 @@ class Control:
         Raises:
             DeploymentError: the SuperLink cannot be reached, or the run is unknown or over.
         """
-        self._ask("stopping a run", "stop", str(run), "SUPERLINK")
+        self._ask("stopping a run", "stop", run_number(run), "SUPERLINK")
 
     def register(self, public_key: str | Path, name: str) -> int:
         """Let the SuperNode with ``public_key`` in, under ``name``, and return its number.
@@ -174,9 +164,9 @@ class Control:
         Raises:
             DeploymentError: the SuperLink cannot be reached, or knows no such run.
         """
-        told, limit = 0, 0.0
+        number, told, limit = run_number(run), 0, 0.0
         while True:
-            with closing(self._console.lines("reading a log", "log", str(run), "SUPERLINK", "--stream")) as lines:
+            with closing(self._console.lines("reading a log", "log", number, "SUPERLINK", "--stream")) as lines:
                 try:
                     for line in islice(lines, told, None):
                         told, limit = told + 1, time.monotonic() + patience
@@ -190,7 +180,9 @@ class Control:
             time.sleep(_AGAIN)
 
     def _status(self, run: int) -> RunStatus:
-        return _run_status(self._console.ask("asking for a run", "list", "SUPERLINK", "--run-id", str(run))["runs"][0])
+        return _run_status(
+            self._console.ask("asking for a run", "list", "SUPERLINK", "--run-id", run_number(run))["runs"][0]
+        )
 
     def _ask(self, doing: str, *arguments: str) -> dict[str, Any]:
         with self._reaching():

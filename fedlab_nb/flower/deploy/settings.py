@@ -39,7 +39,7 @@ def check_seconds(config: Mapping[str, object]) -> None:
                 f"{name}={value!r} was asked for.",
                 "It is a number of seconds, larger than 0: no party comes or answers in less.",
                 "For example fl.flower.run(project, control, wait=300, patience=120), or on the command line "
-                'flwr run . lab --run-config "wait=300 patience=120".',
+                'flwr run . fedlab_superlink --run-config "wait=300 patience=120".',
             )
 
 

@@ -25,9 +25,10 @@ The parties agreed that a notebook may drive this run (`"driven": true` in the a
 let it play one more, and end it after a round. {changes} No round is played twice.
 
 The notebook is a node of its own. On its machine, as the user whose kernel it is: make a key pair as an owner does,
-have the server register it (`flwr supernode register ../notebook.pub lab --name notebook`), copy `{file}`
-there as `site.toml`, write `node.toml` with the one line `site = "/full/path/of/site.toml"`, and run `flower-supernode` as an
-owner does, with the same TMPDIR as the kernel. The run does not begin without this node; later it goes on without it.
+have the server register its public part (`flwr supernode register ../notebook.pub fedlab_superlink --name notebook`),
+copy `{file}` there as `site.toml`, write `node.toml` with the one line `site = "/full/path/of/site.toml"`,
+and run `flower-supernode` as an owner does, with the same TMPDIR as the kernel. The run does not begin without this
+node; later it goes on without it.
 Then `fl.flower.run(project, control)` or `fl.flower.attach(project, control, number)` in the notebook takes the wheel.
 
 - **Who can drive:** whoever runs that node, and every process of that user. Flower lets in nodes by their registered

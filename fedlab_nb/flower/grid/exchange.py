@@ -76,5 +76,5 @@ def _failed(name: str, error: Any) -> RoundError:
         SILENT,
         f"{name!r} could not answer: {error.reason or f'Flower says error {error.code}'}",
         "Nothing of this step is used.",
-        "Look at the log of its SuperNode; go on with the same run when it is there again.",
+        "Look at the log of its SuperNode; if the run has ended, start another when it is there again.",
     )

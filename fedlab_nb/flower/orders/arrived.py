@@ -72,7 +72,7 @@ def began_again(party: str) -> RoundError:
         SILENT,
         f"{party!r} has started again since its last answer.",
         "Its keys of this session are gone, and so is what it had kept for itself since the run began.",
-        "Go on with the same run: it makes fresh keys.",
+        "Look in the log of its SuperNode why; if the run has ended, start another, which makes fresh keys.",
     )
 
 
@@ -83,7 +83,7 @@ def other_trip(party: str, answered: int, made: int) -> RoundError:
         "answer",
         f"{party!r} answers to trip {answered}, and trip {made} was made.",
         "An answer to an earlier question, taken for this one, would spoil the sum unnoticed.",
-        "Nothing of it is used; go on with the next round.",
+        "Nothing of it is used; if the run has ended, start another.",
     )
 
 

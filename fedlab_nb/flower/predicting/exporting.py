@@ -49,10 +49,10 @@ def has_rounds(what: object) -> bool:
 
 
 def check_parts(what: object, parts: Mapping[str, ModelPart] | None, names: Sequence[str]) -> None:
-    """Refuse to rehearse a joint prediction without a part for each of the owners, or anything else with them.
+    """Refuse to rehearse a joint prediction without a fitting part of each of the owners, or anything else with them.
 
     Raises:
-        SettingError: naming whose is missing.
+        SettingError: naming whose is missing, of another kind, or of another model.
     """
     if not isinstance(what, JointPrediction):
         if parts is not None:
@@ -62,8 +62,9 @@ def check_parts(what: object, parts: Mapping[str, ModelPart] | None, names: Sequ
                 "Leave parts out, or rehearse fl.vertical.JointPrediction(model.strategy).",
             )
         return
-    given = parts if isinstance(parts, Mapping) else {}
-    known = {name for name, part in given.items() if isinstance(part, ModelPart) and part.owner == name}
+    given = {} if parts is None else parts
+    _check_kinds(given)
+    known = {name for name, part in given.items() if part.owner == name}
     if known != {*names} or known != {*given}:
         lacking = [name for name in names if name not in known]
         raise SettingError(
@@ -71,6 +72,43 @@ def check_parts(what: object, parts: Mapping[str, ModelPart] | None, names: Sequ
             + (f": that of {listed(map(repr, lacking))} is missing." if lacking else f": {listed(map(repr, given))}."),
             "Each site predicts with the part of its owner, and nobody else has it.",
             "Give all of a model, by the owners' names: parts=run.model.parts.",
+        )
+    for part in given.values():
+        _check_of(part, what, names)
+
+
+def _check_kinds(given: object) -> None:
+    """Refuse what holds no parts by the owners' names: a list, files, or classes."""
+    if isinstance(given, Mapping):
+        wrong = [f"{_kind(part)} for {name!r}" for name, part in given.items() if not isinstance(part, ModelPart)]
+    else:
+        wrong = [_kind(given)]
+    if wrong:
+        raise SettingError(
+            f"parts= was given {listed(wrong)}, and parts of a model, by their owners' names, belong there.",
+            "Each site predicts with the part of its owner; the name of a file is none, and a list says not whose.",
+            "Give parts=run.model.parts; from files read them first: "
+            'parts={"bank": fl.vertical.load_part("bank.safetensors"), ...}.',
+        )
+
+
+def _kind(given: object) -> str:
+    return f"the class {given.__name__}" if isinstance(given, type) else f"something of type {type(given).__name__}"
+
+
+def _check_of(part: ModelPart, asked: JointPrediction, names: Sequence[str]) -> None:
+    """Refuse the part of a model that is trained by another strategy, or by other owners."""
+    differs = ""
+    if not asked.fits(part):
+        differs = f"was trained by {part.strategy!r}, and the prediction is by {asked.strategy!r}"
+    elif {*part.origin.owners} != {*names}:
+        differs = f"is of a model of {listed(part.origin.owners)}, and the owners here are {listed(names)}"
+    if differs:
+        raise SettingError(
+            f"The part of {part.owner!r} {differs}.",
+            "What its weights mean depends on how they were trained, and with whose columns: every site would refuse.",
+            "Rehearse the prediction of the model that the parts are of, by the same owners: "
+            "fl.vertical.JointPrediction(run.model.strategy) with parts=run.model.parts.",
         )
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fedlab_nb.cards import framed, pairs_html, panel
+from fedlab_nb.cards import Card, folded, framed, pairs_html, panel, shown
 from fedlab_nb.flower import news
 from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.project.pages.joint.predictions import sealing
+from fedlab_nb.flower.project.pages.trust import threats_between
+from fedlab_nb.flower.project.parties import parties_of
 from fedlab_nb.flower.survey.following import Followed
 from fedlab_nb.flower.watch import Runs
+from fedlab_nb.records import Threat
 from fedlab_nb.units import bytes_text, counted
+from fedlab_nb.view.cards import threat_card, threat_html, threat_text
 
 
 class WatchedPrediction(Followed[int | None]):
@@ -27,9 +32,15 @@ class WatchedPrediction(Followed[int | None]):
     """
 
     def __init__(self, agreement: Agreement, told: Iterator[news.News], control: Runs, number: int) -> None:
-        self.prediction = agreement.strategy
+        self._agreement, self.prediction = agreement, agreement.strategy
         self.rows: int | None = None
         super().__init__(agreement, told, control, number)
+
+    @property
+    def threat_card(self) -> Card:
+        """Who could learn what from this prediction, as the guide of its project says it; prints as text."""
+        lines, note = self._threats, self._beside
+        return Card(threat_text(lines, note), threat_card(lines, note))
 
     def _take(self, item: Any) -> None:
         if isinstance(item, news.Predicted):
@@ -60,8 +71,19 @@ class WatchedPrediction(Followed[int | None]):
         releases = [(name, self._unprotected(name)) for name in self.federation.names]
         body = pairs_html(facts) + panel("Releases without protection, over all that ever left an owner's rows",
                                          pairs_html(releases))  # fmt: skip
+        body += folded("Who could learn what", threat_html(self._threats) + f"<p>{shown(self._beside)}</p>")
         note = self.warning or "The server and this notebook saw no prediction; .federation has the ledger."
         return framed(panel("Joint prediction", body, note=note))
+
+    @property
+    def _threats(self) -> tuple[Threat, ...]:
+        taking = parties_of(self.federation, "", {}, self.prediction, None)
+        return threats_between(taking, self._agreement)
+
+    @property
+    def _beside(self) -> str:
+        """What belongs to each such table: how messages are sealed, and what is not in it."""
+        return f"{sealing(self._agreement)}. README.md in the project says what who runs a machine could learn besides."
 
     @property
     def _said(self) -> str:

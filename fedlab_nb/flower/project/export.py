@@ -138,14 +138,13 @@ def export(
         >>> fl.flower.export(names, questions, "survey", target="ill", budget=budget)  # doctest: +SKIP
     """
     place, given = _path("folder", folder).absolute(), None if task is None else _path("task", task)
+    _check_yes_or_no(driven=driven, overwrite=overwrite)
     taking = parties_of(parties, target, settings, what, linkage)
     if isinstance(what, JointPrediction):
         check_prediction(what, taking, target=target, num_rounds=num_rounds, seed=seed, driven=driven)
         rounds, start = 0, 0
     else:
-        rounds, start = _check_work(what, taking, num_rounds, seed)
-    if driven:
-        check_drivable(taking.names, has_rounds=rounds > 0)
+        rounds, start = _check_work(what, taking, num_rounds, seed, driven=driven)
     agreed = agreed_on(what, taking) if asks(what) and taking.of_columns else ()
     cost = tried(what, taking) if asks(what) and not taking.of_columns else None
     check_folder(place, overwrite=overwrite)
@@ -164,8 +163,12 @@ def export(
     return Project(place, digest, tuple(sorted(files)), rows)
 
 
-def _check_work(what: Any, taking: Parties, num_rounds: int | None, seed: int | None) -> tuple[int, int]:
+def _check_work(
+    what: Any, taking: Parties, num_rounds: int | None, seed: int | None, *, driven: bool
+) -> tuple[int, int]:
     """Refuse what cannot leave the notebook; how many rounds there are, and the seed."""
+    if driven:
+        check_drivable(taking.names, has_rounds=not asks(what))
     if asks(what):
         check_questions(what, taking.house, num_rounds=num_rounds, seed=seed)
         return 0, 0
@@ -268,6 +271,16 @@ def _path(name: str, given: object) -> Path:
         "A project is a folder, and code of your own is in a file: each has a path.",
         'Give it as a text or a Path: folder="clinics", task="own.py".',
     )
+
+
+def _check_yes_or_no(**given: object) -> None:
+    for name, value in given.items():
+        if not isinstance(value, bool):
+            raise SettingError(
+                f"{name} is {value!r}.",
+                "It is either so or not: what is neither could be taken for a yes that nobody meant.",
+                f"Pass {name}=True, or leave it out.",
+            )
 
 
 def _check_rounds(num_rounds: object, seed: object) -> None:

@@ -83,8 +83,19 @@ def check_no_secrets(folder: Path) -> None:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write ``files``, by their path in the project; app and sites of an earlier export go."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write ``files``, by their path in the project; app and sites of an earlier export go.
+
+    Raises:
+        SettingError: the folder cannot be made there; nothing was written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"The folder {folder.name!r} cannot be made where it is to be ({error.strerror}).",
+            "A project is a folder in another folder, in which you may write.",
+            "Give a path whose folders are none of them files, and are yours to write in.",
+        ) from error
     for path in (*_inside(folder / APP), *(folder / SITES).glob("*.toml")):
         path.unlink()
     for name, content in files.items():

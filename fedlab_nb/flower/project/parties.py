@@ -106,7 +106,8 @@ def parties_of(
     if isinstance(given, Federation):
         _check_printed(*given.names)
         return _of_federation(given, target, settings, what, linkage)
-    names = [*given] if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    _check_named(given, target)
+    names = [given] if isinstance(given, str) else [*given]
     for name in names:
         check_settings(name, target or "the target", None, 0.2, None)
     _check_printed(*names, target)
@@ -123,6 +124,24 @@ def parties_of(
     _check_linkage(linkage, labels_at, what)
     federation = _without_rows(owners, House(**settings), target, labels_at, linked=linkage is not None)
     return Parties(owners, federation.house, target, labels_at, openers, linkage)
+
+
+def _check_named(given: object, target: object) -> None:
+    """Refuse what is neither a federation nor names, and a target that is no name of a column."""
+    if not isinstance(given, Sequence):
+        a_class = isinstance(given, type)
+        raise SettingError(
+            f"export() was given {'the class' if a_class else 'a value of type'} "
+            f"{given.__name__ if isinstance(given, type) else type(given).__name__} for those who take part.",
+            "A project is for parties that have names, and that agree on how they are protected.",
+            'Give a Federation or a list of owners\' names: fl.Federation(owners), or ["Clinic A", "Clinic B"].',
+        )
+    if not isinstance(target, str):
+        raise SettingError(
+            f"target is {target!r}.",
+            "It is the name of the column to predict, by which every site finds it among its own.",
+            'Give it as a text, such as target="ill", or leave it out where the sites name it.',
+        )
 
 
 def _check_printed(*names: str) -> None:

@@ -20,9 +20,9 @@ class WatchedSurvey(Followed[dict[str, Any]]):
 
     ``answers`` is what there is so far, by the names that the function gives, and never waits; ``wait()`` and ``await
     survey`` give all of them. They are those of ``dict(questions(fl.PrivateFrame(federation)))``: the same tables,
-    numbers and cards. ``federation`` has the ledger and what each owner's data has given away. ``warning`` says whose
-    keys had to be taken as the server shows them; "" if nobody's. ``unasked`` are questions that owners of different
-    columns had agreed on, and that the function came to its end without asking.
+    numbers and cards. ``federation`` has the ledger and what each owner's data has given away. ``unasked`` are
+    questions that owners of different columns had agreed on, and that the function came to its end without asking.
+    ``warning`` names them, and says whose keys had to be taken as the server shows them; "" if there is neither.
 
     Raises:
         FedLabError: why the parties did not meet.
@@ -58,6 +58,7 @@ class WatchedSurvey(Followed[dict[str, Any]]):
     def _take(self, item: Any) -> None:
         if isinstance(item, news.Unasked):
             self.unasked = item.questions
+            self.warning = f"{self.warning} {_missing(item.questions)}".strip()
         if not isinstance(item, news.Answered):
             return
         self.federation.take(item)
@@ -74,7 +75,7 @@ class WatchedSurvey(Followed[dict[str, Any]]):
         named = f": {', '.join(self._answers)}" if self._answers else ""
         unsure = "; see .warning" if self.warning else ""
         came = counted(len(self._answers), "answer")
-        less = f"; {counted(len(self.unasked), 'question')} never asked, see .unasked" if self.unasked else ""
+        less = f"; {counted(len(self.unasked), 'question')} never asked" if self.unasked else ""
         return f"WatchedSurvey({self.questions.name}: {self.state}, {came}{named}{less}{unsure})"
 
     def _repr_html_(self) -> str:
@@ -90,6 +91,12 @@ class WatchedSurvey(Followed[dict[str, Any]]):
     def _spent_text(self, name: str, epsilon: float | None) -> str:
         bare = self._unprotected(name)
         return f"no guarantee: {counted(bare, 'release')} without noise" if bare else epsilon_text(epsilon)
+
+
+def _missing(questions: tuple[str, ...]) -> str:
+    return f"{counted(len(questions), 'question')} agreed on had no answer, as the function never asked: " + (
+        "; ".join(questions) + "."
+    )
 
 
 def _line(answer: Any) -> str:

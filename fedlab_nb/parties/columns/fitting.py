@@ -241,12 +241,10 @@ def check_products(encrypt: object, what: str) -> CKKS:
         why = "It adds sealed numbers and has no room to multiply them, which joins two owners' columns."
     else:
         found, why = f"{encrypt!r} is in force", "The owner that multiplies would have the key to what it multiplies."
-        if encrypt.keys == "threshold":
-            why = "Products have no opening in shares, and there is no key holder to open their sums."
     raise RuleError(
         f"{what} multiplies one owner's sealed numbers with another's, and {found}.",
         why,
-        'Make the federation with encrypt=fl.CKKS("deep"), whose key a key holder apart has.',
+        'Make the federation with encrypt=fl.CKKS("deep").',
     )
 
 

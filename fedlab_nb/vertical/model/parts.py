@@ -111,7 +111,7 @@ def load_part(path: str | Path) -> ModelPart:
     Raises:
         SettingError: if the file cannot be read, or is of something else.
     """
-    about, arrays = contents(Path(path), header=_HEADER, what="part of a model", example=_SAVE)
+    about, arrays = contents(path, header=_HEADER, what="part of a model", example=_SAVE)
     return cast("ModelPart", put_together(about["part"], arrays))
 
 

@@ -42,9 +42,17 @@ class JointPrediction:
     strategy: VerticalStrategy
 
     def __post_init__(self) -> None:
-        if not isinstance(self.strategy, VerticalStrategy):
+        given: object = self.strategy
+        if isinstance(given, type):
             raise SettingError(
-                f"A joint prediction was to be made of something of type {type(self.strategy).__name__}.",
+                f"A joint prediction was to be made of the class {given.__name__}, and not of what was made of it.",
+                "A class has no settings, and these say by which protocol predictions are made, and for whom.",
+                f"Call it with its settings, {given.__name__}(...), as in "
+                'fl.vertical.JointPrediction(fl.vertical.SecureBoost("bank")); of a model it is model.strategy.',
+            )
+        if not isinstance(given, VerticalStrategy):
+            raise SettingError(
+                f"A joint prediction was to be made of something of type {type(given).__name__}.",
                 "The owners' parts say by which strategy they were trained, and a prediction follows its protocol.",
                 'Give the strategy of the training: fl.vertical.JointPrediction(fl.vertical.SecureBoost("bank")); of '
                 "a model it is model.strategy.",

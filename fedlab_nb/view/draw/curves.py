@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TypeVar, cast
 from weakref import ref
 
-from fedlab_nb.records import History, Snapshot
+from fedlab_nb.records import FINDING, History, Snapshot
 from fedlab_nb.units import LOWER_IS_BETTER, PERSONAL
 from fedlab_nb.view.style import UNIT_METRICS
 
@@ -175,14 +175,14 @@ def better(metric: str, first: float, last: float) -> bool:
 class Bars:
     """Bytes by round: as 32-bit numbers in the clear, and as they crossed; means over ``each`` rounds.
 
-    ``sealed`` says whether anything crossed encrypted: without that the two are the same bytes.
+    ``hidden`` says in words what was on the way, numbers or only ids: where nothing was, the two are the same bytes.
     """
 
     rounds: tuple[float, ...]
     plain: tuple[float, ...]
     sent: tuple[float, ...]
     each: int
-    sealed: bool
+    hidden: str
 
 
 def bars(snapshot: Snapshot) -> Bars:
@@ -194,7 +194,9 @@ def bars(snapshot: Snapshot) -> Bars:
         middles.append(sum(r.number for r in group) / len(group))
         plain.append(sum(r.sent_if_plain for r in group) / len(group))
         sent.append(sum(r.sent for r in group) / len(group))
-    return Bars(tuple(middles), tuple(plain), tuple(sent), each, traffic_total(snapshot).sealed_bytes > 0)
+    total = traffic_total(snapshot)
+    hidden = "encrypted" if total.sealed_bytes else "ids hidden" if total.id_bytes else ""
+    return Bars(tuple(middles), tuple(plain), tuple(sent), each, hidden)
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,7 @@ class TrafficTotal:
     """Bytes of a whole run. ``sealed_plain`` is what the sealed messages would take as 32-bit numbers in the clear."""
 
     clear_bytes: int
+    id_bytes: int
     sealed_bytes: int
     sealed_plain: int
     kinds: tuple[tuple[str, int, int, bool], ...]
@@ -209,7 +212,7 @@ class TrafficTotal:
     @property
     def all_bytes(self) -> int:
         """Everything that crossed."""
-        return self.clear_bytes + self.sealed_bytes
+        return self.clear_bytes + self.id_bytes + self.sealed_bytes
 
     @property
     def factor(self) -> float | None:
@@ -219,13 +222,20 @@ class TrafficTotal:
 
 @remembered
 def traffic_total(snapshot: Snapshot) -> TrafficTotal:
-    """Sums over all rounds, rewound ones too, and (kind, messages, bytes, encrypted) by kind, largest first."""
+    """Sums over all rounds, rewound ones too, and (kind, messages, bytes, encrypted) by kind, largest first.
+
+    ``id_bytes`` are the hidden bytes by which rows are found, where no numbers crossed sealed; else these are counted
+    among the sealed ones.
+    """
     rewound = (record for branch in snapshot.branches if branch.own for record in branch.history[1:])
-    clear = sealed = sealed_plain = 0
+    clear = ids = ids_plain = sealed = sealed_plain = 0
     kinds: dict[tuple[str, bool], list[int]] = {}
     for record in chain(snapshot.history, rewound):
         for kind, flow in record.traffic.items():
-            if flow.encrypted:
+            if flow.encrypted and kind in FINDING:
+                ids += flow.nbytes
+                ids_plain += flow.plain_nbytes
+            elif flow.encrypted:
                 sealed += flow.nbytes
                 sealed_plain += flow.plain_nbytes
             else:
@@ -234,7 +244,9 @@ def traffic_total(snapshot: Snapshot) -> TrafficTotal:
             entry[0] += flow.messages
             entry[1] += flow.nbytes
     ordered = sorted(((k, n, b, e) for (k, e), (n, b) in kinds.items()), key=lambda row: -row[2])
-    return TrafficTotal(clear, sealed, sealed_plain, tuple(ordered))
+    if sealed_plain:
+        return TrafficTotal(clear, 0, sealed + ids, sealed_plain + ids_plain, tuple(ordered))
+    return TrafficTotal(clear, ids, sealed, 0, tuple(ordered))
 
 
 def thinned(points: Iterable[tuple[float, float]], most: int = 80) -> list[tuple[float, float]]:

@@ -196,11 +196,11 @@ def _bytes(data: Bars) -> list[Trace]:
         "name": "bytes in the clear",
         "marker": {"color": GREEN, "line": {"width": 0}},
     }
-    if not data.sealed:
+    if not data.hidden:
         return [plain]
     pattern = {"shape": "/", "size": 5, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#6b2f52"}
     marker = {"color": PURPLE, "line": {"width": 0}, "pattern": pattern}
-    return [plain, {**bar, "y": list(data.sent), "name": "bytes as sent, encrypted", "marker": marker}]
+    return [plain, {**bar, "y": list(data.sent), "name": f"bytes as sent, {data.hidden}", "marker": marker}]
 
 
 def _layout(snapshot: Snapshot, line: Curve, data: Bars) -> dict[str, Any]:

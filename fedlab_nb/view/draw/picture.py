@@ -254,7 +254,7 @@ def _bytes(data: Bars, plane: Plane) -> str:
             _rule(plane.left, level, plane.right, level, opacity=0.22),
             _text(plane.left - 7, level + 4, bytes_text(10.0**power), size=10, anchor="end"),
         ]
-    columns = [(data.plain, GREEN, -1.0), (data.sent, PURPLE, 0.0)] if data.sealed else [(data.sent, GREEN, -0.5)]
+    columns = [(data.plain, GREEN, -1.0), (data.sent, PURPLE, 0.0)] if data.hidden else [(data.sent, GREEN, -0.5)]
     for values, colour, shift in columns:
         boxes = "".join(
             f"M{plane.x(n) + shift * width:.1f} {plane.bottom}v{-height(v):.1f}h{width:.1f}v{height(v):.1f}z"
@@ -264,8 +264,8 @@ def _bytes(data: Bars, plane: Plane) -> str:
         parts.append(f'<path d="{boxes}" fill="{colour}"/>')
     mean = f" (mean of {data.each})" if data.each > 1 else ""
     words = f'bytes a round{mean}: <tspan fill="{GREEN}">■</tspan> in the clear'
-    if data.sealed:
-        sent = "as sent, encrypted" if plane.width >= NARROW else "encrypted"
+    if data.hidden:
+        sent = f"as sent, {data.hidden}" if plane.width >= NARROW else data.hidden
         words += f'  <tspan fill="{PURPLE}">■</tspan> {sent}'
     return "".join(parts) + _text(8, plane.floor + GAP - 12, words, anchor="start")
 

@@ -15,9 +15,11 @@ MOST_KINDS = 6
 PARTIES = ("Owner", "Server", "Key holder")
 
 
-def _plainly(snapshot: Snapshot) -> str:
+def _plainly(snapshot: Snapshot, id_bytes: int) -> str:
     if from_the_vault(snapshot):
         return "told to the owners; what they were to answer had been kept, so that nothing left them"
+    if id_bytes:
+        return f"sent in the clear, no numbers were encrypted; {bytes_text(id_bytes)} more were hidden ids"
     return "sent in the clear, nothing was encrypted"
 
 
@@ -35,8 +37,8 @@ def traffic_panel(snapshot: Snapshot) -> str:
         )
     else:
         price = (
-            f'<div class="fl-line"><span class="fl-big">{bytes_text(total.all_bytes)}</span>'
-            f'<span class="fl-soft">{_plainly(snapshot)}</span></div>'
+            f'<div class="fl-line"><span class="fl-big">{bytes_text(total.all_bytes - total.id_bytes)}</span>'
+            f'<span class="fl-soft">{_plainly(snapshot, total.id_bytes)}</span></div>'
         )
     for kind, messages, nbytes, encrypted in total.kinds[:MOST_KINDS]:
         mark = '<span class="fl-seal">◆ sealed</span>' if encrypted else '<span class="fl-soft">○ clear</span>'

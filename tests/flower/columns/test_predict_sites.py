@@ -181,6 +181,9 @@ def test_who_watches_learns_that_it_is_done_and_over_how_many_rows(net):
         assert purposes >= {"which rows are in common", "joint prediction"}
     page = watched._repr_html_()
     assert f"{len(expected)} rows in common" in page
+    guide, card = (run.rehearsal.project / "README.md").read_text(), str(watched.threat_card)
+    for words in ("which way rows go at each node", "which rows are together there", "sealed from end to end"):
+        assert all(words in text for text in (guide, card, page, watched.threat_card._repr_html_()))
     for name in watched.federation.names:
         assert watched._unprotected(name) == sum(watched.federation.account(name).counts.values()) > 1
     assert "probability" not in page + repr(watched) + "\n".join(map(repr, told))

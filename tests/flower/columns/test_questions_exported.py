@@ -225,8 +225,10 @@ class TestTheWholeWay:
         watched = run(net.rehearsal.project, Runs(self.log(net)))
         assert [*watched.wait()] == ["together"]
         assert (watched.state, watched.unasked) == ("finished", tuple(texts(net.agreement.strategy.agreed[1:])))
+        assert watched.warning.startswith("2 questions agreed on had no answer")
+        assert all(text in watched.warning for text in watched.unasked)
         assert repr(watched) == (
-            "WatchedSurvey(few: finished, 1 answer: together; 2 questions never asked, see .unasked)"
+            "WatchedSurvey(few: finished, 1 answer: together; 2 questions never asked; see .warning)"
         )
         page = watched._repr_html_()
         assert "Agreed on, and never asked" in page

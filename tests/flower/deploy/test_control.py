@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -14,6 +15,7 @@ import pytest
 
 from fedlab_nb.errors import DeploymentError, SettingError
 from fedlab_nb.flower.deploy import certificates
+from fedlab_nb.flower.deploy.console import check_control
 from fedlab_nb.flower.deploy.control import Control, RunStatus
 from tests.flower.deploy.common import with_flower, write_app
 
@@ -23,9 +25,7 @@ pytestmark = with_flower
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """By which a SuperLink would be known."""
-    path = tmp_path / "ca.pem"
-    path.write_text("")
-    return path
+    return certificates.make_authority(tmp_path / "ca").certificate
 
 
 @pytest.fixture
@@ -88,6 +88,56 @@ def test_paths_may_be_texts(certificate: Path, tmp_path: Path, asked: list[Path]
 def test_what_is_no_path_or_address_is_refused_with_words(given: tuple[Any, Any, Any], words: str) -> None:
     with pytest.raises(SettingError, match=words):
         Control(*given)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost",
+        "localhost:",
+        "localhost:http",
+        ":8000",
+        "h:0",
+        "h:70000",
+        "https://fl.example.org:8000",
+        "",
+        "h:\u0664",
+    ],
+)
+def test_an_address_has_a_machine_and_a_port(certificate: Path, tmp_path: Path, address: str) -> None:
+    with pytest.raises(SettingError, match=re.escape(f"was given as {address!r}")):
+        Control(address, certificate, tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+    assert Control("[::1]:8000", certificate, tmp_path / "home").address == "[::1]:8000"
+
+
+def test_what_is_no_certificate_is_refused_at_once(certificate: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    for wrong in (certificate.with_suffix(".key"), tmp_path / "empty.pem"):
+        with pytest.raises(SettingError, match=rf"{wrong.name} cannot be read as a certificate"):
+            Control("fl.example.org:8000", wrong, tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1.5, "7", None, True])
+def test_a_run_has_a_whole_number_larger_than_0(
+    certificate: Path, tmp_path: Path, asked: list[Path], number: Any
+) -> None:
+    control = Control("fl.example.org:8000", certificate, tmp_path / "home")
+    for act in (control.status, control.stop, lambda given: next(control.log(given))):
+        with pytest.raises(SettingError, match=f"number of a run was given as {number!r}"):
+            act(number)
+    assert asked == []
+
+
+@pytest.mark.parametrize(("given", "named"), [(Control, "The class Control"), (None, "None"), ("lab", "'lab'")])
+def test_what_drives_no_superlink_is_refused(given: Any, named: str) -> None:
+    with pytest.raises(SettingError, match=f"^{named} was given as the control of a SuperLink"):
+        check_control(given)
+
+
+def test_a_control_drives_a_superlink(certificate: Path, tmp_path: Path) -> None:
+    check_control(Control("fl.example.org:8000", certificate, tmp_path / "home"))
 
 
 def test_an_app_that_is_no_path_is_refused_with_words(certificate: Path, tmp_path: Path) -> None:

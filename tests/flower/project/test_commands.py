@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.errors import SettingError
 from fedlab_nb.flower.deploy import certificates
 from fedlab_nb.flower.deploy.processes import environment, executable
 from fedlab_nb.flower.project import export
@@ -86,7 +87,7 @@ def test_flower_takes_the_settings_and_the_commands_of_the_guide(project, tmp_pa
     told = settings.replace("/full/path/of/ca.pem", str(certificate)).replace("127.0.0.1:8000", "127.0.0.1:9")
     (home / "config.toml").write_text(textwrap.dedent(told))
     register = next(words for words in commands(guide) if words[:3] == ["flwr", "supernode", "register"])
-    for command in (register, ["flwr", "supernode", "list", "lab"]):
+    for command in (register, ["flwr", "supernode", "list", "fedlab_superlink"]):
         done = subprocess.run(
             [executable("flwr"), *command[1:]],
             cwd=project.folder,
@@ -96,6 +97,19 @@ def test_flower_takes_the_settings_and_the_commands_of_the_guide(project, tmp_pa
             check=False,
         )
         assert "Connection to the SuperLink is unavailable" in done.stdout + done.stderr
+
+
+def test_no_projects_folder_has_the_name_of_the_superlink(tmp_path: Path) -> None:
+    # Flower takes a folder of that name, where a command is given, for an app, and asks no SuperLink.
+    driven = export(NAMES, AVERAGE, tmp_path / "driven", target="ill", driven=True).folder
+    guide = (driven / "README.md").read_text()
+    (name,) = re.findall(r"\[superlink\.(.+)\]", guide)
+    with pytest.raises(SettingError, match="cannot be exported to a folder named"):
+        export(NAMES, AVERAGE, tmp_path / name, target="ill")
+    said = guide + "".join((driven / page).read_text() for page in ("CERTIFICATES.md", "pyproject.toml"))
+    asked = re.findall(r"flwr (?:run \.|log RUN_ID|list|stop RUN_ID|supernode (?:list|\w+ \S+)) ([^\s`]+)", said)
+    assert len(asked) == 10
+    assert {*asked} == {name}
 
 
 def test_keys_and_certificates_are_made_as_the_guide_says(

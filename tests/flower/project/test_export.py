@@ -193,6 +193,9 @@ def test_a_changed_module_is_another_one_in_the_same_kernel(tmp_path: Path) -> N
         ({"target": "ill"}, "a federation and 'target' besides"),
         ({"task": "absent.py"}, "has nothing from it"),
         ({"num_rounds": "3"}, "num_rounds is '3'"),
+        ({"driven": "yes"}, "driven is 'yes'"),
+        ({"driven": 1}, "driven is 1"),
+        ({"overwrite": "yes"}, "overwrite is 'yes'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_nothing_is_written(tmp_path: Path, given: dict, said: str) -> None:
@@ -215,6 +218,11 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_written(tmp_path: Path, 
         (["A", "B"], {"vault": "b"}, "was given 'vault'"),
         (["A", "B"], {"sample_rate": 2.0}, "sample_rate is 2.0"),
         (["A", "B"], {"encrypt": "CKKS"}, "encrypt is 'CKKS'"),
+        (["A", "B"], {"target": 3}, "target is 3"),
+        (["A", "B"], {"target": None}, "target is None"),
+        (fl.Federation, {}, "the class Federation .* a Federation or a list of owners' names"),
+        (None, {}, "a value of type NoneType"),
+        (5, {"target": "ill"}, "a value of type int"),
     ],
 )
 def test_names_and_settings_are_checked(tmp_path: Path, names: object, settings: dict, said: str) -> None:

@@ -40,6 +40,14 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         export(NAMES, AVERAGE, tmp_path / "lab")
 
 
+@pytest.mark.parametrize("inside", ["prj", "deeper/prj"])
+def test_a_folder_cannot_lie_in_a_file(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "afile").write_text("mine")
+    with pytest.raises(SettingError, match=r"The folder 'prj' cannot be made where it is to be \(Not a directory\)"):
+        export(NAMES, AVERAGE, tmp_path / "afile" / inside)
+    assert files(tmp_path) == {"afile"}
+
+
 def make_key(folder: Path) -> None:
     make_node_key(folder)
 

@@ -50,7 +50,16 @@ def test_who_can_read_what_is_what_the_threat_card_says(tmp_path: Path, settings
 def test_the_guide_can_be_read_in_five_minutes(tmp_path: Path) -> None:
     text = guide(tmp_path, federation(encrypt=fl.CKKS()))
     assert len(text.split()) < 1800
-    for word in ("Firewall", "NTP", "FLWR_TELEMETRY_ENABLED=0", "budget.vault", "flwr stop", "Upgrade", "/v1/fleet/"):
+    for word in (
+        "Firewall",
+        "NTP",
+        "FLWR_TELEMETRY_ENABLED=0",
+        "budget.vault",
+        "flwr stop",
+        "Upgrade",
+        "/v1/fleet/",
+        "umask 077",
+    ):
         assert word in text
     assert "{" not in text
 
@@ -94,6 +103,16 @@ def test_the_guide_has_fingerprints_exchanged_before_anything_runs(tmp_path: Pat
     assert "`identity.key`" in (tmp_path / "lab" / "CERTIFICATES.md").read_text()
     (tmp_path / "clear").mkdir()
     assert "ingerprint" not in guide(tmp_path / "clear", federation())
+
+
+def test_a_node_is_known_by_its_number_and_the_file_of_its_key_is_renamed(tmp_path: Path) -> None:
+    text = guide(tmp_path, federation())
+    assert "its `supernode.pub`, renamed; note each NODE_ID printed, as lists show no names" in text
+    assert "flwr supernode register ../clinic-a.pub" in text
+    assert text.index("umask 077") < text.index("flower-superlink --host")
+    keys = (tmp_path / "lab" / "CERTIFICATES.md").read_text()
+    assert "`keys/supernode.pub` to the server, which renames it" in keys
+    assert "without their folders" in keys
 
 
 def test_names_cannot_write_into_the_guide(tmp_path: Path) -> None:

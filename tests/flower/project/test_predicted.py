@@ -1,14 +1,19 @@
 """A joint prediction as a project: what is agreed on, what guide and settings say, and what is refused beforehand."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import fedlab_nb as fl
+from fedlab_nb.cards import shown
 from fedlab_nb.errors import FedLabError, SettingError
-from fedlab_nb.flower import export
+from fedlab_nb.flower import export, news
 from fedlab_nb.flower.agreement import Agreement
+from fedlab_nb.flower.orders.owner import Introduction
+from fedlab_nb.flower.predicting.watched import WatchedPrediction
 from fedlab_nb.flower.project.folder import APP
+from fedlab_nb.flower.project.pages.joint.predictions import told_by
 from fedlab_nb.flower.rehearsal import Rehearsal
 from fedlab_nb.vertical import JointPrediction
 from tests.flower.deploy.common import with_flower
@@ -115,12 +120,41 @@ def test_a_prediction_is_made_of_a_strategy_alone(what):
     refused(SettingError, lambda: JointPrediction(what), "joint prediction", "fl.vertical")
 
 
+def test_a_prediction_is_not_made_of_the_class_of_a_strategy():
+    words = "the class SecureBoost", "Call it with its settings, SecureBoost(...)"
+    refused(SettingError, lambda: JointPrediction(fl.vertical.SecureBoost), *words)
+
+
+@pytest.mark.parametrize("encrypt", [None, DEEP])
+@pytest.mark.parametrize("name", ["logistic", "logistic, three", "trees", "network", "transfer"])
+def test_who_watches_is_told_what_the_guide_says_that_parties_learn(tmp_path, name, encrypt):
+    fed = federation(owners_of_new(name), encrypt=DEEP if name in ("logistic, three", "transfer") else encrypt)
+    agreement = export(fed, asked(name), tmp_path / "loans").agreement
+    introduced = tuple(Introduction.of(owner, fed.books) for owner in fed.owners)
+    told = [news.Began(agreement=agreement.digest, introductions=introduced, unknown={}), news.Ended(None)]
+    watched = WatchedPrediction(agreement, iter(told), None, 7)
+    said = told_by(agreement)
+    assert len(said) > 3
+    page, guide, text = watched._repr_html_(), (tmp_path / "loans/README.md").read_text(), str(watched.threat_card)
+    for threat in said:
+        assert f"| {threat.who} | {threat.could_read} |" in guide
+        assert f"{threat.who}: {threat.could_read}" in text
+        assert shown(threat.could_read) in page
+    idle = "The scheme of the settings encrypts nothing of it"
+    assert len({idle in each for each in (page, guide, text)}) == 1, "equally in all of them"
+    assert (idle in text) == (encrypt is not None and name in ("logistic", "trees", "network"))
+    assert "(section 3)" not in text
+
+
 @with_flower
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
         (None, ["that of 'bank', 'shop' is missing"]),
-        ({"bank": 1}, ["is missing"]),
+        ({"bank": Path("bank.safetensors")}, ["type PosixPath for 'bank'", "fl.vertical.load_part"]),
+        ([Path("bank.safetensors")], ["something of type list", "fl.vertical.load_part"]),
+        (fl.FedAvg, ["the class FedAvg", "fl.vertical.load_part"]),
+        ({"bank": fl.vertical.VerticalModel}, ["the class VerticalModel for 'bank'", "fl.vertical.load_part"]),
         ("one", ["'shop' is missing"]),
         ("swapped", ["is missing"]),
     ],
@@ -130,6 +164,16 @@ def test_a_rehearsal_needs_a_part_for_each_owner(parts, words):
     given = {"one": {"bank": known["bank"]}, "swapped": {"bank": known["shop"], "shop": known["bank"]}}
     parts = given[parts] if isinstance(parts, str) else parts
     refused(SettingError, lambda: Rehearsal(federation(owners_of_new()), asked(), parts=parts), *words)
+
+
+@with_flower
+def test_parts_of_another_model_are_refused_before_a_rehearsal_begins():
+    fed, trees = federation(owners_of_new()), asked("trees")
+    words = "'bank' was trained by LogisticRegression", "prediction is by SecureBoost", "JointPrediction(run.model"
+    refused(SettingError, lambda: Rehearsal(fed, trees, parts=model().parts), *words)
+    parts = {name: part for name, part in model("logistic, three").parts.items() if name != "post"}
+    words = "is of a model of", "'bank'", "the owners here are bank, shop"
+    refused(SettingError, lambda: Rehearsal(fed, asked(), parts=parts), *words)
 
 
 @with_flower

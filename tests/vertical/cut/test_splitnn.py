@@ -11,6 +11,7 @@ import fedlab_nb as fl
 from fedlab_nb.errors import RuleError, SettingError
 from fedlab_nb.learn.engine.plan import orders
 from fedlab_nb.records.kept.values import put_together, taken_apart
+from fedlab_nb.units import bytes_text
 from fedlab_nb.vertical.cut import LabelDP, Marvell, MaxNormNoise
 from tests.vertical.common import with_gaps
 from tests.vertical.cut.common import SplitNN, federated, owners, people, run, seen_beside
@@ -259,3 +260,14 @@ def test_another_shape_is_refused_to_a_run_that_goes_on(other):
 def test_what_may_be_changed_between_rounds_is_the_rate_and_the_batch():
     assert SplitNN("bank", cut=2).settings(None, None) == {"lr": 0.1, "batch_size": 32}
     assert SplitNN("bank", batch_size=None).settings(None, None) == {"lr": 0.1}
+
+
+def test_what_crossed_is_not_called_encrypted_where_only_ids_were_hidden():
+    run = fl.train(federated(), SplitNN("bank"), num_rounds=1)
+    (record,) = run.history
+    ids, clear = record.traffic["masked ids"].nbytes, sum(t.nbytes for t in record.traffic.values() if not t.encrypted)
+    assert f"{bytes_text(clear)} sent in the clear, {bytes_text(ids)} hidden to find rows in common" in repr(run)
+    page = run._repr_mimebundle_()["text/html"]
+    assert "no numbers were encrypted" in page
+    assert "sent encrypted" not in page
+    assert "as sent, encrypted" not in page

@@ -137,6 +137,8 @@ def test_files_that_hold_no_part_are_refused(tmp_path):
     parts = model().parts
     path = parts["bank"].save(tmp_path / "bank.safetensors")
     refused(SettingError, lambda: load_part(tmp_path / "shop.safetensors"), "cannot be read", "parts['bank'].save")
+    refused(SettingError, lambda: load_part(fl.FedAvg), "the class FedAvg", "parts['bank'].save")
+    refused(SettingError, lambda: load_part([path]), "something of type list", "parts['bank'].save")
     path.write_bytes(path.read_bytes()[:100])
     refused(SettingError, lambda: load_part(path), "cut off")
     (tmp_path / "file").write_text("")

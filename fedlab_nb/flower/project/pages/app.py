@@ -53,7 +53,7 @@ fab-include = ["{APP}/*.py", "{APP}/*.json", "LICENSE", "README.md"]
 serverapp = "{APP}.server_app:app"
 clientapp = "{APP}.client_app:app"
 
-# May be changed for a run: flwr run . lab --run-config "patience=600"
+# May be changed for a run: flwr run . fedlab_superlink --run-config "patience=600"
 [tool.flwr.app.config]
 # Seconds that a party may take for one answer; who takes longer is gone for this step.
 patience = {PATIENCE}

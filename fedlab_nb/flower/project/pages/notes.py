@@ -24,8 +24,8 @@ _ROOT = """\
 - **Root rows:** the rule FLTrust trains on {rows} that the server alone may see. They are not in this folder. Whoever
   exported it has `{name}-server/root_rows.parquet` beside it: bring it to the server's machine by a way of your own,
   readable there by the user of the programs below alone, and name it in every run:
-  `flwr run . lab --stream --run-config "root_rows='/full/path/root_rows.parquet'"`. Another file is refused by its
-  SHA-256, `{digest}`.
+  `flwr run . fedlab_superlink --stream --run-config "root_rows='/full/path/root_rows.parquet'"`. Another file is
+  refused by its SHA-256, `{digest}`.
 """
 
 

@@ -21,7 +21,7 @@ _VERDICTS = {True: "safe", False: "**exposed**", None: "depends"}
 _README = """\
 # {name}: {owners} {does} on Flower
 
-For those who run the machines. Everything here was written by fedlab_nb {version} from what the parties agreed on.
+For those who run the machines. Written by fedlab_nb {version} from what the parties agreed on.
 
 {work}
 - **Settings:** {settings}
@@ -70,6 +70,7 @@ PATH.
 
 Make certificates as in CERTIFICATES.md, then run both programs, each for good (SERVICES.md, or a terminal each):
 
+    umask 077    # nobody else reads state.db
     flower-superlink --host 0.0.0.0 --port 8000 --database state.db \\
         --ssl-ca-certfile ca.pem --ssl-certfile superlink.pem --ssl-keyfile superlink.key \\
         --isolation process --superexec-auth-secret-file superexec.secret \\
@@ -80,21 +81,20 @@ Make certificates as in CERTIFICATES.md, then run both programs, each for good (
 Tell Flower's command line where the SuperLink is, in `flower-home/config.toml`:
 
     [superlink]
-    default = "lab"
+    default = "fedlab_superlink"
 
-    [superlink.lab]
+    [superlink.fedlab_superlink]
     address = "127.0.0.1:8000"
     root-certificates = "/full/path/of/ca.pem"
 
-In this folder, let in each site by the public key that it sent; the name is for you:
+In this folder, let in each site by its `supernode.pub`, renamed; note each NODE_ID printed, as lists show no names:
 
 {register}
 
-**Firewall.** In Flower 1.42 one port serves both the sites and the commands that start runs, and nobody is asked for a
-password for the latter: whoever reaches them, a site included, can have every site run an app of theirs. So let
-nobody but the sites' addresses through to port 8000; and best put a reverse proxy with the server's certificate in
-front, which passes on `/v1/fleet/` and nothing else (SERVICES.md). Start runs on the server itself, or through a tunnel
-(section {last}).
+**Firewall.** In Flower 1.42 one port serves sites and the commands that start runs, and these ask for no password:
+whoever reaches it, a site included, can have every site run an app of theirs. So let nobody but the sites' addresses
+through to port 8000; and best put a reverse proxy with the server's certificate in front, which passes on `/v1/fleet/`
+and nothing else (SERVICES.md). Start runs on the server itself, or through a tunnel (section {last}).
 
 ## 3. Each owner
 
@@ -117,12 +117,12 @@ Write `node.toml` with the one line `site = "/full/path/of/site.toml"`, then run
 {holder_section}
 ## {last}. Run, watch, stop
 
-On the server, in this folder, once all sites are online (`flwr supernode list lab`):
+On the server, in this folder, once all sites are online (`flwr supernode list fedlab_superlink`):
 
-    flwr run . lab --stream             # or: flwr run . lab --run-config "patience=600 wait=900"
-    flwr log RUN_ID lab --stream        # from the beginning, at any time
-    flwr list lab --run-id RUN_ID       # where it stands: read this, a failed run does not fail the command
-    flwr stop RUN_ID lab
+    flwr run . fedlab_superlink --stream         # also: --run-config "patience=600 wait=900"
+    flwr log RUN_ID fedlab_superlink --stream    # from the beginning, at any time
+    flwr list fedlab_superlink --run-id RUN_ID   # where it stands: read this, a failed run does not fail the command
+    flwr stop RUN_ID fedlab_superlink
 
 From elsewhere, also from a notebook, first open a tunnel: `ssh -N -L 8000:127.0.0.1:8000 fl.example.org`. The address
 is then the same: `fl.flower.Control("127.0.0.1:8000", "ca.pem", "flower-home")`.
@@ -130,7 +130,7 @@ is then the same: `fl.flower.Control("127.0.0.1:8000", "ca.pem", "flower-home")`
 The run waits for all parties ({wait} seconds), has each say who it is, under which agreement and by which code, and
 refuses to begin if one differs. A message to the sites and back takes 4 to 6 seconds when quiet, whatever it carries,
 as sites ask every 3 seconds for news. {trips}
-Stopping a SuperNode (Ctrl-C, or the service) ends its party's process within a second; {lost}.
+Stopping a SuperNode (Ctrl-C, or the service) ends its party's process within seconds; {lost}.
 
 ## When something is wrong
 
@@ -285,7 +285,7 @@ def _table(parties: Parties, agreement: Agreement, *, asking: bool) -> str:
 
 def _register(parties: Parties) -> str:
     files = [owner.file for owner in parties.owners] + ["key-holder"] * parties.has_key_holder
-    return "\n".join(f"    flwr supernode register ../{file}.pub lab --name {file}" for file in files)
+    return "\n".join(f"    flwr supernode register ../{file}.pub fedlab_superlink --name {file}" for file in files)
 
 
 def _lost(parties: Parties) -> str:

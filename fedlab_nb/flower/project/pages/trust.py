@@ -38,6 +38,15 @@ def threats_apart(parties: Parties, agreement: Agreement, *, asking: bool = Fals
 
     ``asking`` says that it is about questions, and no training.
     """
+    return (
+        *threats_between(parties, agreement, asking=asking),
+        *_keys(agreement, asking=asking),
+        *_machines(parties, agreement, asking=asking),
+    )
+
+
+def threats_between(parties: Parties, agreement: Agreement, *, asking: bool = False) -> tuple[Threat, ...]:
+    """What parties that do as agreed could learn, wherever they are: the first part of ``threats_apart``."""
     known = threats(parties.without_rows)
     if asking and not agreement.vertical:
         known = tuple(map(_of_sums, known))
@@ -46,7 +55,7 @@ def threats_apart(parties: Parties, agreement: Agreement, *, asking: bool = Fals
         # That holds as long as nothing has crossed but ids.
         known = tuple(replace(t, could_read=t.could_read.removesuffix("; nothing of another's columns")) for t in kept)
     told = told_between(agreement) if agreement.vertical else [_told(parties, asking=asking)]
-    return (*known, *told, *_keys(agreement, asking=asking), *_machines(parties, agreement, asking=asking))
+    return (*known, *told)
 
 
 def beside_key_holder(agreement: Agreement, *, asking: bool) -> str:

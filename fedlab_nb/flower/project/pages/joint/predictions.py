@@ -52,8 +52,7 @@ def of_prediction(agreement: Agreement) -> dict[str, str]:
         f"keeps; it was trained by {code(repr(asked.strategy))}. {plain(asked.labels_at)} gets the predictions, in a "
         "file at its site, and nobody else does\n- **How:** every party runs the protocol itself and takes no orders. "
         "Before anybody looks at a row, owners tell each other of which run and round their parts are, and refuse "
-        "others. What they send each other is sealed from end to end, by keys that hold against the server as far "
-        f"as fingerprints were noted (section 3){_without_scheme(agreement)}\n- **Cost:** each owner's account is "
+        f"others. {sealing(agreement, ' (section 3)')}\n- **Cost:** each owner's account is "
         "charged with two releases without protection: which rows are in common, and the prediction. Another run over "
         "the same rows is charged again",
         "results": "how many rows are in common; what owners send each other, sealed",
@@ -90,6 +89,14 @@ def multiplies(agreement: Agreement) -> bool:
     if isinstance(agreement.strategy, JointPrediction):
         return bool(agreement.strategy.strategy.multiplies_scores)
     return bool(agreement.strategy.multiplies)
+
+
+def sealing(agreement: Agreement, where: str = "") -> str:
+    """How what owners send each other is kept from others; ``where`` says where more stands of fingerprints."""
+    return (
+        "What owners send each other is sealed from end to end, by keys that hold against the server as far as "
+        f"fingerprints were noted{where}{_without_scheme(agreement)}"
+    )
 
 
 def _without_scheme(agreement: Agreement) -> str:

@@ -17,8 +17,8 @@ this page ever comes into the project's folder: the commands below refuse to wri
 | `superlink.key`, `superexec.secret` | the server | nobody | **yes** |
 | `superlink.pem` | with it | whoever connects is shown it | no |
 | `supernode.key` | each site, at the site | nobody | **yes**: who has it can pose as the site |
-| `identity.key` | each party, by its first `check` | nobody | **yes**: who has it can sign keys in its name |
 | `supernode.pub` | with it | the server, which registers it | no, but it must come from that site |
+| `identity.key` | each party, by its first `check` | nobody | **yes**: who has it can sign keys in its name |
 
 ## Make them
 
@@ -32,17 +32,18 @@ At each site ({sites}), in a folder outside every project:
 
     python -m fedlab_nb.flower.project key keys/
 
-and send `supernode.pub` to the server. Compare `ca.pem` and `supernode.pub` on a second way, such as by telephone:
-`sha256sum FILE` at both ends. Secret files are written readable by their owner alone (mode 600); no file is written
-over.
+and send `keys/supernode.pub` to the server, which renames it after the site, as README.md shows. Compare `ca.pem` and
+`supernode.pub` on a second way, such as by telephone: `sha256sum FILE` at both ends. Secret files are written readable
+by their owner alone (mode 600); no file is written over. README.md names all files without their folders `ca/`,
+`certificates/` and `keys/`: copy them to where the programs are started, or write the folders before the names.
 
 ## Keep them
 
 - **They end.** All certificates last 365 days (`--days`). Before that, make a new server certificate with the same
   authority, exchange the two files, restart the SuperLink; sites change nothing. When the authority ends, all get a
   new `ca.pem`. Keys of sites do not end.
-- **A site's key is lost or known to others.** `flwr supernode unregister NODE_ID lab` on the server, in the project's
-  folder; a new key at the site, register it.
+- **A site's key is lost or known to others.** `flwr supernode unregister NODE_ID fedlab_superlink` on the server,
+  in the project's folder, with the number that was noted when it was registered; a new key at the site, register it.
 - **A party's `identity.key` is lost or known to others.** Remove it; the next `check` makes another one and shows its
   fingerprint: all others note that one in place of the old.
 - **The server's key is known to others.** A new certificate is not enough, as the old one stays good until it ends: a
