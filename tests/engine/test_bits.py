@@ -53,6 +53,19 @@ def test_sequential_bits_depend_on_nobody_else(model):
     assert bits(Sequential(module, "multiclass"), jobs[3:5], SGD(0.1)).items() <= usual.items()
 
 
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("engine", [Sequential, Stacked])
+def test_weights_that_were_read_belong_to_their_reader(engine, dtype, large, monkeypatch):
+    monkeypatch.setattr(executor, "_READ_BYTES", 0 if large else 1 << 40)
+    module = built("mlp").to(dtype)
+    for trained in [*engine(module, "multiclass").run(jobs_of(module, (5, 9, 17)), SGD(0.1), epochs=1, batch_size=8)]:
+        expected = trained.weights.copy()
+        read = trained.weights
+        read -= 1.0
+        assert np.array_equal(trained.weights, expected)
+
+
 @pytest.mark.parametrize("model", ["mlp", "cnn", "dropout", "layernorm"])
 def test_clipped_sums_and_losses_depend_on_nobody_else(model):
     module = built(model)

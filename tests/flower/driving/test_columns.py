@@ -39,13 +39,18 @@ def ended(run):
     return run.said[-1].error
 
 
-def test_it_holds_the_run_lets_it_play_a_round_more_and_changes_no_bit(begun):
-    run, seen = begun
+def hold(run, seen):
+    """Have the first round played, and the run held after it."""
     run.let()
     seen.pause()
     run.heard(seen)
     run.free()
     until(lambda: "Held after round 1, as the notebook wished." in run.words)
+
+
+def test_it_holds_the_run_lets_it_play_a_round_more_and_changes_no_bit(begun):
+    run, seen = begun
+    hold(run, seen)
     seen.step()
     until(lambda: len(run.rounds) == 2)
     run.free()
@@ -75,11 +80,7 @@ def test_it_ends_the_run_after_a_round_and_every_site_has_its_part_of_that_round
 
 def test_of_a_run_that_is_held_or_ended_nothing_is_said_of_a_round_to_come(begun, monkeypatch):
     run, seen = begun
-    run.let()
-    seen.pause()
-    run.heard(seen)
-    run.free()
-    until(lambda: "Held after round 1, as the notebook wished." in run.words)
+    hold(run, seen)
     # A party says no more: the server waits for it, and looks for wishes meanwhile.
     run.grid.ways[1] = lambda data, ask: [] if data in (END, HELLO) else [ask(data)]
     monkeypatch.setattr(wheel, "HOLD", 0.05)
